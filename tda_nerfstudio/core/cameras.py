@@ -1,0 +1,85 @@
+"""Rays of latent pixels.
+
+Frame: OpenGL cameras (x right, y up, looking along -z) placed by camera-to-world matrices in the atlas' world frame.
+Units: intrinsics in pixels of the full image, whatever the down-scaling f; a latent pixel is an area of f x f of them.
+"""
+
+from __future__ import annotations
+
+import math
+from typing import NamedTuple
+
+import torch
+from jaxtyping import Bool, Float
+from torch import Tensor
+
+
+class View(NamedTuple):
+    """Hold pinhole cameras as plain tensors: poses in the world frame, intrinsics in full-image pixels."""
+
+    c2w: Float[Tensor, "view 3 4"]
+    fx: Float[Tensor, " view"]
+    fy: Float[Tensor, " view"]
+    cx: Float[Tensor, " view"]
+    cy: Float[Tensor, " view"]
+
+
+def grid_size(height: int, width: int, f: int) -> tuple[int, int]:
+    """Count the rows and columns of latent pixels that cover an image, the last ones reaching over its border."""
+    return math.ceil(height / f), math.ceil(width / f)
+
+
+def pixel_centres(h: int, w: int, device: torch.device | str = "cpu") -> Float[Tensor, "pixel 2"]:
+    """List the centres (x, y) of a grid's pixels in row-major order, in units of its pixels."""
+    y, x = torch.meshgrid(torch.arange(h, device=device), torch.arange(w, device=device), indexing="ij")
+    return torch.stack([x, y], -1).reshape(-1, 2) + 0.5
+
+
+def footprint(side: int, device: torch.device | str = "cpu") -> Float[Tensor, "sub 2"]:
+    """Spread side x side offsets evenly over a pixel, relative to its centre, in units of the pixel."""
+    return (pixel_centres(side, side, device) / side) - 0.5
+
+
+def rays(
+    view: View, pixels: Float[Tensor, "view ray 2"], f: int
+) -> tuple[Float[Tensor, "view ray 3"], Float[Tensor, "view ray 3"]]:
+    """Cast a ray through every position (x, y) of the latent grid.
+
+    Positions are in latent pixels (0.5 is the first one's centre); with f = 1 they are image pixels.
+    Returns origins and unit directions in the world frame.
+    """
+    x = (pixels[..., 0] * f - view.cx[:, None]) / view.fx[:, None]
+    y = (pixels[..., 1] * f - view.cy[:, None]) / view.fy[:, None]
+    local = torch.stack([x, -y, -torch.ones_like(x)], -1)
+    directions = torch.einsum("vij,vrj->vri", view.c2w[:, :, :3], local)
+    origins = view.c2w[:, None, :, 3].expand_as(directions)
+    return origins, torch.nn.functional.normalize(directions, dim=-1)
+
+
+def clip_to_box(
+    origins: Float[Tensor, "ray 3"], directions: Float[Tensor, "ray 3"], box: Float[Tensor, "2 3"]
+) -> tuple[Float[Tensor, " ray"], Float[Tensor, " ray"], Bool[Tensor, " ray"]]:
+    """Find where rays enter and leave an axis-aligned box (near >= 0), and which of them meet it at all."""
+    safe = torch.where(directions.abs() < 1e-9, torch.full_like(directions, 1e-9), directions)
+    t = (box[:, None] - origins) / safe
+    near = t.amin(0).amax(-1).clamp(min=0.0)
+    far = t.amax(0).amin(-1)
+    return near, far, far > near
+
+
+def orbit(
+    count: int, distance: float, elevation: float, focal: float, size: tuple[int, int], centre: Float[Tensor, " 3"]
+) -> View:
+    """Place cameras on a full turn around a point, z up, looking at it.
+
+    Distance in world units, elevation in degrees above the horizon, focal length in pixels of a (width, height) image.
+    """
+    azimuth = torch.arange(count) * (2 * math.pi / count)
+    up = math.radians(elevation)
+    back = torch.stack(
+        [azimuth.cos() * math.cos(up), azimuth.sin() * math.cos(up), torch.full_like(azimuth, math.sin(up))], -1
+    )
+    right = torch.stack([-azimuth.sin(), azimuth.cos(), torch.zeros_like(azimuth)], -1)
+    c2w = torch.stack([right, torch.linalg.cross(back, right), back, centre + distance * back], -1)
+    full = torch.ones(count)
+    return View(c2w, full * focal, full * focal, full * size[0] / 2, full * size[1] / 2)

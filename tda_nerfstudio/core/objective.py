@@ -1,0 +1,106 @@
+"""What one step of a phase minimises: images in, a loss for each term that the phase names out."""
+
+from __future__ import annotations
+
+from typing import NamedTuple, Protocol
+
+import torch
+from jaxtyping import Float, Int
+from torch import Tensor
+
+from tda_nerfstudio.core.cameras import View, grid_size, pixel_centres
+from tda_nerfstudio.core.losses import image_loss, latent_loss, tv_loss
+from tda_nerfstudio.core.phases import Phase
+from tda_nerfstudio.core.randomness import seeded
+from tda_nerfstudio.core.rendering import SamplingConfig, render_views
+from tda_nerfstudio.core.scenes import LatentScenes
+
+
+class Codec(Protocol):
+    """What the objective asks of an autoencoder; z is raw, y = nu(z) is normalised."""
+
+    f: int
+    channels: int
+    background: Tensor
+
+    def encode(self, images: Tensor, noise: Tensor | None = None) -> Tensor: ...
+    def decode(self, latents: Tensor) -> Tensor: ...
+    def normalise(self, z: Tensor) -> Tensor: ...
+    def denormalise(self, y: Tensor) -> Tensor: ...
+
+
+class Batch(NamedTuple):
+    """V views of each of K scenes."""
+
+    scene: Int[Tensor, " scene"]
+    """Rows of the scene table, each once."""
+    slot: Int[Tensor, " view"]
+    """Position of each view's scene in `scene`."""
+    view: View
+    height: int
+    width: int
+    images: Float[Tensor, "view 3 height width"] | None = None
+    """In [0, 1]."""
+    latents: Float[Tensor, "view channel h w"] | None = None
+    """Cached nu(E(x)), for phases whose encoder stands still."""
+    pixels: Int[Tensor, "view pixel"] | None = None
+    """The latent pixels to render, row-major; all of them when absent."""
+
+
+def latent_variance(latents: Float[Tensor, "view channel h w"]) -> Float[Tensor, "channel 1 1"]:
+    """Variance of each channel of normalised latents, kept above 1e-4 so that a dead channel does not divide by zero."""
+    return latents.var((0, 2, 3)).clamp(min=1e-4)[:, None, None]
+
+
+def objective(
+    phase: Phase, scenes: LatentScenes, codec: Codec, batch: Batch, sampling: SamplingConfig, seed: int, step: int
+) -> dict[str, Float[Tensor, ""]]:
+    """Compute the weighted losses of one step, in the order a latent travels: encoded, rendered, decoded.
+
+    While the encoder trains, L_latent's gradient reaches it through the latents and through their variance: smoother
+    latents pay, smaller ones do not.
+    """
+    losses: dict[str, Tensor] = {}
+    encoded = batch.latents
+    if phase.encodes:
+        assert batch.images is not None
+        z = codec.encode(batch.images)
+        encoded = codec.normalise(z)
+        if "ae" in phase.losses:
+            spread = phase.latent_noise * z.detach().std((0, 2, 3), keepdim=True)
+            noise = torch.randn(z.shape, generator=seeded(seed, step, "latents")).to(z) * spread
+            losses["ae"] = image_loss(codec.decode(z + noise), batch.images)
+    if phase.renders:
+        planes = scenes.planes(batch.scene)
+        rendered = render_batch(scenes, planes, codec, batch, sampling, seed, step)
+        if "latent" in phase.losses:
+            assert encoded is not None
+            variance = latent_variance(encoded)
+            if batch.pixels is None:
+                losses["latent"] = latent_loss(rendered, encoded, variance)
+            else:
+                seen = encoded.flatten(2).gather(2, batch.pixels[:, None].expand(-1, codec.channels, -1))
+                losses["latent"] = latent_loss(rendered.flatten(2), seen, variance[..., 0])
+        if "rgb" in phase.losses:
+            assert batch.images is not None
+            decoded = codec.decode(codec.denormalise(rendered))[..., : batch.height, : batch.width]
+            losses["rgb"] = image_loss(decoded, batch.images)
+        if "tv" in phase.losses:
+            losses["tv"] = tv_loss(planes)
+    return {name: phase.losses[name] * loss for name, loss in losses.items()}
+
+
+def render_batch(
+    scenes: LatentScenes, planes: Tensor, codec: Codec, batch: Batch, sampling: SamplingConfig, seed: int, step: int
+) -> Float[Tensor, "view channel h w"]:
+    """Render the batch's views as normalised latents; with chosen pixels as one row of them, [view, C, 1, pixel]."""
+    h, w = grid_size(batch.height, batch.width, codec.f)
+    views = len(batch.slot)
+    centres = pixel_centres(h, w, planes.device)
+    if batch.pixels is None:
+        chosen = centres.expand(views, -1, -1)
+    else:
+        chosen, h, w = centres[batch.pixels], 1, batch.pixels.shape[1]
+    generator = seeded(seed, step, "rays")
+    out = render_views(scenes, planes, batch.slot, batch.view, chosen, codec.f, codec.background, sampling, generator)
+    return out.latent.view(views, h, w, -1).permute(0, 3, 1, 2)

@@ -1,0 +1,170 @@
+"""The schedule as plain data: which losses act, which parameter groups move, how fast and for how long.
+
+Stage 1, the strategies of stage 2 and the RGB baseline are lists of phases; nothing else tells them apart in training.
+Lengths are in visits per scene (Sec. 4 of 2403.11678: epochs times training views), never in steps.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import Literal, NamedTuple
+
+GROUPS = ("micro", "weights", "base", "mlp", "encoder", "decoder")
+
+
+@dataclass(frozen=True)
+class Phase:
+    """One stretch of training."""
+
+    name: str
+    visits: float
+    losses: dict[str, float]
+    rates: dict[str, float]
+    """Initial learning rate by parameter group; groups that are not named here stand still."""
+    final_rate: float = 0.05
+    """Learning rates fall exponentially to this share of the initial ones (the paper's 0.94157 an epoch, 50 epochs)."""
+    latent_noise: float = 0.0
+    """Noise on latents before decoding, as a share of their standard deviation."""
+
+    @property
+    def encodes(self) -> bool:
+        """Whether images pass the encoder at every step; otherwise latents are cached."""
+        return "encoder" in self.rates or "ae" in self.losses
+
+    @property
+    def renders(self) -> bool:
+        """Whether scenes are rendered at all."""
+        return "latent" in self.losses or "rgb" in self.losses
+
+    @property
+    def needs_images(self) -> bool:
+        """Whether steps read images; Encode-Scene reads cached latents alone."""
+        return self.encodes or "rgb" in self.losses
+
+
+class Span(NamedTuple):
+    """A phase placed on the run's absolute steps, [start, end)."""
+
+    phase: Phase
+    start: int
+    end: int
+
+    def rate_share(self, step: int) -> float:
+        """Factor on the phase's learning rates at an absolute step."""
+        return self.phase.final_rate ** ((step - self.start) / max(self.end - self.start, 1))
+
+
+def timeline(phases: Sequence[Phase], scenes: int, images_per_step: float, total: int | None = None) -> list[Span]:
+    """Place phases on steps: visits * scenes / images_per_step each, rescaled to `total` steps when that is given."""
+    phases = [phase for phase in phases if phase.visits > 0]
+    steps = [phase.visits * scenes / images_per_step for phase in phases]
+    scale = 1.0 if total is None else total / sum(steps)
+    spans, reached, start = [], 0.0, 0
+    for phase, length in zip(phases, steps, strict=True):
+        reached += length * scale
+        end = max(round(reached), start + (1 if total is None else 0))
+        spans.append(Span(phase, start, end))
+        start = end
+    return [span for span in spans if span.end > span.start]
+
+
+def span_at(spans: Sequence[Span], step: int) -> Span:
+    """Find the phase of a step; the last one for every step beyond the end."""
+    return next((span for span in spans if step < span.end), spans[-1])
+
+
+@dataclass
+class Schedule:
+    """Base of the schedules a method can be trained by."""
+
+    def phases(self) -> list[Phase]:
+        """List the phases in order."""
+        raise NotImplementedError
+
+
+@dataclass
+class StageOne(Schedule):
+    """Learn the 3D-aware autoencoder together with N latent scenes (Sec. 3.2 of 2403.11678)."""
+
+    warmup_visits: float = 120
+    """Visits for L_ae alone, for an autoencoder that starts without pre-trained weights; 0 skips it."""
+    latent_visits: float = 120
+    """Visits for the scenes alone, on cached latents of the frozen autoencoder."""
+    joint_visits: float = 400
+    """Visits for everything together."""
+    space: Literal["3d-aware", "standard"] = "3d-aware"
+    """'standard' gives the autoencoder the joint phase's visits of L_ae alone, then fits scenes to it: the baseline."""
+    ae_weight: float = 1.0
+    """Weight of L_ae in the joint phase (the paper's 0.1 lets latents shrink)."""
+    latent_weight: float = 1.0
+    """Weight of L_latent in the joint phase."""
+    tv_weight: float = 1e-2
+    """Weight of L_tv, a mean, in every phase that renders."""
+    latent_noise: float = 0.1
+    """Noise on latents before decoding in the joint phase, as a share of their standard deviation."""
+    ae_rate: float = 1e-3
+    """Learning rate of encoder and decoder in the warm-up."""
+    joint_ae_rate: float = 3e-4
+    """Learning rate of encoder and decoder in the joint phase."""
+
+    def phases(self) -> list[Phase]:
+        scene_rates = dict.fromkeys(("micro", "weights", "base", "mlp"), 1e-2) | {"mlp": 3e-3}
+        ae_rates = {"encoder": self.ae_rate, "decoder": self.ae_rate}
+        joint_ae_rates = {"encoder": self.joint_ae_rate, "decoder": self.joint_ae_rate}
+        warmup = Phase("warm-up", self.warmup_visits, {"ae": 1.0}, ae_rates, latent_noise=self.latent_noise)
+        fit = {"latent": 1.0, "tv": self.tv_weight}
+        latent = Phase("latent", self.latent_visits, fit, scene_rates, final_rate=0.3)
+        if self.space == "standard":
+            more = Phase("autoencoder", self.joint_visits, {"ae": 1.0}, joint_ae_rates, latent_noise=self.latent_noise)
+            longer = Phase("latent", self.latent_visits + self.joint_visits, fit, scene_rates)
+            return [warmup, more, longer]
+        losses = {"latent": self.latent_weight, "rgb": 1.0, "ae": self.ae_weight, "tv": self.tv_weight}
+        rates = {"micro": 3e-3, "weights": 3e-3, "base": 3e-3, "mlp": 1e-3} | joint_ae_rates
+        joint = Phase("joint", self.joint_visits, losses, rates, latent_noise=self.latent_noise)
+        return [warmup, latent, joint]
+
+
+@dataclass
+class StageTwo(Schedule):
+    """Learn new scenes in the latent space of stage 1 (Sec. 3.3 of 2403.11678)."""
+
+    strategy: Literal["encode", "decode", "encode-decode"] = "encode-decode"
+    """Encode-Scene fits cached latents; Decode-Scene fits images through the decoder; the paper's method does both."""
+    shared: Literal["frozen", "finetune"] = "frozen"
+    """Whether base planes, MLP and decoder stand still (scenes stay independent) or go on training, as published."""
+    encode_visits: float = 160
+    """Visits of Encode-Scene."""
+    decode_visits: float = 80
+    """Visits of Decode-Scene."""
+    tv_weight: float = 1e-2
+    """Weight of L_tv, a mean."""
+
+    def phases(self) -> list[Phase]:
+        def moving(rate: float, shared: dict[str, float]) -> dict[str, float]:
+            return {"micro": rate, "weights": rate} | (shared if self.shared == "finetune" else {})
+
+        fit = {"tv": self.tv_weight}
+        encode = Phase(
+            "encode-scene", self.encode_visits, {"latent": 1.0} | fit, moving(1e-2, {"base": 1e-2, "mlp": 1e-2})
+        )
+        shared = {"base": 1e-2, "mlp": 1e-3, "decoder": 1e-4}
+        decode = Phase("decode-scene", self.decode_visits, {"rgb": 1.0} | fit, moving(3e-3, shared))
+        return {"encode": [encode], "decode": [decode], "encode-decode": [encode, decode]}[self.strategy]
+
+
+@dataclass
+class RgbBaseline(Schedule):
+    """Learn Tri-Planes of RGB scenes from random rays, without an autoencoder."""
+
+    visits: float = 60
+    """Visits per scene; a step's rays count as the share of an image that they are."""
+    tv_weight: float = 1e-2
+    """Weight of L_tv, a mean."""
+    rates: dict[str, float] = field(
+        default_factory=lambda: {"micro": 1e-2, "weights": 1e-2, "base": 1e-2, "mlp": 3e-3}
+    )
+    """Initial learning rates by parameter group."""
+
+    def phases(self) -> list[Phase]:
+        return [Phase("rgb", self.visits, {"latent": 1.0, "tv": self.tv_weight}, self.rates)]

@@ -1,0 +1,125 @@
+"""Volume rendering of latent scenes: from cameras to latent images (R(T, p), Sec. 3 of 2403.11678)."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import NamedTuple
+
+import torch
+from jaxtyping import Float, Int
+from torch import Tensor
+
+from tda_nerfstudio.core import cameras, compositing, ray_sampling
+from tda_nerfstudio.core.scenes import LatentScenes
+
+
+@dataclass
+class SamplingConfig:
+    """How densely rays are sampled."""
+
+    coarse: int = 24
+    """Even samples along a ray, for its density alone."""
+    fine: int = 24
+    """Samples where the coarse ones found something, for density and latent colour."""
+    side: int = 2
+    """Rays per side of a latent pixel when images are rendered: a latent pixel is an area, 2 means 2 x 2 rays."""
+    train_side: int = 1
+    """The same in training, where each ray is jittered inside its part of the pixel."""
+    rays_per_chunk: int = 32768
+    """Rays rendered at once when images are rendered, to bound memory."""
+
+
+class Rendering(NamedTuple):
+    """What comes out of rays: normalised latents in (-1, 1), opacity in [0, 1], depth in world units."""
+
+    latent: Float[Tensor, "ray channel"]
+    opacity: Float[Tensor, " ray"]
+    depth: Float[Tensor, " ray"]
+
+
+def render_rays(
+    scenes: LatentScenes,
+    planes: Float[Tensor, "scene 3 R R F"],
+    slot: Int[Tensor, " ray"],
+    origins: Float[Tensor, "ray 3"],
+    directions: Float[Tensor, "ray 3"],
+    background: Float[Tensor, " channel"],
+    sampling: SamplingConfig,
+    jitter: Float[Tensor, "ray fine"] | None = None,
+) -> Rendering:
+    """Render rays of the scenes whose fused planes are given, over a background in (-1, 1); rays that miss the box cost
+    nothing.
+
+    The coarse pass only decides where to look: it has no colour and no gradient.
+    """
+    near, far, hit = cameras.clip_to_box(origins, directions, scenes.box)
+    count, background = len(origins), (background + 1) / 2
+    latent = background.expand(count, -1)
+    opacity, depth = origins.new_zeros(count), far.clamp(min=0)
+    index = hit.nonzero()[:, 0]
+    if len(index):
+        near, far, origins, directions, slot = near[index], far[index], origins[index], directions[index], slot[index]
+        scale = scenes.length_scale()
+
+        def look(at: Float[Tensor, "ray sample"]) -> Tensor:
+            points = origins[:, None] + at[..., None] * directions[:, None]
+            return scenes.features(planes, points.view(-1, 3), slot.repeat_interleave(at.shape[1]))
+
+        edges = ray_sampling.even_edges(near, far, sampling.coarse)
+        with torch.no_grad():
+            density = scenes.density(look(ray_sampling.place(edges))).view(len(index), -1)
+            weights = compositing.ray_weights(density, edges.diff(dim=1) * scale)
+            edges = ray_sampling.importance_edges(edges, weights, sampling.fine)
+            at = ray_sampling.place(edges, None if jitter is None else jitter[index])
+        density, colour = scenes.density_and_colour(look(at))
+        weights = compositing.ray_weights(density.view(len(index), -1), edges.diff(dim=1) * scale)
+        seen, hit_opacity = compositing.composite(weights, colour.view(*weights.shape, -1), background)
+        latent = latent.index_copy(0, index, seen)
+        opacity = opacity.index_copy(0, index, hit_opacity)
+        ends = (weights * at).sum(1) + (1 - hit_opacity) * far
+        depth = depth.index_copy(0, index, ends)
+    return Rendering(2 * latent - 1, opacity, depth)
+
+
+def jittered_pixels(
+    centres: Float[Tensor, "view pixel 2"], side: int, noise: Float[Tensor, "view pixel sub 2"] | None
+) -> Float[Tensor, "view ray 2"]:
+    """Spread side x side rays over each pixel, displaced by noise in [0, 1) inside their part of it."""
+    offsets = cameras.footprint(side, centres.device).to(centres.dtype)
+    positions = centres[:, :, None] + offsets
+    if noise is not None:
+        positions = positions + (noise - 0.5) / side
+    return positions.flatten(1, 2)
+
+
+def render_views(
+    scenes: LatentScenes,
+    planes: Float[Tensor, "scene 3 R R F"],
+    slot: Int[Tensor, " view"],
+    view: cameras.View,
+    centres: Float[Tensor, "view pixel 2"],
+    f: int,
+    background: Float[Tensor, " channel"],
+    sampling: SamplingConfig,
+    generator: torch.Generator | None = None,
+) -> Rendering:
+    """Render latent pixels of several views, each averaged over its area; rows are view-major.
+
+    With a generator (on the CPU) samples are jittered, as for training; without one the result is deterministic.
+    """
+    device, (views, pixels) = centres.device, centres.shape[:2]
+    side, noise, jitter = sampling.side, None, None
+    if generator is not None:
+        side = sampling.train_side
+        noise = torch.rand(views, pixels, side * side, 2, generator=generator).to(device)
+        jitter = torch.rand(views * pixels * side * side, sampling.fine, generator=generator).to(device)
+    origins, directions = cameras.rays(view, jittered_pixels(centres, side, noise), f)
+    rays = (slot.repeat_interleave(pixels * side * side), origins.reshape(-1, 3), directions.reshape(-1, 3))
+    if generator is not None:
+        out = render_rays(scenes, planes, *rays, background, sampling, jitter)
+    else:
+        chunks = zip(*(part.split(sampling.rays_per_chunk) for part in rays), strict=True)
+        parts = [render_rays(scenes, planes, *chunk, background, sampling) for chunk in chunks]
+        out = Rendering(*(torch.cat(part) for part in zip(*parts, strict=True)))
+    return Rendering(*(part.view(views * pixels, side * side, *part.shape[1:]).mean(1) for part in out))
+

@@ -1,0 +1,94 @@
+"""N latent scenes: a table of micro planes and weights, base planes and an MLP shared by all."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import torch
+from jaxtyping import Float, Int
+from torch import Tensor, nn
+
+from tda_nerfstudio.core import triplane
+
+
+@dataclass
+class TriPlaneConfig:
+    """Sizes of the Tri-Planes; the defaults are the paper's."""
+
+    resolution: int = 64
+    """R: cells along each side of a plane."""
+    micro_channels: int = 10
+    """F_mic: features of a plane that belong to one scene alone."""
+    macro_channels: int = 22
+    """F_mac: features of a plane that are mixed from the shared base planes."""
+    bases: int = 50
+    """M: base planes shared by all scenes."""
+    hidden: int = 64
+    """Width of the MLP's only hidden layer."""
+
+    @property
+    def channels(self) -> int:
+        """F: features of a fused plane."""
+        return self.micro_channels + (self.macro_channels if self.bases else 0)
+
+
+class LatentScenes(nn.Module):
+    """Hold N scenes and answer density and latent colour at points of any of them.
+
+    Parameters: micro [N, 3 R R F_mic] and weights [N, M], whose rows get sparse gradients; base [M, 3, R, R, F_mac];
+    the MLP. Buffer: box [2, 3] in the world frame, which the planes span.
+    """
+
+    def __init__(self, scenes: int, latent_channels: int, config: TriPlaneConfig, seed: int = 0) -> None:
+        super().__init__()
+        self.config = config
+        r, bases = config.resolution, config.bases if config.macro_channels else 0
+        with torch.random.fork_rng(devices=[]):
+            torch.manual_seed(seed)
+            self.micro = nn.Parameter(0.1 * torch.randn(scenes, 3 * r * r * config.micro_channels))
+            self.weights = nn.Parameter(torch.randn(scenes, bases) / max(bases, 1) ** 0.5)
+            self.base = nn.Parameter(0.1 * torch.randn(bases, 3, r, r, config.macro_channels))
+            self.hidden = nn.Linear(config.channels, config.hidden)
+            self.head = nn.Linear(config.hidden, 1 + latent_channels)
+        self.register_buffer("box", torch.tensor([[-1.0] * 3, [1.0] * 3]))
+        self.box: Tensor
+
+    def __len__(self) -> int:
+        return len(self.micro)
+
+    def planes(self, scene: Int[Tensor, " scene"]) -> Float[Tensor, "scene 3 R R F"]:
+        """Fuse the planes of some scenes, each to be named once."""
+        lookup = torch.nn.functional.embedding
+        r = self.config.resolution
+        micro = lookup(scene, self.micro, sparse=True).view(len(scene), 3, r, r, self.config.micro_channels)
+        if not len(self.base):
+            return micro
+        return triplane.fuse(micro, lookup(scene, self.weights, sparse=True), self.base)
+
+    def unit(self, points: Float[Tensor, "point 3"]) -> Float[Tensor, "point 3"]:
+        """Map the world's box to [-1, 1]."""
+        return (points - self.box[0]) * (2 / (self.box[1] - self.box[0])) - 1
+
+    def length_scale(self) -> Tensor:
+        """Factor from world lengths to those in which densities are measured: half the box's longest side is 1."""
+        return 2 / (self.box[1] - self.box[0]).amax()
+
+    def features(self, planes: Tensor, points: Float[Tensor, "point 3"], slot: Tensor) -> Float[Tensor, "point hidden"]:
+        """Sample the planes at world points and pass the MLP's hidden layer."""
+        return torch.nn.functional.softplus(self.hidden(triplane.sample(planes, self.unit(points), slot)))
+
+    def density(self, features: Float[Tensor, "point hidden"]) -> Float[Tensor, " point"]:
+        """Read densities alone, per unit of `length_scale` lengths."""
+        raw = torch.nn.functional.linear(features, self.head.weight[:1], self.head.bias[:1])
+        return torch.nn.functional.softplus(raw[:, 0] - 1)
+
+    def density_and_colour(self, features: Tensor) -> tuple[Float[Tensor, " point"], Float[Tensor, "point channel"]]:
+        """Read densities and latent colours in [0, 1] (a sigmoid stretched by 0.1 % to reach both ends)."""
+        raw = self.head(features)
+        return torch.nn.functional.softplus(raw[:, 0] - 1), torch.sigmoid(raw[:, 1:]) * 1.002 - 0.001
+
+    @torch.no_grad()
+    def warm_start(self, weights: Float[Tensor, "base"]) -> None:
+        """Start every scene from the class' mean: no micro planes, the given mixture of base planes."""
+        self.micro.zero_()
+        self.weights.copy_(weights.expand_as(self.weights))
