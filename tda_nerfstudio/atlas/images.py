@@ -105,6 +105,8 @@ def _decode(path: Path) -> Image.Image:
     """Decode a file and bring 16-bit gray, which PIL would clip at 255, down to 8 bits."""
     try:
         with Image.open(path) as image:
+            image.verify()  # PNG's checksums: decoding alone lets one damaged byte in eight pass
+        with Image.open(path) as image:
             image.load()
             if image.mode == "I" or image.mode.startswith("I;16"):
                 wide = np.asarray(image).astype(np.int64)

@@ -187,11 +187,10 @@ def _check_views(folder: Path, frames: Sequence[_Frame]) -> tuple[Views, tuple[i
     sizes = [probe_image(path) for path in paths]
     for frame, size in zip(frames, sizes, strict=True):
         declared = (frame.camera.get("w", size[0]), frame.camera.get("h", size[1]))
-        if size != declared:
-            was = f"{size[0]} x {size[1]}"
-            raise TdaError(f"Image '{frame.name}' is {was}, but {frame.source} says {declared[0]} x {declared[1]}.")
-        if size != sizes[0]:
-            raise TdaError(f"Image '{frame.name}' is {size}, '{frames[0].name}' is {sizes[0]}. Use one size (w, h).")
+        for wanted, source in ((declared, f"{frame.source} says it"), (sizes[0], f"'{frames[0].name}'")):
+            if size != wanted:
+                was, expected = (f"{width} x {height}" for width, height in (size, wanted))
+                raise TdaError(f"Image '{frame.name}' is {was}, but {source} is {expected}. Render all at one size.")
     intrinsics = np.array([_intrinsics(frame, *sizes[0]) for frame in frames])
     poses = _poses(frames)
     columns = torch.from_numpy(intrinsics.T.astype(np.float32))

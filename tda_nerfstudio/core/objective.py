@@ -48,7 +48,7 @@ class Batch(NamedTuple):
 
 
 def latent_variance(latents: Float[Tensor, "view channel h w"]) -> Float[Tensor, "channel 1 1"]:
-    """Variance of each channel of normalised latents, kept above 1e-4 so that a dead channel does not divide by zero."""
+    """Variance of each channel of normalised latents, at least 1e-4: a dead channel must not divide by zero."""
     return latents.var((0, 2, 3)).clamp(min=1e-4)[:, None, None]
 
 

@@ -161,9 +161,7 @@ class RgbBaseline(Schedule):
     """Visits per scene; a step's rays count as the share of an image that they are."""
     tv_weight: float = 1e-2
     """Weight of L_tv, a mean."""
-    rates: dict[str, float] = field(
-        default_factory=lambda: {"micro": 1e-2, "weights": 1e-2, "base": 1e-2, "mlp": 3e-3}
-    )
+    rates: dict[str, float] = field(default_factory=lambda: {"micro": 1e-2, "weights": 1e-2, "base": 1e-2, "mlp": 3e-3})
     """Initial learning rates by parameter group."""
 
     def phases(self) -> list[Phase]:

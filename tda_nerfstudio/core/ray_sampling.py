@@ -7,9 +7,7 @@ from jaxtyping import Float
 from torch import Tensor
 
 
-def even_edges(
-    near: Float[Tensor, " ray"], far: Float[Tensor, " ray"], count: int
-) -> Float[Tensor, "ray edge"]:
+def even_edges(near: Float[Tensor, " ray"], far: Float[Tensor, " ray"], count: int) -> Float[Tensor, "ray edge"]:
     """Cut each ray into `count` equal intervals: count + 1 distances from near to far."""
     share = torch.linspace(0, 1, count + 1, device=near.device, dtype=near.dtype)
     return near[:, None] + (far - near)[:, None] * share

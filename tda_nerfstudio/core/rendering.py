@@ -122,4 +122,3 @@ def render_views(
         parts = [render_rays(scenes, planes, *chunk, background, sampling) for chunk in chunks]
         out = Rendering(*(torch.cat(part) for part in zip(*parts, strict=True)))
     return Rendering(*(part.view(views * pixels, side * side, *part.shape[1:]).mean(1) for part in out))
-

@@ -28,7 +28,7 @@ class RowAdam(Optimizer):
     def _step_rows(self, table: torch.Tensor, group: dict) -> None:
         grad = table.grad
         if grad is None or not grad.is_sparse:
-            raise TypeError("RowAdam needs sparse gradients: look rows up with torch.nn.functional.embedding(sparse=True)")
+            raise TypeError("RowAdam needs sparse gradients: look rows up with embedding(..., sparse=True)")
         grad = grad.coalesce()
         rows, grad = grad.indices()[0], grad.values()
         state = self.state[table]

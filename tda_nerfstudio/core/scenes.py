@@ -88,7 +88,7 @@ class LatentScenes(nn.Module):
         return torch.nn.functional.softplus(raw[:, 0] - 1), torch.sigmoid(raw[:, 1:]) * 1.002 - 0.001
 
     @torch.no_grad()
-    def warm_start(self, weights: Float[Tensor, "base"]) -> None:
+    def warm_start(self, weights: Float[Tensor, " base"]) -> None:
         """Start every scene from the class' mean: no micro planes, the given mixture of base planes."""
         self.micro.zero_()
         self.weights.copy_(weights.expand_as(self.weights))

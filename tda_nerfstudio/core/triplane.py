@@ -65,7 +65,11 @@ class _WeightedRows(torch.autograd.Function):
         counts = torch.bincount(flat, minlength=ctx.rows)
         starts = counts.cumsum(0) - counts
         table_grad = torch.nn.functional.embedding_bag(
-            order // index.shape[1], grads[0].contiguous(), starts, per_sample_weights=weight.reshape(-1)[order], mode="sum"
+            order // index.shape[1],
+            grads[0].contiguous(),
+            starts,
+            per_sample_weights=weight.reshape(-1)[order],
+            mode="sum",
         )
         return table_grad, None, None
 

@@ -1,0 +1,85 @@
+"""The methods that ns-train sees: tda-ae (stage 1), tda-scenes (stage 2) and tda-rgb (the baseline)."""
+
+from __future__ import annotations
+
+from copy import deepcopy
+from dataclasses import dataclass
+
+import torch
+from nerfstudio.configs.base_config import MachineConfig, ViewerConfig
+from nerfstudio.engine.optimizers import OptimizerConfig
+from nerfstudio.plugins.types import MethodSpecification
+
+from tda_nerfstudio.autoencoder.build import AutoencoderConfig
+from tda_nerfstudio.core.phases import GROUPS, RgbBaseline, StageOne, StageTwo
+from tda_nerfstudio.core.rendering import SamplingConfig
+from tda_nerfstudio.core.row_adam import RowAdam
+from tda_nerfstudio.core.scenes import TriPlaneConfig
+from tda_nerfstudio.plugin.multi_scene_datamanager import MultiSceneDataManagerConfig
+from tda_nerfstudio.plugin.tda_model import TdaModelConfig
+from tda_nerfstudio.plugin.tda_pipeline import TdaPipelineConfig
+from tda_nerfstudio.plugin.tda_trainer import TdaTrainerConfig
+
+
+@dataclass
+class RowAdamConfig(OptimizerConfig):
+    """Adam over the rows of visited scenes; its learning rate comes from the phase."""
+
+    _target: type = RowAdam
+    """The optimizer class to use."""
+
+
+@dataclass
+class FusedAdamConfig(OptimizerConfig):
+    """Adam in one pass over memory; its learning rate comes from the phase."""
+
+    _target: type = torch.optim.Adam
+    """The optimizer class to use."""
+    fused: bool = True
+    """Whether to update in one pass."""
+
+
+def _method(name: str, pipeline: TdaPipelineConfig) -> TdaTrainerConfig:
+    """Make a method's configuration: any device, a viewer that ends with the run, learning rates set by phases."""
+    optimizers = {
+        group: {"optimizer": RowAdamConfig() if group in ("micro", "weights") else FusedAdamConfig(), "scheduler": None}
+        for group in GROUPS
+    }
+    return TdaTrainerConfig(
+        method_name=name,
+        pipeline=pipeline,
+        optimizers=deepcopy(optimizers),
+        machine=MachineConfig(device_type="cuda" if torch.cuda.is_available() else "cpu"),
+        vis="viewer+tensorboard",
+        viewer=ViewerConfig(num_rays_per_chunk=1 << 15, quit_on_train_completion=True),
+        steps_per_save=500,
+        steps_per_eval_batch=0,
+        steps_per_eval_image=200,
+        steps_per_eval_all_images=0,
+        mixed_precision=False,
+    )
+
+
+tda_ae = MethodSpecification(
+    _method("tda-ae", TdaPipelineConfig(schedule=StageOne())),
+    description="Stage 1: learn the 3D-aware autoencoder (3Da-AE) together with N latent Tri-Plane scenes.",
+)
+tda_scenes = MethodSpecification(
+    _method("tda-scenes", TdaPipelineConfig(schedule=StageTwo(), starts_from="stage-one")),
+    description="Stage 2: learn many new scenes in the latent space of a finished tda-ae run.",
+)
+tda_rgb = MethodSpecification(
+    _method(
+        "tda-rgb",
+        TdaPipelineConfig(
+            schedule=RgbBaseline(),
+            datamanager=MultiSceneDataManagerConfig(scenes_per_step=4, views_per_scene=8, rays_per_view=128),
+            model=TdaModelConfig(
+                autoencoder=AutoencoderConfig(kind="identity", f=1, channels=3),
+                triplane=TriPlaneConfig(micro_channels=32, macro_channels=0, bases=0),
+                sampling=SamplingConfig(coarse=48, fine=48, side=1),
+            ),
+        ),
+    ),
+    description="The baseline: RGB Tri-Planes of each scene on its own, without an autoencoder.",
+)

@@ -1,0 +1,70 @@
+"""What a run will cost, measured before its first step."""
+
+from __future__ import annotations
+
+import resource
+import sys
+import time
+from typing import TYPE_CHECKING
+
+import torch
+from rich.table import Table
+
+from tda_nerfstudio.core.phases import Span
+
+if TYPE_CHECKING:
+    from tda_nerfstudio.plugin.tda_pipeline import TdaPipeline
+
+
+def forecast(pipeline: TdaPipeline, spans: list[Span], start: int) -> Table:
+    """Tabulate steps, visits, minutes, memory and bytes on disk of the steps that are left.
+
+    Each phase's losses and gradients are computed twice on its first batch, the second time on the clock, and thrown
+    away: nothing that trains changes. Optimizer steps and evaluations come on top.
+    """
+    table = Table(title="Forecast", title_justify="left")
+    for heading in ("phase", "steps", "visits a scene", "s a step", "minutes"):
+        table.add_column(heading, justify="left" if heading == "phase" else "right")
+    minutes = 0.0
+    for span in spans:
+        steps = max(span.end - max(span.start, start), 0)
+        seconds = dry_step(pipeline, span) if steps else 0.0
+        minutes += steps * seconds / 60
+        visits = (span.end - span.start) * pipeline.datamanager.images_per_step / len(pipeline.datamanager.scene_names)
+        table.add_row(span.phase.name, str(steps), f"{visits:.0f}", f"{seconds:.2f}", f"{steps * seconds / 60:.1f}")
+    weights = sum(p.numel() * p.element_size() for p in pipeline.parameters())
+    images = pipeline.datamanager.train_store.store.bytes + pipeline.datamanager.eval_store.store.bytes
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * (1 if sys.platform == "darwin" else 1024)
+    table.caption = (
+        f"{len(pipeline.datamanager.scene_names)} scenes, about {minutes:.0f} minutes and"
+        f" {(peak + 2 * weights + images) / 2**30:.1f} GiB of memory, {3 * weights / 2**20:.0f} MiB on disk"
+    )
+    return table
+
+
+def dry_step(pipeline: TdaPipeline, span: Span) -> float:
+    """Time the losses and gradients of a phase's first step, in seconds; leave no trace."""
+    manager, model, phase = pipeline.datamanager, pipeline.model, span.phase
+    groups = model.get_param_groups()
+    for name, params in groups.items():
+        for param in params:
+            param.requires_grad_(name in phase.rates)
+    cameras, batch = manager.next_train(span.start)
+    if phase.needs_images:
+        batch["image"] = manager.train_images(batch["image_idx"])
+    if "latent" in phase.losses and not phase.encodes:
+        with torch.no_grad():  # of the right shape is enough, and spares the cache of all images
+            batch["latent"] = model.autoencoder.normalise(
+                model.autoencoder.encode(manager.train_images(batch["image_idx"]))
+            )
+    seconds = 0.0
+    for _ in range(2):
+        before = time.perf_counter()
+        sum(model(cameras, batch, phase, span.start).values()).backward()
+        if model.device.type == "cuda":
+            torch.cuda.synchronize()
+        seconds = time.perf_counter() - before
+        for params in groups.values():
+            for param in params:
+                param.grad = None
+    return seconds

@@ -1,0 +1,213 @@
+"""Serves K scenes x V views a step to training, and one scene's view of itself to viewer and renderer."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Literal
+
+import torch
+from jaxtyping import Float, Int
+from nerfstudio.cameras.cameras import Cameras, CameraType
+from nerfstudio.data.datamanagers.base_datamanager import VanillaDataManager, VanillaDataManagerConfig
+from nerfstudio.data.datasets.base_dataset import InputDataset
+from nerfstudio.data.utils.dataloaders import FixedIndicesEvalDataloader
+from torch import Tensor
+
+from tda_nerfstudio.atlas.images import ImageStore
+from tda_nerfstudio.atlas.layouts import Views
+from tda_nerfstudio.core.randomness import seeded
+from tda_nerfstudio.plugin.tda_dataparser import TdaAtlas, TdaAtlasConfig
+
+SCENE_VARIABLE = "TDA_SCENE"
+"""Environment variable that names the scene which viewer and renderer see; it wins over the config's."""
+
+
+@dataclass
+class MultiSceneDataManagerConfig(VanillaDataManagerConfig):
+    """Many scenes, a few views of a few of them at every step."""
+
+    _target: type = field(default_factory=lambda: MultiSceneDataManager)
+    """target class to instantiate"""
+    dataparser: TdaAtlasConfig = field(default_factory=TdaAtlasConfig)
+    """The atlas."""
+    scenes_per_step: int = 8
+    """K: scenes visited in a step; each one's planes are fused once."""
+    views_per_scene: int = 4
+    """V: views of each visited scene."""
+    rays_per_view: int | None = None
+    """Random latent pixels of each view to train on; all of them by default."""
+    seed: int = 0
+    """Draws scenes and views; set from machine.seed."""
+
+
+class MultiSceneDataManager(VanillaDataManager):
+    """Sample training batches of all scenes from (seed, step); show one active scene to the rest of nerfstudio.
+
+    Training and averages never read the active scene. `train_dataset`, `eval_dataset` and `train_dataparser_outputs`
+    are views of it, so that stock renderers and the viewer need no special case.
+    """
+
+    config: MultiSceneDataManagerConfig
+
+    def __init__(
+        self,
+        config: MultiSceneDataManagerConfig,
+        device: torch.device | str = "cpu",
+        test_mode: Literal["test", "val", "inference"] = "val",
+        world_size: int = 1,
+        local_rank: int = 0,
+        **kwargs: Any,
+    ) -> None:
+        # VanillaDataManager's constructor builds single-scene datasets; everything it promises is set here instead.
+        torch.nn.Module.__init__(self)
+        self.config = config
+        self.device = device
+        self.world_size, self.local_rank = world_size, local_rank
+        self.sampler = None
+        self.test_mode = test_mode
+        self.test_split = "test"
+        self.includes_time = False
+        self.train_count = self.eval_count = 0
+        if config.data is not None:
+            config.dataparser.data = Path(config.data)
+        self.dataparser_config = config.dataparser
+        self.dataparser = TdaAtlas(config.dataparser)
+        self.atlas = self.dataparser.atlas()
+        self.scene_names = [scene.name for scene in self.atlas.scenes]
+        self.train_store = self._store([scene.train for scene in self.atlas.scenes])
+        self.eval_store = self._store([scene.test for scene in self.atlas.scenes])
+        self.select_scene(os.environ.get(SCENE_VARIABLE))
+
+    def _store(self, views: list[Views]) -> "_ViewStore":
+        return _ViewStore(views, self.atlas.width, self.atlas.height)
+
+    def select_scene(self, name: str | None) -> None:
+        """Make a scene the active one; the configured or first one by default. Raises TdaError for unknown names."""
+        outputs = {split: self.dataparser.outputs(name, split) for split in ("train", "test")}
+        self.active_scene = self.dataparser.find(name).name
+        self.train_dataparser_outputs = outputs["train"]
+        self.train_dataset = InputDataset(outputs["train"])
+        self.eval_dataset = InputDataset(outputs["test"])
+        self.exclude_batch_keys_from_device = self.train_dataset.exclude_batch_keys_from_device
+
+    @property
+    def fixed_indices_eval_dataloader(self) -> FixedIndicesEvalDataloader:
+        """Iterate over the active scene's held-out views."""
+        return FixedIndicesEvalDataloader(self.eval_dataset, device=self.device)
+
+    @property
+    def images_per_step(self) -> float:
+        """Count the images a step visits; random rays count as the share of an image that they are."""
+        images = min(self.config.scenes_per_step, len(self.scene_names)) * self.config.views_per_scene
+        if self.config.rays_per_view is None:
+            return images
+        return images * self.config.rays_per_view / (self.atlas.width * self.atlas.height)
+
+    def draw(self, step: int) -> tuple[Int[Tensor, " scene"], Int[Tensor, "scene view"]]:
+        """Draw the scenes of a step and, for each, V of its training views.
+
+        Scenes come in shuffled rounds, so that all are visited alike; views of a scene differ where it has enough.
+        """
+        count, k, v = len(self.scene_names), min(self.config.scenes_per_step, len(self.scene_names)), 0
+        rounds = -(-count // k)
+        order = torch.randperm(count, generator=seeded(self.config.seed, step // rounds, "scenes"))
+        scene = order.roll(-k * (step % rounds))[:k]
+        generator = seeded(self.config.seed, step, "views")
+        chosen = []
+        for s in scene.tolist():
+            views, v = self.train_store.counts[s], self.config.views_per_scene
+            perm = torch.cat([torch.randperm(views, generator=generator) for _ in range(-(-v // views))])
+            chosen.append(perm[:v])
+        return scene, torch.stack(chosen)
+
+    def next_train(self, step: int) -> tuple[Cameras, dict[str, Tensor]]:
+        """Give the step's cameras (scene-major, `scene_idx` in their metadata) and where their images are stored."""
+        self.train_count += 1
+        scene, views = self.draw(step)
+        index = (torch.tensor(self.train_store.starts)[scene][:, None] + views).flatten()
+        cameras = self.train_store.cameras(index, scene.repeat_interleave(views.shape[1])).to(self.device)
+        batch = {"image_idx": index, "scene_idx": scene}
+        if self.config.rays_per_view is not None:
+            pixels = self.atlas.width * self.atlas.height
+            generator = seeded(self.config.seed, step, "pixels")
+            batch["pixels"] = torch.randint(pixels, (len(index), self.config.rays_per_view), generator=generator)
+        return cameras, batch
+
+    def train_images(self, index: Int[Tensor, " view"]) -> Float[Tensor, "view 3 height width"]:
+        """Read training images, in [0, 1], on the training device."""
+        return self.train_store.images(index).to(self.device).float().div_(255)
+
+    def eval_views(self) -> Iterator[tuple[int, Cameras, Float[Tensor, "view 3 height width"]]]:
+        """Go through the scenes in order: index, held-out cameras and their images in [0, 1]."""
+        for s, (start, count) in enumerate(zip(self.eval_store.starts, self.eval_store.counts, strict=True)):
+            index = torch.arange(start, start + count)
+            cameras = self.eval_store.cameras(index, torch.full((count,), s)).to(self.device)
+            yield s, cameras, self.eval_store.images(index).to(self.device).float().div_(255)
+
+    def next_eval(self, step: int) -> tuple[Cameras, dict[str, Tensor]]:
+        """Give one held-out view, another scene and view at every call in turn."""
+        return self.next_eval_image(step)
+
+    def next_eval_image(self, step: int) -> tuple[Cameras, dict[str, Tensor]]:
+        """Give one held-out view, drawn from (seed, step), with its image [height, width, 3] in [0, 1]."""
+        scene = int(torch.randint(len(self.scene_names), (1,), generator=seeded(self.config.seed, step, "eval")))
+        start, count = self.eval_store.starts[scene], self.eval_store.counts[scene]
+        index = torch.tensor([start + step % count])
+        cameras = self.eval_store.cameras(index, torch.tensor([scene])).to(self.device)
+        image = self.eval_store.images(index)[0].permute(1, 2, 0).float() / 255
+        return cameras, {"image": image.to(self.device), "image_idx": index}
+
+    def get_train_rays_per_batch(self) -> int:
+        """Count the image pixels a step explains (nerfstudio's unit of training speed)."""
+        return round(self.images_per_step * self.atlas.width * self.atlas.height)
+
+    def get_eval_rays_per_batch(self) -> int:
+        """Count the pixels of one held-out view."""
+        return self.atlas.width * self.atlas.height
+
+    def get_datapath(self) -> Path:
+        """Name the atlas' folder, in which the viewer keeps camera paths."""
+        return Path(self.config.dataparser.data)
+
+    def get_param_groups(self) -> dict:
+        """Own nothing that trains."""
+        return {}
+
+    def setup_train(self) -> None:
+        """Need nothing: batches are drawn by step."""
+
+    def setup_eval(self) -> None:
+        """Need nothing: held-out views are read in order."""
+
+
+class _ViewStore:
+    """All views of a split of all scenes, one after the other: cameras in memory, images read when first needed."""
+
+    def __init__(self, views: list[Views], width: int, height: int) -> None:
+        self.counts = [len(v) for v in views]
+        self.starts = [sum(self.counts[:i]) for i in range(len(views))]
+        self.width, self.height = width, height
+        self.c2w = torch.cat([v.c2w for v in views])
+        self.fx, self.fy = torch.cat([v.fx for v in views]), torch.cat([v.fy for v in views])
+        self.cx, self.cy = torch.cat([v.cx for v in views]), torch.cat([v.cy for v in views])
+        self.names = [path.stem for v in views for path in v.paths]
+        self.store = ImageStore([path for v in views for path in v.paths], width, height)
+
+    def cameras(self, index: Tensor, scene: Tensor) -> Cameras:
+        return Cameras(
+            camera_to_worlds=self.c2w[index],
+            fx=self.fx[index],
+            fy=self.fy[index],
+            cx=self.cx[index],
+            cy=self.cy[index],
+            width=self.width,
+            height=self.height,
+            camera_type=CameraType.PERSPECTIVE,
+            metadata={"scene_idx": scene[:, None]},
+        )
+
+    def images(self, index: Tensor) -> Tensor:
+        return self.store.get(index.tolist()).permute(0, 3, 1, 2)

@@ -1,0 +1,112 @@
+"""Fill in what a configuration leaves open, so that the config.yml that is saved rebuilds the same run anywhere."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from nerfstudio.utils.rich_utils import CONSOLE
+
+from tda_nerfstudio.atlas.atlas import Atlas
+from tda_nerfstudio.autoencoder.build import AutoencoderConfig
+from tda_nerfstudio.core.errors import TdaError
+from tda_nerfstudio.core.phases import timeline
+from tda_nerfstudio.core.scenes import TriPlaneConfig
+from tda_nerfstudio.plugin.manifest import newest_stage_one, read_manifest
+from tda_nerfstudio.plugin.tda_dataparser import TdaAtlas
+
+if TYPE_CHECKING:
+    from tda_nerfstudio.plugin.tda_trainer import TdaTrainerConfig
+
+DEMO_SCENES = 32
+
+
+def resolve(config: TdaTrainerConfig) -> None:
+    """Resolve data, stage 1, sizes, seeds and steps in place. Raises TdaError for whatever cannot work."""
+    _data(config)
+    if config.pipeline.starts_from == "stage-one":
+        _stage_one(config)
+    model = config.pipeline.model
+    model.autoencoder = model.autoencoder.resolve()
+    config.pipeline.datamanager.seed = model.seed = config.machine.seed
+    parser = TdaAtlas(config.pipeline.datamanager.dataparser)
+    atlas = parser.atlas()
+    parser.box()
+    _report(atlas)
+    _steps(config, atlas)
+
+
+def _data(config: TdaTrainerConfig) -> None:
+    manager = config.pipeline.datamanager
+    parser = manager.dataparser
+    data = manager.data or (parser.data if parser.data != Path() else None)
+    parser.split_key = parser.split_key or config.method_name
+    if data is None:
+        from tda_nerfstudio.atlas.demo import write_demo_atlas
+
+        data = config.output_dir / "demo-atlas"
+        CONSOLE.print(f"No --data was given: using the embedded demo class, {DEMO_SCENES} vehicles in {data}.")
+        write_demo_atlas(data, scenes=DEMO_SCENES)
+        parser.scenes = parser.scenes or (str(data.resolve() / "splits.json"),)
+    config.data = manager.data = parser.data = Path(data).expanduser().resolve()
+    config.set_experiment_name()
+
+
+def _stage_one(config: TdaTrainerConfig) -> None:
+    pipeline = config.pipeline
+    resuming = config.load_dir is not None or config.load_checkpoint is not None
+    chosen = pipeline.autoencoder
+    manifest = newest_stage_one(config.output_dir) if chosen is None else read_manifest(chosen)
+    if manifest["method"] != "tda-ae":
+        raise TdaError(f"{manifest['run']} is a {manifest['method']} run; --pipeline.autoencoder needs a tda-ae run.")
+    model = manifest["model"]
+    if pipeline.autoencoder_hash not in (None, model["fingerprint"]):
+        raise TdaError(
+            f"Stage 1 at {manifest['run']} has an autoencoder with hash {model['fingerprint']}, but this configuration"
+            f" expects {pipeline.autoencoder_hash}. Name the run it was made with: --pipeline.autoencoder PATH."
+        )
+    pipeline.autoencoder = Path(manifest["run"])
+    pipeline.autoencoder_hash = model["fingerprint"]
+    pipeline.model.autoencoder = AutoencoderConfig(**model["autoencoder"])
+    pipeline.model.triplane = TriPlaneConfig(**model["triplane"])
+    pipeline.datamanager.dataparser.box = tuple(model["box"])
+    metrics = manifest["metrics"]
+    CONSOLE.print(
+        f"{'Resuming on' if resuming else 'Starting from'} the {'newest' if chosen is None else 'chosen'} stage 1:"
+        f" {manifest['run']}\n  trained on {len(manifest['scene_names'])} scenes of {manifest['data']};"
+        f" {metrics['psnr']:.2f} dB on their held-out views, autoencoder {metrics['ceiling_psnr']:.2f} dB"
+    )
+
+
+def _report(atlas: Atlas) -> None:
+    scenes = atlas.scenes
+    CONSOLE.print(
+        f"Atlas {atlas.root}: {len(scenes)} scenes ({scenes[0].name} ... {scenes[-1].name}),"
+        f" {sum(len(s.train) for s in scenes)} training and {sum(len(s.test) for s in scenes)} held-out views,"
+        f" {atlas.width} x {atlas.height}"
+    )
+    if atlas.broken:
+        CONSOLE.print(f"[yellow]{len(atlas.broken)} broken scenes are left out:[/yellow]")
+        for reason in atlas.broken.values():
+            CONSOLE.print(f"  {reason}", markup=False)
+
+
+def _steps(config: TdaTrainerConfig, atlas: Atlas) -> None:
+    manager, total = config.pipeline.datamanager, config.max_num_iterations
+    if total is not None and total < 1:
+        raise TdaError(f"--max-num-iterations must be at least 1, not {total}.")
+    images = min(manager.scenes_per_step, len(atlas.scenes)) * manager.views_per_scene
+    share = 1.0 if manager.rays_per_view is None else manager.rays_per_view / (atlas.width * atlas.height)
+    spans = timeline(config.pipeline.schedule.phases(), len(atlas.scenes), images * share, total)
+    if not spans:
+        raise TdaError("The schedule has no steps: give some phase more visits.")
+    config.max_num_iterations = spans[-1].end
+
+
+def check_load_dir(folder: Path) -> None:
+    """Check that a folder holds checkpoints. Raises TdaError that says what to give instead."""
+    if not folder.is_dir():
+        raise TdaError(f"--load-dir {folder} does not exist. Give the nerfstudio_models folder of a run.")
+    if not any(re.fullmatch(r"step-\d{9}\.ckpt", path.name) for path in folder.iterdir()):
+        raise TdaError(f"--load-dir {folder} holds no checkpoint (step-*.ckpt). Give a run's nerfstudio_models folder.")

@@ -1,0 +1,114 @@
+"""The dataparser `tda-atlas`: one scene of an atlas for any method, all of them for ours.
+
+nerfstudio imports this module half-way through its own: nothing but cameras, dataparsers, scene_box and the plugin
+registry may be imported from it here.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from functools import lru_cache
+from pathlib import Path
+from typing import Literal
+
+import torch
+from jaxtyping import Float
+from nerfstudio.cameras.cameras import Cameras, CameraType
+from nerfstudio.data.dataparsers.base_dataparser import DataParser, DataParserConfig, DataparserOutputs
+from nerfstudio.data.scene_box import SceneBox
+from nerfstudio.plugins.registry_dataparser import DataParserSpecification
+from torch import Tensor
+
+from tda_nerfstudio.atlas.atlas import Atlas, read_atlas
+from tda_nerfstudio.atlas.bounds import fit_box
+from tda_nerfstudio.atlas.layouts import Scene
+from tda_nerfstudio.core.errors import TdaError, suggest
+
+
+@dataclass
+class TdaAtlasConfig(DataParserConfig):
+    """An atlas: a folder with one sub-folder of posed images per scene."""
+
+    _target: type = field(default_factory=lambda: TdaAtlas)
+    """target class to instantiate"""
+    data: Path = Path()
+    """The atlas: scenes in blender, nerfstudio or ShapeNet-SRN layout."""
+    scenes: tuple[str, ...] = ()
+    """Which scenes: names, globs, index ranges (0:24), split files (splits.json#key), !exclusions; all by default."""
+    test_views: tuple[str, ...] = ()
+    """Which views are held out, by the same rules; the files' own split, else every eval-every-th view, by default."""
+    eval_every: int = 8
+    """Hold out every so many views where the files name no test split."""
+    box: tuple[float, float, float, float, float, float] | None = None
+    """The atlas' box, min x y z then max x y z in the files' world frame; fitted to the silhouettes by default."""
+    scene: str | None = None
+    """The scene that viewer, renderer and stock methods see; the first one by default."""
+    split_key: str | None = None
+    """The key that is read from split files which are named without one."""
+
+
+@lru_cache(maxsize=4)
+def _read(root: Path, scenes: tuple[str, ...], test_views: tuple[str, ...], every: int, key: str | None) -> Atlas:
+    return read_atlas(root, scenes=scenes, test_views=test_views, eval_every=every, default_key=key)
+
+
+class TdaAtlas(DataParser):
+    """Read an atlas once; describe any of its scenes to nerfstudio."""
+
+    config: TdaAtlasConfig
+    includes_time: bool = False
+    downscale_factor: int | None = None
+
+    def atlas(self) -> Atlas:
+        """Read the chosen scenes; those that are broken are left out, with their reasons.
+
+        Raises TdaError when the folder is missing or holds no good scene.
+        """
+        c = self.config
+        return _read(Path(c.data), tuple(c.scenes), tuple(c.test_views), c.eval_every, c.split_key)
+
+    def box(self) -> Float[Tensor, "2 3"]:
+        """Give the one box of the whole atlas: the configured one, else one fitted to it."""
+        if self.config.box is None:
+            self.config.box = tuple(fit_box(self.atlas().scenes).flatten().tolist())
+        return torch.tensor(self.config.box).view(2, 3)
+
+    def find(self, name: str | None) -> Scene:
+        """Find a scene by name; the configured or the first one by default. Raises TdaError for an unknown name."""
+        atlas = self.atlas()
+        name = name or self.config.scene or atlas.scenes[0].name
+        for scene in atlas.scenes:
+            if scene.name == name:
+                return scene
+        names = [scene.name for scene in atlas.scenes]
+        raise TdaError(f"Unknown scene '{name}' in {atlas.root} ({len(names)} scenes).{suggest(name, names)}")
+
+    def outputs(self, name: str | None, split: Literal["train", "test"]) -> DataparserOutputs:
+        """Describe one scene's views to nerfstudio, with `scene_idx` on every camera."""
+        scene, atlas = self.find(name), self.atlas()
+        views = scene.train if split == "train" or not len(scene.test) else scene.test
+        index = next(i for i, other in enumerate(atlas.scenes) if other.name == scene.name)
+        cameras = Cameras(
+            camera_to_worlds=views.c2w,
+            fx=views.fx,
+            fy=views.fy,
+            cx=views.cx,
+            cy=views.cy,
+            width=scene.width,
+            height=scene.height,
+            camera_type=CameraType.PERSPECTIVE,
+            metadata={"scene_idx": torch.full((len(views), 1), index)},
+        )
+        return DataparserOutputs(
+            image_filenames=list(views.paths),
+            cameras=cameras,
+            alpha_color=torch.ones(3),
+            scene_box=SceneBox(aabb=self.box()),
+            metadata={"scene_names": [other.name for other in atlas.scenes]},
+        )
+
+    def _generate_dataparser_outputs(self, split: str = "train", **kwargs) -> DataparserOutputs:
+        return self.outputs(None, "train" if split == "train" else "test")
+
+
+tda_atlas = DataParserSpecification(config=TdaAtlasConfig(), description="An atlas of many similar scenes.")

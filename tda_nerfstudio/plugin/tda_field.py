@@ -1,0 +1,52 @@
+"""The field: latent scenes as nerfstudio sees one of them."""
+
+from __future__ import annotations
+
+import torch
+from nerfstudio.cameras.rays import RaySamples
+from nerfstudio.field_components.field_heads import FieldHeadNames
+from nerfstudio.fields.base_field import Field
+from torch import Tensor
+
+from tda_nerfstudio.core.cameras import View
+from tda_nerfstudio.core.rendering import Rendering, SamplingConfig, render_views
+from tda_nerfstudio.core.scenes import LatentScenes, TriPlaneConfig
+
+
+class LatentTriPlaneField(Field):
+    """Wrap the scene table; densities are per unit of world length, "rgb" holds the C normalised latent channels."""
+
+    def __init__(self, scenes: int, latent_channels: int, config: TriPlaneConfig, box: Tensor, seed: int) -> None:
+        super().__init__()
+        self.scenes = LatentScenes(scenes, latent_channels, config, seed)
+        self.scenes.box.copy_(box)
+        self.active = 0
+
+    def render(
+        self,
+        scene: int,
+        view: View,
+        centres: Tensor,
+        f: int,
+        background: Tensor,
+        sampling: SamplingConfig,
+    ) -> Rendering:
+        """Render latent pixels of views of one scene, without jitter."""
+        index = torch.tensor([scene], device=centres.device)
+        slot = torch.zeros(len(centres), dtype=torch.long, device=centres.device)
+        return render_views(self.scenes, self.scenes.planes(index), slot, view, centres, f, background, sampling)
+
+    def get_density(self, ray_samples: RaySamples) -> tuple[Tensor, Tensor]:
+        """Answer the active scene's density at ray samples, for nerfstudio's own samplers and exporters."""
+        points = ray_samples.frustums.get_positions()
+        planes = self.scenes.planes(torch.tensor([self.active], device=points.device))
+        flat = points.reshape(-1, 3)
+        features = self.scenes.features(planes, flat, torch.zeros(len(flat), dtype=torch.long, device=flat.device))
+        density = self.scenes.density(features) * self.scenes.length_scale()
+        return density.view(*points.shape[:-1], 1), features.view(*points.shape[:-1], -1)
+
+    def get_outputs(self, ray_samples: RaySamples, density_embedding: Tensor | None = None) -> dict:
+        """Answer the active scene's normalised latents at the samples that `get_density` saw."""
+        assert density_embedding is not None
+        _, colour = self.scenes.density_and_colour(density_embedding.flatten(0, -2))
+        return {FieldHeadNames.RGB: (2 * colour - 1).view(*density_embedding.shape[:-1], -1)}

@@ -1,0 +1,182 @@
+"""The model: latent scenes and the autoencoder that turns their renderings into images."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Any
+
+import torch
+from jaxtyping import Float
+from nerfstudio.cameras.cameras import Cameras
+from nerfstudio.models.base_model import Model, ModelConfig
+from torch import Tensor
+from torch.nn import Parameter
+from torch.nn.functional import interpolate
+
+from tda_nerfstudio.autoencoder.build import AutoencoderConfig
+from tda_nerfstudio.core.cameras import View, grid_size, pixel_centres
+from tda_nerfstudio.core.errors import TdaError
+from tda_nerfstudio.core.metrics import psnr, ssim
+from tda_nerfstudio.core.objective import Batch, objective
+from tda_nerfstudio.core.phases import Phase
+from tda_nerfstudio.core.rendering import Rendering, SamplingConfig
+from tda_nerfstudio.core.scenes import TriPlaneConfig
+from tda_nerfstudio.plugin.tda_field import LatentTriPlaneField
+
+
+@dataclass
+class TdaModelConfig(ModelConfig):
+    """Latent Tri-Plane scenes seen through an autoencoder."""
+
+    _target: type = field(default_factory=lambda: TdaModel)
+    """target class to instantiate"""
+    triplane: TriPlaneConfig = field(default_factory=TriPlaneConfig)
+    """Sizes of the Tri-Planes."""
+    sampling: SamplingConfig = field(default_factory=SamplingConfig)
+    """How densely rays are sampled."""
+    autoencoder: AutoencoderConfig = field(default_factory=AutoencoderConfig)
+    """The autoencoder; the kind 'identity' makes RGB Tri-Planes."""
+    enable_collider: bool = False
+    """Not used: rays are clipped to the atlas' box."""
+    seed: int = 0
+    """Initialises planes, MLP and autoencoder; set from machine.seed."""
+
+
+def as_view(cameras: Cameras, device: torch.device | str) -> View:
+    """Take a batch of nerfstudio cameras apart, in float32 (camera paths come in float64)."""
+    flat = cameras.reshape((-1,)) if cameras.shape != (len(cameras),) else cameras
+    parts = (flat.camera_to_worlds, flat.fx[:, 0], flat.fy[:, 0], flat.cx[:, 0], flat.cy[:, 0])
+    return View(*(part.to(device, torch.float32) for part in parts))
+
+
+class TdaModel(Model):
+    """Own the field and the autoencoder; turn cameras into decoded images, latents, depth and opacity."""
+
+    config: TdaModelConfig
+
+    def populate_modules(self) -> None:
+        """Build everything in its final shape, as checkpoints load into what exists."""
+        super().populate_modules()
+        names = self.kwargs["metadata"]["scene_names"]
+        self.autoencoder = self.config.autoencoder.build(self.config.seed)
+        box = self.scene_box.aabb
+        channels = self.autoencoder.channels
+        self.field = LatentTriPlaneField(len(names), channels, self.config.triplane, box, self.config.seed)
+        self.native_focal: float | None = None
+
+    def get_param_groups(self) -> dict[str, list[Parameter]]:
+        """Group what trains by the names that phases use; empty groups are left out."""
+        scenes = self.field.scenes
+        groups = {
+            "micro": [scenes.micro],
+            "weights": [scenes.weights],
+            "base": [scenes.base],
+            "mlp": [*scenes.hidden.parameters(), *scenes.head.parameters()],
+            "encoder": list(self.autoencoder.encoder.parameters()),
+            "decoder": list(self.autoencoder.decoder.parameters()),
+        }
+        return {name: params for name, params in groups.items() if sum(p.numel() for p in params)}
+
+    def forward(  # type: ignore[override]
+        self, ray_bundle: Cameras, batch: dict[str, Tensor] | None = None, phase: Phase | None = None, step: int = 0
+    ) -> dict[str, Any]:
+        """Compute a training step's losses (with batch and phase), else the outputs of one camera."""
+        if batch is None or phase is None:
+            return self.get_outputs(ray_bundle)
+        height, width = int(ray_bundle.height[0]), int(ray_bundle.width[0])
+        scene = batch["scene_idx"].to(self.device)
+        views = len(ray_bundle) // len(scene)
+        slot = torch.arange(len(scene), device=self.device).repeat_interleave(views)
+        pixels = batch["pixels"].to(self.device) if "pixels" in batch else None
+        inputs = Batch(
+            scene,
+            slot,
+            as_view(ray_bundle, self.device),
+            height,
+            width,
+            batch.get("image"),
+            batch.get("latent"),
+            pixels,
+        )
+        return objective(phase, self.field.scenes, self.autoencoder, inputs, self.config.sampling, self.config.seed, step)
+
+    def get_outputs(self, ray_bundle: Any) -> dict[str, Tensor]:  # type: ignore[override]
+        """Render one camera. Raises TdaError for a bundle of rays: a latent pixel needs its whole camera."""
+        if not isinstance(ray_bundle, Cameras):
+            raise TdaError(
+                "This model renders cameras, not single rays: pixels are decoded together from latents. Point-cloud and"
+                " mesh exports of ns-export do not apply; render images with ns-render or `tda render` instead."
+            )
+        return self.get_outputs_for_camera(ray_bundle)
+
+    @torch.no_grad()
+    def render(self, scene: int, view: View, height: int, width: int) -> tuple[Rendering, Tensor]:
+        """Render and decode views of one scene at an image size.
+
+        Returns the rendering of h * w latent pixels a view and the decoded images [view, 3, height, width], clamped.
+        """
+        h, w = grid_size(height, width, self.autoencoder.f)
+        centres = pixel_centres(h, w, self.device).expand(len(view.fx), -1, -1)
+        background, f = self.autoencoder.background, self.autoencoder.f
+        out = self.field.render(scene, view, centres, f, background, self.config.sampling)
+        latents = out.latent.view(len(view.fx), h, w, -1).permute(0, 3, 1, 2)
+        images = self.autoencoder.decode(self.autoencoder.denormalise(latents))[..., :height, :width]
+        return out, images.clamp(0, 1)
+
+    def scene_of(self, camera: Cameras) -> int:
+        """Find which scene a camera looks at: its own `scene_idx`, else the active scene."""
+        metadata = camera.metadata or {}
+        return int(metadata["scene_idx"].flatten()[0]) if "scene_idx" in metadata else self.field.active
+
+    @torch.no_grad()
+    def get_outputs_for_camera(self, camera: Cameras, obb_box: Any = None) -> dict[str, Tensor]:
+        """Render one camera: rgb, latent, depth [world units] and accumulation, each [height, width, channel].
+
+        Latents mean what they mean at the focal length that was trained on; a camera with a longer one (a big viewer
+        window, say) is rendered at that focal length and enlarged.
+        """
+        height, width = int(camera.height.flatten()[0]), int(camera.width.flatten()[0])
+        view = as_view(camera.reshape((1,)) if camera.shape == () else camera, self.device)
+        shrink = max(float(view.fx[0]) / self.native_focal, 1.0) if self.native_focal else 1.0
+        rows, columns = max(round(height / shrink), 1), max(round(width / shrink), 1)
+        small = View(
+            view.c2w,
+            view.fx * (columns / width),
+            view.fy * (rows / height),
+            view.cx * (columns / width),
+            view.cy * (rows / height),
+        )
+        out, images = self.render(self.scene_of(camera), small, rows, columns)
+        h, w = grid_size(rows, columns, self.autoencoder.f)
+
+        def full(grid: Float[Tensor, "pixel channel"]) -> Float[Tensor, "height width channel"]:
+            image = grid.view(1, h, w, -1).permute(0, 3, 1, 2)
+            large = interpolate(image, scale_factor=float(self.autoencoder.f), mode="nearest")[..., :rows, :columns]
+            return _resize(large, height, width, "nearest")
+
+        return {
+            "rgb": _resize(images, height, width, "bilinear"),
+            "latent": full((out.latent + 1) / 2 if out.latent.shape[-1] == 3 else out.latent),
+            "depth": full(out.depth[:, None]),
+            "accumulation": full(out.opacity[:, None]),
+        }
+
+    def get_loss_dict(self, outputs: Any, batch: Any, metrics_dict: Any = None) -> dict[str, Tensor]:
+        """Pass on the losses that `forward` computed."""
+        return outputs
+
+    def get_image_metrics_and_images(
+        self, outputs: dict[str, Tensor], batch: dict[str, Tensor]
+    ) -> tuple[dict[str, float], dict[str, Tensor]]:
+        """Score one decoded view: PSNR and SSIM of clamped RGB, and truth beside decoding."""
+        decoded = outputs["rgb"].permute(2, 0, 1)[None]
+        truth = batch["image"].to(decoded)[..., :3].permute(2, 0, 1)[None]
+        values = {"psnr": float(psnr(decoded, truth)), "ssim": float(ssim(decoded, truth))}
+        return values, {"img": torch.cat([truth[0], decoded[0]], 2).permute(1, 2, 0), "depth": outputs["depth"]}
+
+
+def _resize(image: Float[Tensor, "1 channel h w"], height: int, width: int, mode: str) -> Tensor:
+    if image.shape[-2:] != (height, width):
+        smooth = {"align_corners": False} if mode == "bilinear" else {}
+        image = interpolate(image, (height, width), mode=mode, **smooth)
+    return image[0].permute(1, 2, 0).contiguous()

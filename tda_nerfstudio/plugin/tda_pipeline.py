@@ -1,0 +1,261 @@
+"""The pipeline: the 3Da-AE wrap around datamanager and model, driven by a schedule of phases."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Literal
+
+import torch
+from nerfstudio.engine.callbacks import TrainingCallback, TrainingCallbackAttributes, TrainingCallbackLocation
+from nerfstudio.engine.optimizers import Optimizers
+from nerfstudio.pipelines.base_pipeline import Pipeline, VanillaPipeline, VanillaPipelineConfig
+from torch import Tensor
+
+from tda_nerfstudio.core.errors import TdaError
+from tda_nerfstudio.core.phases import RgbBaseline, Schedule, Span, span_at, timeline
+from tda_nerfstudio.plugin.evaluation import evaluate, scalars
+from tda_nerfstudio.plugin.manifest import check_state, read_manifest, stage_one_tensors
+from tda_nerfstudio.plugin.multi_scene_datamanager import MultiSceneDataManager, MultiSceneDataManagerConfig
+from tda_nerfstudio.plugin.tda_model import TdaModel, TdaModelConfig
+from tda_nerfstudio.plugin.viewer.scene_control import SceneControl
+
+BACKGROUND_EVERY = 50
+"""Steps between measurements of the latent background while the encoder trains."""
+ENCODE_BATCH = 32
+"""Images encoded at once for the latent cache; fixed, so that a resumed run caches the same bits."""
+
+
+@dataclass
+class TdaPipelineConfig(VanillaPipelineConfig):
+    """Datamanager, model, and the schedule that trains them."""
+
+    _target: type = field(default_factory=lambda: TdaPipeline)
+    """target class to instantiate"""
+    datamanager: MultiSceneDataManagerConfig = field(default_factory=MultiSceneDataManagerConfig)
+    """Serves scenes and views."""
+    model: TdaModelConfig = field(default_factory=TdaModelConfig)
+    """Latent scenes and autoencoder."""
+    schedule: Schedule = field(default_factory=RgbBaseline)
+    """Phases and their lengths, in visits per scene."""
+    starts_from: Literal["scratch", "stage-one"] = "scratch"
+    """Whether autoencoder, base planes and MLP come from a finished tda-ae run."""
+    autoencoder: Path | None = None
+    """The tda-ae run to start from (its folder or config.yml); the newest finished one below output-dir by default."""
+    autoencoder_hash: str | None = None
+    """Fingerprint of that run's autoencoder; filled in and checked ever after."""
+
+
+class TdaPipeline(VanillaPipeline):
+    """Enter phases by the absolute step, cache latents where the encoder stands still, score every scene."""
+
+    config: TdaPipelineConfig
+    datamanager: MultiSceneDataManager
+    _model: TdaModel
+
+    def __init__(
+        self,
+        config: TdaPipelineConfig,
+        device: str,
+        test_mode: Literal["test", "val", "inference"] = "val",
+        world_size: int = 1,
+        local_rank: int = 0,
+        grad_scaler: Any = None,
+    ) -> None:
+        Pipeline.__init__(self)
+        if world_size > 1:
+            raise TdaError(
+                "One run uses one device: row tables cannot be averaged between processes. Start a process per GPU, each"
+                " with its own --pipeline.datamanager.dataparser.scenes (for example 0:500 and 500:1000)."
+            )
+        self.config = config
+        self.test_mode = test_mode
+        self.world_size = world_size
+        self.datamanager = config.datamanager.setup(
+            device=device, test_mode=test_mode, world_size=world_size, local_rank=local_rank
+        )
+        self._model = config.model.setup(
+            scene_box=self.datamanager.train_dataset.scene_box,
+            num_train_data=len(self.datamanager.train_dataset),
+            metadata=self.datamanager.train_dataset.metadata,
+            device=device,
+            grad_scaler=grad_scaler,
+        )
+        self.model.to(device)
+        self.model.native_focal = float(self.datamanager.train_store.fx.median())
+        self.scene_control = SceneControl(self)
+        self.scene = self.scene_control.dropdown
+        self.select_scene(self.datamanager.active_scene)
+        self.spans: list[Span] = []
+        self._span: Span | None = None
+        self._latents: Tensor | None = None
+
+    def select_scene(self, name: str | None) -> None:
+        """Make a scene the one that viewer and renderer see. Raises TdaError for an unknown name."""
+        self.datamanager.select_scene(name)
+        self.model.field.active = self.datamanager.scene_names.index(self.datamanager.active_scene)
+
+    # Start and restore
+
+    def start_from_stage_one(self) -> None:
+        """Take autoencoder, base planes and MLP from the chosen tda-ae run; start scenes from its mean scene.
+
+        Raises TdaError when that run's autoencoder has another f, C or hash than this configuration.
+        """
+        assert self.config.autoencoder is not None
+        manifest = read_manifest(self.config.autoencoder)
+        given = stage_one_tensors(manifest)
+        own = self.model.state_dict()
+        shared = ("autoencoder.", "field.scenes.base", "field.scenes.hidden", "field.scenes.head")
+        where = f"Stage 1 at {manifest['run']}"
+        check_state(given, own, where, shared)
+        self.model.load_state_dict({k: v for k, v in given.items() if k.startswith(shared)}, strict=False)
+        self.check_autoencoder(where)
+        self.model.field.scenes.warm_start(given["field.scenes.weights"].mean(0).to(self.model.device))
+
+    def check_autoencoder(self, where: str) -> None:
+        """Raise TdaError unless the autoencoder in use is the one that this run was configured with."""
+        found, wanted = self.model.autoencoder.fingerprint(), self.config.autoencoder_hash
+        if wanted is not None and found != wanted:
+            raise TdaError(
+                f"{where} holds an autoencoder with hash {found}, but this run was configured with {wanted}"
+                f" (f = {self.model.autoencoder.f}, C = {self.model.autoencoder.channels}). Latents of different"
+                " autoencoders do not mix: name the right run with --pipeline.autoencoder PATH."
+            )
+
+    def load_pipeline(self, loaded_state: dict[str, Any], step: int) -> None:
+        """Load a checkpoint that fits exactly; nerfstudio's own loader would silently keep random weights instead.
+
+        Raises TdaError naming missing, unexpected and mis-shaped tensors, or an autoencoder of another hash.
+        """
+        state = {key.removeprefix("module."): value for key, value in loaded_state.items()}
+        where = f"The checkpoint of step {step}"
+        check_state(state, self.state_dict(), where)
+        self.load_state_dict(state, strict=True)
+        if getattr(self.config.schedule, "shared", "finetune") == "frozen":
+            self.check_autoencoder(where)
+
+    # Train
+
+    def plan(self, total: int | None) -> list[Span]:
+        """Place the schedule's phases on absolute steps, rescaled to a total when that is given."""
+        count = len(self.datamanager.scene_names)
+        self.spans = timeline(self.config.schedule.phases(), count, self.datamanager.images_per_step, total)
+        return self.spans
+
+    def get_training_callbacks(
+        self, training_callback_attributes: TrainingCallbackAttributes
+    ) -> list[TrainingCallback]:
+        """Prepare every step: its phase, what moves and how fast."""
+        optimizers = training_callback_attributes.optimizers
+        assert optimizers is not None
+
+        def prepare(step: int) -> None:
+            self.prepare(step, optimizers)
+
+        return [TrainingCallback([TrainingCallbackLocation.BEFORE_TRAIN_ITERATION], prepare)]
+
+    def prepare(self, step: int, optimizers: Optimizers) -> None:
+        """Make the step's phase act: trainable groups, learning rates, background, cached latents.
+
+        Everything depends on the absolute step alone; optimizer states are dropped when their phase begins.
+        """
+        span = span_at(self.spans, step)
+        if span is not self._span:
+            self.enter(span)
+            if step == span.start:
+                self.begin(span, optimizers)
+        elif span.phase.encodes and (step - span.start) % BACKGROUND_EVERY == 0:
+            self.measure_background()
+        share = span.rate_share(step)
+        for name, rate in span.phase.rates.items():
+            if name in optimizers.optimizers:
+                for group in optimizers.optimizers[name].param_groups:
+                    group["lr"] = rate * share
+
+    def enter(self, span: Span) -> None:
+        """Switch to a phase without touching what was learnt: which groups move, and no stale latents."""
+        self._span, self._latents = span, None
+        for name, params in self.model.get_param_groups().items():
+            for param in params:
+                param.requires_grad_(name in span.phase.rates)
+
+    def begin(self, span: Span, optimizers: Optimizers) -> None:
+        """Do what happens once, at a phase's first step: fresh optimizer states, latent scale, background."""
+        for name in span.phase.rates:
+            if name in optimizers.optimizers:
+                optimizers.optimizers[name].state.clear()
+        first = next((s for s in self.spans if s.phase.renders), None)
+        if self.config.starts_from == "scratch":
+            if span is first:
+                self.calibrate()
+            self.measure_background()
+
+    @torch.no_grad()
+    def calibrate(self) -> None:
+        """Measure the latent scale a on up to 512 training images, evenly spread."""
+        count = len(self.datamanager.train_store.store)
+        index = torch.linspace(0, count - 1, min(count, 512)).long().unique()
+        latents = [
+            self.model.autoencoder.encode(self.datamanager.train_images(part)) for part in index.split(ENCODE_BATCH)
+        ]
+        self.model.autoencoder.calibrate(torch.cat(latents))
+
+    def measure_background(self) -> None:
+        """Measure the normalised latent of an empty image with the encoder as it is now."""
+        self.model.autoencoder.measure_background(self.datamanager.atlas.height, self.datamanager.atlas.width)
+
+    @torch.no_grad()
+    def latents(self, index: Tensor) -> Tensor:
+        """Give normalised latents of training images, encoding all of them once a phase.
+
+        RGB "latents" (f = 1) are made on the fly: they would take four times their images' memory.
+        """
+        encode = self.model.autoencoder
+        if encode.f == 1:
+            return encode.normalise(encode.encode(self.datamanager.train_images(index)))
+        if self._latents is None:
+            from rich.progress import track
+
+            parts = torch.arange(len(self.datamanager.train_store.store)).split(ENCODE_BATCH)
+            self._latents = torch.cat(
+                [
+                    encode.normalise(encode.encode(self.datamanager.train_images(part))).cpu()
+                    for part in track(parts, description="Encoding training images", transient=True)
+                ]
+            )
+        return self._latents[index].to(self.model.device)
+
+    def batch_of(self, step: int, span: Span) -> tuple[Any, dict[str, Tensor]]:
+        """Draw a step's cameras and whatever its phase compares their renderings with."""
+        cameras, batch = self.datamanager.next_train(step)
+        if span.phase.needs_images:
+            batch["image"] = self.datamanager.train_images(batch["image_idx"])
+        if "latent" in span.phase.losses and not span.phase.encodes:
+            batch["latent"] = self.latents(batch["image_idx"])
+        return cameras, batch
+
+    def get_train_loss_dict(self, step: int) -> tuple[dict, dict[str, Tensor], dict[str, Any]]:
+        """Compute the weighted losses of a step."""
+        assert self._span is not None, "prepare() runs before every step"
+        cameras, batch = self.batch_of(step, self._span)
+        losses = self._model(cameras, batch, self._span.phase, step)
+        return losses, losses, {"phase": float(self.spans.index(self._span))}
+
+    # Evaluate
+
+    @torch.no_grad()
+    def get_eval_loss_dict(self, step: int) -> tuple[dict, dict[str, Tensor], dict[str, Any]]:
+        """Score one held-out view of one scene as losses, for nerfstudio's curves."""
+        cameras, batch = self.datamanager.next_eval(step)
+        outputs = self.model.get_outputs_for_camera(cameras)
+        loss = (outputs["rgb"] - batch["image"]).square().mean()
+        return outputs, {"rgb": loss}, {"psnr": -10 * torch.log10(loss.clamp(min=1e-10))}
+
+    @torch.no_grad()
+    def get_average_eval_image_metrics(
+        self, step: int | None = None, output_path: Path | None = None, get_std: bool = False
+    ) -> dict[str, Any]:
+        """Score all held-out views of all scenes; plain means while training, everything for ns-eval."""
+        metrics = evaluate(self.model, self.datamanager, output_path)
+        return scalars(metrics) if step is not None else metrics

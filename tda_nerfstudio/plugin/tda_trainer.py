@@ -1,0 +1,171 @@
+"""The trainer: what stock nerfstudio lacks for long jobs. Configuration resolved before it is saved, atomic checkpoints,
+a save on Ctrl-C and SIGTERM, resume to the same total, a forecast, and a manifest when a run is finished."""
+
+from __future__ import annotations
+
+import signal
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from types import FrameType
+from typing import Literal
+
+from nerfstudio.engine.callbacks import TrainingCallback, TrainingCallbackLocation
+from nerfstudio.engine.trainer import Trainer, TrainerConfig
+from nerfstudio.utils.rich_utils import CONSOLE
+from rich.panel import Panel
+
+from tda_nerfstudio.core.errors import TdaError
+from tda_nerfstudio.plugin import resolve
+from tda_nerfstudio.plugin.atomic import save_tensors
+from tda_nerfstudio.plugin.evaluation import evaluate
+from tda_nerfstudio.plugin.forecast import forecast
+from tda_nerfstudio.plugin.manifest import describe_model, write_manifest
+from tda_nerfstudio.plugin.tda_pipeline import TdaPipeline, TdaPipelineConfig
+
+
+@contextmanager
+def clear_errors() -> Iterator[None]:
+    """Show an error that a user can act on as its message alone, and leave with exit code 1."""
+    try:
+        yield
+    except TdaError as error:
+        CONSOLE.print(Panel(str(error), title="[bold red]Stopped[/bold red]", border_style="red", expand=False))
+        raise SystemExit(1) from None
+
+
+@dataclass
+class TdaTrainerConfig(TrainerConfig):
+    """A nerfstudio run whose length is in visits per scene."""
+
+    _target: type = field(default_factory=lambda: TdaTrainer)
+    """target class to instantiate"""
+    pipeline: TdaPipelineConfig = field(default_factory=TdaPipelineConfig)
+    """Pipeline configuration"""
+    max_num_iterations: int | None = None  # type: ignore[assignment]
+    """Steps in all; the phases are rescaled to it. By default they follow from the schedule's visits per scene."""
+
+    def save_config(self) -> None:
+        """Resolve everything that is known only now (data, stage 1, sizes, steps), then save config.yml."""
+        with clear_errors():
+            resolve.resolve(self)
+            super().save_config()
+
+
+class TdaTrainer(Trainer):
+    """Run phases to a fixed total of steps; lose nothing on the way."""
+
+    config: TdaTrainerConfig
+    pipeline: TdaPipeline
+
+    def setup(self, test_mode: Literal["test", "val", "inference"] = "val") -> None:
+        """Build everything, start from stage 1 or go on from a checkpoint, and say what is to come."""
+        with clear_errors():
+            if self.config.load_dir is not None:
+                resolve.check_load_dir(self.config.load_dir)
+            super().setup(test_mode)
+            fresh = self.config.load_dir is None and self.config.load_checkpoint is None
+            if self.config.pipeline.starts_from == "stage-one" and fresh:
+                self.pipeline.start_from_stage_one()
+            self.total_steps = self.config.max_num_iterations
+            spans = self.pipeline.plan(self.total_steps)
+            self.stop_signal: int | None = None
+            self.callbacks += [
+                TrainingCallback([TrainingCallbackLocation.AFTER_TRAIN_ITERATION], self.stop_if_asked),
+                TrainingCallback([TrainingCallbackLocation.AFTER_TRAIN], self.finish),
+            ]
+            CONSOLE.print(forecast(self.pipeline, spans, self._start_step))
+
+    def train(self) -> None:
+        """Train from the first step, or the one after the loaded checkpoint's, up to the total."""
+        remaining = self.total_steps - self._start_step
+        if remaining <= 0:
+            CONSOLE.print(f"Nothing to train: step {self._start_step} of {self.total_steps} is already done.")
+            self.step = self._start_step - 1
+            self.finish(self.step)
+            return
+        self.config.max_num_iterations = remaining  # nerfstudio counts from the step it starts at
+        try:
+            with clear_errors(), self.signals_saved():
+                super().train()
+        finally:
+            self.config.max_num_iterations = self.total_steps
+
+    @contextmanager
+    def signals_saved(self) -> Iterator[None]:
+        """Turn the first Ctrl-C or SIGTERM into a save at the end of the step; a second one acts at once."""
+
+        def ask(number: int, frame: FrameType | None) -> None:
+            self.stop_signal = number
+            for kind, handler in before.items():
+                signal.signal(kind, handler)
+            CONSOLE.print("\nStopping after this step: saving a checkpoint. Press Ctrl-C again to leave without.")
+
+        before = {kind: signal.signal(kind, ask) for kind in (signal.SIGINT, signal.SIGTERM)}
+        try:
+            yield
+        finally:
+            for kind, handler in before.items():
+                signal.signal(kind, handler)
+
+    def stop_if_asked(self, step: int) -> None:
+        """Save and leave when a signal came."""
+        if self.stop_signal is not None:
+            self.save_checkpoint(step)
+            CONSOLE.print(f"Saved step {step}. Go on with:\n  {self.resume_command()}")
+            sys.stdout.flush()
+            raise SystemExit(128 + self.stop_signal)
+
+    def resume_command(self) -> str:
+        """Spell the command that continues this run."""
+        return f"ns-train {self.config.method_name} --load-dir {self.checkpoint_dir} --data {self.config.data}"
+
+    def save_checkpoint(self, step: int) -> None:
+        """Save model and optimizers at once or not at all; older files go only when the new one is safe."""
+        path: Path = self.checkpoint_dir / f"step-{step:09d}.ckpt"
+        save_tensors(
+            path,
+            {
+                "step": step,
+                "pipeline": self.pipeline.state_dict(),
+                "optimizers": {name: optimizer.state_dict() for name, optimizer in self.optimizers.optimizers.items()},
+                "schedulers": {},
+                "scalers": self.grad_scaler.state_dict(),
+            },
+        )
+        if self.config.save_only_latest_checkpoint:
+            for old in self.checkpoint_dir.glob("step-*.ckpt"):
+                if old != path:
+                    old.unlink()
+
+    def finish(self, step: int) -> None:
+        """Score every scene and leave the manifest, unless the run was stopped before its last step."""
+        if step + 1 < self.total_steps:
+            return
+        self.pipeline.eval()
+        metrics = evaluate(self.pipeline.model, self.pipeline.datamanager)
+        model, manager, config = self.pipeline.model, self.pipeline.datamanager, self.config
+        write_manifest(
+            self.base_dir,
+            {
+                "method": config.method_name,
+                "data": str(manager.get_datapath()),
+                "scene_names": manager.scene_names,
+                "steps": self.total_steps,
+                "checkpoint": f"{config.relative_model_dir}/step-{step:09d}.ckpt",
+                "model": describe_model(
+                    config.pipeline.model.triplane,
+                    config.pipeline.model.autoencoder,
+                    model.autoencoder.fingerprint(),
+                    model.field.scenes.box,
+                ),
+                "metrics": metrics,
+            },
+        )
+        CONSOLE.print(
+            f"PSNR {metrics['psnr']:.2f} dB, SSIM {metrics['ssim']:.3f} on held-out views"
+            f" (the autoencoder's own: {metrics['ceiling_psnr']:.2f} dB).\n"
+            f"Look at it:  ns-viewer --load-config {self.base_dir / 'config.yml'}"
+        )
