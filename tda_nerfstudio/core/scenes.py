@@ -9,6 +9,7 @@ from jaxtyping import Float, Int
 from torch import Tensor, nn
 
 from tda_nerfstudio.core import triplane
+from tda_nerfstudio.core.activation import softplus
 
 
 @dataclass
@@ -75,17 +76,17 @@ class LatentScenes(nn.Module):
 
     def features(self, planes: Tensor, points: Float[Tensor, "point 3"], slot: Tensor) -> Float[Tensor, "point hidden"]:
         """Sample the planes at world points and pass the MLP's hidden layer."""
-        return torch.nn.functional.softplus(self.hidden(triplane.sample(planes, self.unit(points), slot)))
+        return softplus(self.hidden(triplane.sample(planes, self.unit(points), slot)))
 
     def density(self, features: Float[Tensor, "point hidden"]) -> Float[Tensor, " point"]:
         """Read densities alone, per unit of `length_scale` lengths."""
         raw = torch.nn.functional.linear(features, self.head.weight[:1], self.head.bias[:1])
-        return torch.nn.functional.softplus(raw[:, 0] - 1)
+        return softplus(raw[:, 0] - 1)
 
     def density_and_colour(self, features: Tensor) -> tuple[Float[Tensor, " point"], Float[Tensor, "point channel"]]:
         """Read densities and latent colours in [0, 1] (a sigmoid stretched by 0.1 % to reach both ends)."""
         raw = self.head(features)
-        return torch.nn.functional.softplus(raw[:, 0] - 1), torch.sigmoid(raw[:, 1:]) * 1.002 - 0.001
+        return softplus(raw[:, 0] - 1), torch.sigmoid(raw[:, 1:]) * 1.002 - 0.001
 
     @torch.no_grad()
     def warm_start(self, weights: Float[Tensor, " base"]) -> None:

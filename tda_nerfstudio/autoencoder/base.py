@@ -1,0 +1,88 @@
+"""The one interface of all autoencoders: images in [0, 1] to raw latents z and back, and z to y = nu(z) in (-1, 1)."""
+
+from __future__ import annotations
+
+import hashlib
+
+import torch
+from jaxtyping import Float
+from torch import Tensor, nn
+
+from tda_nerfstudio.core.errors import TdaError
+
+CLIP = 1e-4
+"""How far from +-1 normalised latents are kept before nu is inverted."""
+
+
+class Autoencoder(nn.Module):
+    """An encoder and a decoder with down-scaling f and C latent channels, a latent scale and a background.
+
+    Everything that trains sits under `encoder` or `decoder`, the two parameter groups. Buffers: latent_scale [], the a
+    of nu(z) = tanh(a z), and background [C], the normalised latent of empty (white) space.
+    """
+
+    f: int
+    channels: int
+    encoder: nn.Module
+    decoder: nn.Module
+
+    def __init__(self, f: int, channels: int) -> None:
+        super().__init__()
+        self.f, self.channels = f, channels
+        self.register_buffer("latent_scale", torch.tensor(1.0))
+        self.register_buffer("background", torch.zeros(channels))
+        self.latent_scale: Tensor
+        self.background: Tensor
+
+    def encode(
+        self, images: Float[Tensor, "image 3 height width"], noise: Float[Tensor, "image C h w"] | None = None
+    ) -> Float[Tensor, "image C h w"]:
+        """Encode images in [0, 1] to raw latents: the posterior's mean, or a draw of it where there is one and noise.
+
+        Raises TdaError when height or width is not a multiple of f.
+        """
+        if images.shape[-1] % self.f or images.shape[-2] % self.f:
+            raise TdaError(
+                f"Images of {images.shape[-1]} x {images.shape[-2]} pixels do not divide by the autoencoder's f ="
+                f" {self.f}. Render them at a multiple of {self.f}, or choose another autoencoder."
+            )
+        return self._encode(images, noise)
+
+    def _encode(self, images: Tensor, noise: Tensor | None) -> Tensor:
+        return self.encoder(2 * images - 1)
+
+    def decode(self, latents: Float[Tensor, "image C h w"]) -> Float[Tensor, "image 3 height width"]:
+        """Decode raw latents to images, nominally in [0, 1] but not clamped."""
+        return (self.decoder(latents) + 1) / 2
+
+    def normalise(self, z: Tensor) -> Tensor:
+        """Squeeze raw latents: nu(z) = tanh(a z) (Sec. 3.1 of 2403.11678)."""
+        return torch.tanh(self.latent_scale * z)
+
+    def denormalise(self, y: Tensor) -> Tensor:
+        """Undo `normalise`, clipping y short of +-1."""
+        return torch.atanh(y.clamp(-1 + CLIP, 1 - CLIP)) / self.latent_scale
+
+    @torch.no_grad()
+    def calibrate(self, latents: Float[Tensor, "image C h w"]) -> None:
+        """Set a = 1 / (3 std) from raw latents of training images. Raises TdaError when they carry nothing."""
+        std = latents.std()
+        if not torch.isfinite(std) or std == 0:
+            raise TdaError(f"The autoencoder's latents have a standard deviation of {float(std)}: it encodes nothing.")
+        self.latent_scale.copy_(1 / (3 * std))
+
+    @torch.no_grad()
+    def measure_background(self, height: int, width: int) -> None:
+        """Set the background: encode a white image and take each channel's median away from the border."""
+        blank = self.normalise(self.encode(self.latent_scale.new_ones(1, 3, height, width)))[0]
+        h, w = blank.shape[-2:]
+        inner = blank[:, h // 4 : max(h - h // 4, h // 4 + 1), w // 4 : max(w - w // 4, w // 4 + 1)]
+        self.background.copy_(inner.flatten(1).median(1).values)
+
+    def fingerprint(self) -> str:
+        """Hash names, shapes and values of all tensors: 16 hexadecimal digits, the same on every device."""
+        digest = hashlib.sha256(f"f={self.f} C={self.channels}".encode())
+        for name, tensor in sorted(self.state_dict().items()):
+            digest.update(f"{name}{tuple(tensor.shape)}{tensor.dtype}".encode())
+            digest.update(tensor.detach().cpu().contiguous().numpy().tobytes())
+        return digest.hexdigest()[:16]

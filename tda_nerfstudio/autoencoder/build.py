@@ -1,0 +1,63 @@
+"""Which autoencoder, as plain data that a YAML file can hold."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import Any, Literal
+
+import torch
+
+from tda_nerfstudio.autoencoder.base import Autoencoder
+from tda_nerfstudio.core.errors import TdaError
+
+
+@dataclass
+class AutoencoderConfig:
+    """The kind of autoencoder and its sizes."""
+
+    kind: Literal["light", "kl", "tiny", "identity"] = "light"
+    """light: our own; kl, tiny: diffusers' AutoencoderKL and AutoencoderTiny; identity: none, for RGB scenes."""
+    f: int = 8
+    """Down-scaling from image to latent pixels; light knows 4, 8 and 16."""
+    channels: int = 4
+    """C: latent channels."""
+    width: int = 64
+    """light: channels at 2/f of the resolution, half of those at 1/f."""
+    blocks: int = 2
+    """light: residual blocks at each resolution, in encoder and decoder."""
+    source: str | None = None
+    """kl, tiny: a local folder or a hub id; only safetensors are read."""
+    revision: str | None = None
+    """kl, tiny: the commit of a hub id, so that it stays what it is."""
+    architecture: dict[str, Any] | None = None
+    """kl, tiny: constructor arguments, filled in from the source, so that checkpoints rebuild without it."""
+
+    def resolve(self) -> AutoencoderConfig:
+        """Return a copy that names f, C and architecture, read from the source where there is one."""
+        if self.kind in ("kl", "tiny"):
+            from tda_nerfstudio.autoencoder import pretrained
+
+            return pretrained.resolve(self)
+        if self.kind == "identity":
+            return replace(self, f=1, channels=3)
+        return self
+
+    def build(self, seed: int = 0) -> Autoencoder:
+        """Build the autoencoder; what has no pre-trained weights starts from the seed. Raises TdaError."""
+        with torch.random.fork_rng(devices=[]):
+            torch.manual_seed(seed)
+            if self.kind == "identity":
+                from tda_nerfstudio.autoencoder.identity import IdentityAutoencoder
+
+                return IdentityAutoencoder()
+            if self.kind == "light":
+                from tda_nerfstudio.autoencoder.light import LightAutoencoder
+
+                if self.f not in (4, 8, 16) or self.channels < 1:
+                    raise TdaError(
+                        f"The light autoencoder knows f = 4, 8 and 16 and C >= 1, not f = {self.f}, C = {self.channels}."
+                    )
+                return LightAutoencoder(self.f, self.channels, self.width, self.blocks)
+            from tda_nerfstudio.autoencoder import pretrained
+
+            return pretrained.build(self)
