@@ -99,6 +99,11 @@ class MultiSceneDataManager(VanillaDataManager):
         return FixedIndicesEvalDataloader(self.eval_dataset, device=self.device)
 
     @property
+    def eval_dataloader(self) -> FixedIndicesEvalDataloader:
+        """Give stock renderers (spiral) their first camera: one of the active scene's held-out views."""
+        return self.fixed_indices_eval_dataloader
+
+    @property
     def images_per_step(self) -> float:
         """Count the images a step visits; random rays count as the share of an image that they are."""
         images = min(self.config.scenes_per_step, len(self.scene_names)) * self.config.views_per_scene

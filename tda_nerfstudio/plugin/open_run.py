@@ -1,0 +1,26 @@
+"""Open a run that was trained, with its weights."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from tda_nerfstudio.core.errors import TdaError
+from tda_nerfstudio.plugin.tda_pipeline import TdaPipeline
+
+
+def open_run(load_config: Path) -> TdaPipeline:
+    """Load a run's pipeline from its config.yml (or folder) and newest checkpoint, ready to render.
+
+    A config.yml can run code when it is read: open only those you trust. Raises TdaError for what is not a run of ours.
+    """
+    from nerfstudio.utils.eval_utils import eval_setup
+
+    path = load_config / "config.yml" if load_config.is_dir() else load_config
+    if not path.is_file():
+        raise TdaError(f"{path} does not exist. Give the config.yml of a run (outputs/.../config.yml).")
+    if not any((path.parent / "nerfstudio_models").glob("step-*.ckpt")):
+        raise TdaError(f"{path.parent} holds no checkpoint yet. Let the run save one first.")
+    _, pipeline, _, _ = eval_setup(path, test_mode="inference")
+    if not isinstance(pipeline, TdaPipeline):
+        raise TdaError(f"{path} is not a run of tda-ae, tda-scenes or tda-rgb.")
+    return pipeline

@@ -1,0 +1,26 @@
+"""Tensors as pictures a person can read."""
+
+from __future__ import annotations
+
+import numpy as np
+import torch
+from jaxtyping import Float, UInt8
+from torch import Tensor
+
+
+def as_picture(name: str, values: Float[Tensor, "height width channel"]) -> UInt8[np.ndarray, "height width 3"]:
+    """Turn an output into 8-bit RGB: rgb as it is, latents by their first three channels, depth near = bright."""
+    if name == "latent":
+        values = latent_colours(values.permute(2, 0, 1)[None])[0].permute(1, 2, 0)
+    elif name == "depth":
+        near, far = values.min(), values.max()
+        values = ((far - values) / (far - near).clamp(min=1e-6)).expand(-1, -1, 3)
+    elif values.shape[-1] == 1:
+        values = values.expand(-1, -1, 3)
+    return (values.clamp(0, 1) * 255).round().to(torch.uint8).cpu().numpy()
+
+
+def latent_colours(latents: Float[Tensor, "view channel h w"]) -> Float[Tensor, "view 3 h w"]:
+    """Show the first three channels of normalised latents as red, green and blue; fewer are repeated."""
+    channels = [min(c, latents.shape[1] - 1) for c in range(3)]
+    return (latents[:, channels] + 1) / 2
