@@ -10,6 +10,16 @@ from torch import Tensor, nn
 
 from tda_nerfstudio.core.errors import TdaError
 
+def reduced_precision(x: Tensor) -> torch.autocast:
+    """Use bfloat16 in training where the processor multiplies it natively (twice as fast); exact float32 elsewhere."""
+    if x.is_cuda:
+        able = torch.cuda.is_bf16_supported()
+    else:
+        able = getattr(torch.cpu, "_is_avx512_bf16_supported", lambda: False)()
+    training = torch.is_grad_enabled() and x.dtype == torch.float32
+    return torch.autocast(x.device.type, torch.bfloat16, enabled=able and training)
+
+
 CLIP = 1e-4
 """How far from +-1 normalised latents are kept before nu is inverted."""
 
@@ -46,14 +56,21 @@ class Autoencoder(nn.Module):
                 f"Images of {images.shape[-1]} x {images.shape[-2]} pixels do not divide by the autoencoder's f ="
                 f" {self.f}. Render them at a multiple of {self.f}, or choose another autoencoder."
             )
-        return self._encode(images, noise)
+        with reduced_precision(images):
+            return self._encode(2 * images - 1, noise).to(images.dtype)
 
     def _encode(self, images: Tensor, noise: Tensor | None) -> Tensor:
-        return self.encoder(2 * images - 1)
+        """Encode images in [-1, 1]."""
+        return self.encoder(images)
 
     def decode(self, latents: Float[Tensor, "image C h w"]) -> Float[Tensor, "image 3 height width"]:
         """Decode raw latents to images, nominally in [0, 1] but not clamped."""
-        return (self.decoder(latents) + 1) / 2
+        with reduced_precision(latents):
+            return (self._decode(latents).to(latents.dtype) + 1) / 2
+
+    def _decode(self, latents: Tensor) -> Tensor:
+        """Decode to images in [-1, 1]."""
+        return self.decoder(latents)
 
     def normalise(self, z: Tensor) -> Tensor:
         """Squeeze raw latents: nu(z) = tanh(a z) (Sec. 3.1 of 2403.11678)."""

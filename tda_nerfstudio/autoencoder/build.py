@@ -21,10 +21,10 @@ class AutoencoderConfig:
     """Down-scaling from image to latent pixels; light knows 4, 8 and 16."""
     channels: int = 4
     """C: latent channels."""
-    width: int = 64
-    """light: channels at 2/f of the resolution, half of those at 1/f."""
-    blocks: int = 2
-    """light: residual blocks at each resolution, in encoder and decoder."""
+    width: int = 128
+    """light: channels at 1/f of the resolution, four times those at 2/f."""
+    blocks: int = 3
+    """light: residual blocks at 1/f of the resolution, in encoder and decoder."""
     source: str | None = None
     """kl, tiny: a local folder or a hub id; only safetensors are read."""
     revision: str | None = None

@@ -8,9 +8,25 @@ from torch import Tensor, nn
 from tda_nerfstudio.autoencoder.base import Autoencoder
 
 
-def _conv(inputs: int, outputs: int, size: int = 3, stride: int = 1) -> nn.Conv2d:
+def _conv(inputs: int, outputs: int, size: int = 3) -> nn.Conv2d:
     # Replicated borders: a constant image stays constant, so that empty space has one latent.
-    return nn.Conv2d(inputs, outputs, size, stride, size // 2, padding_mode="replicate")
+    return nn.Conv2d(inputs, outputs, size, padding=size // 2, padding_mode="replicate")
+
+
+class PixelNorm(nn.Module):
+    """Scale every pixel's features to a root mean square of 1, then each channel by a learnt gain.
+
+    Nothing is averaged over the image: what a latent pixel says must not depend on what stands elsewhere.
+    """
+
+    def __init__(self, width: int) -> None:
+        super().__init__()
+        self.gain = nn.Parameter(torch.ones(width, 1, 1))
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Keep shape and precision."""
+        square = (x if x.dtype == torch.float64 else x.float()).square().mean(1, keepdim=True)
+        return x * torch.rsqrt(square + 1e-6).to(x.dtype) * self.gain.to(x.dtype)
 
 
 class ResidualBlock(nn.Module):
@@ -18,37 +34,38 @@ class ResidualBlock(nn.Module):
 
     def __init__(self, width: int) -> None:
         super().__init__()
-        self.first, self.second = _conv(width, width), _conv(width, width)
+        self.norm, self.first, self.second = PixelNorm(width), _conv(width, width), _conv(width, width)
         with torch.no_grad():
             self.second.weight.mul_(0.1)
 
     def forward(self, x: Tensor) -> Tensor:
         """Keep the shape."""
-        return x + self.second(nn.functional.silu(self.first(nn.functional.silu(x))))
+        return x + self.second(torch.relu(self.first(self.norm(x))))
 
 
 class LightAutoencoder(Autoencoder):
-    """Work at 2/f and 1/f of the resolution, with `width` and 2 * `width` channels and `blocks` residual blocks each."""
+    """Work at 1/f of the resolution, in `blocks` residual blocks of `width` channels, and briefly at 2/f with a quarter."""
 
-    def __init__(self, f: int = 8, channels: int = 4, width: int = 64, blocks: int = 2) -> None:
+    def __init__(self, f: int = 8, channels: int = 4, width: int = 128, blocks: int = 3) -> None:
         super().__init__(f, channels)
-        half, pixels = f // 2, 3 * (f // 2) ** 2
+        half, fine = f // 2, width // 4
+        pixels = 3 * half**2
         self.encoder = nn.Sequential(
             nn.PixelUnshuffle(half),
-            _conv(pixels, width),
-            *(ResidualBlock(width) for _ in range(blocks)),
+            _conv(pixels, fine),
+            ResidualBlock(fine),
             nn.PixelUnshuffle(2),
-            _conv(4 * width, 2 * width, 1),
-            *(ResidualBlock(2 * width) for _ in range(blocks)),
-            _conv(2 * width, channels),
+            _conv(4 * fine, width, 1),
+            *(ResidualBlock(width) for _ in range(blocks)),
+            _conv(width, channels),
         )
         self.decoder = nn.Sequential(
-            _conv(channels, 2 * width),
-            *(ResidualBlock(2 * width) for _ in range(blocks)),
-            _conv(2 * width, 4 * width, 1),
-            nn.PixelShuffle(2),
+            _conv(channels, width),
             *(ResidualBlock(width) for _ in range(blocks)),
-            nn.SiLU(),
-            _conv(width, pixels),
+            _conv(width, 4 * fine, 1),
+            nn.PixelShuffle(2),
+            ResidualBlock(fine),
+            _conv(fine, pixels),
             nn.PixelShuffle(half),
         )
+        self.to(memory_format=torch.channels_last)  # type: ignore[call-overload]

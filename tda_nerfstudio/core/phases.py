@@ -103,9 +103,9 @@ class StageOne(Schedule):
     """Weight of L_tv, a mean, in every phase that renders."""
     latent_noise: float = 0.1
     """Noise on latents before decoding in the joint phase, as a share of their standard deviation."""
-    ae_rate: float = 1e-3
+    ae_rate: float = 3e-3
     """Learning rate of encoder and decoder in the warm-up."""
-    joint_ae_rate: float = 3e-4
+    joint_ae_rate: float = 1e-3
     """Learning rate of encoder and decoder in the joint phase."""
 
     def phases(self) -> list[Phase]:

@@ -48,9 +48,21 @@ def _data(config: TdaTrainerConfig) -> None:
         data = config.output_dir / "demo-atlas"
         CONSOLE.print(f"No --data was given: using the embedded demo class, {DEMO_SCENES} vehicles in {data}.")
         write_demo_atlas(data, scenes=DEMO_SCENES)
-        parser.scenes = parser.scenes or (str(data.resolve() / "splits.json"),)
+        parser.scenes = parser.scenes or ("splits.json",)
     config.data = manager.data = parser.data = Path(data).expanduser().resolve()
+    parser.scenes = tuple(_absolute(selector, config.data) for selector in parser.scenes)
+    parser.test_views = tuple(_absolute(selector, config.data) for selector in parser.test_views)
     config.set_experiment_name()
+
+
+def _absolute(selector: str, root: Path) -> str:
+    """Find a split file here or in the atlas, so that the saved configuration works from any folder."""
+    exclude = "!" if selector.startswith("!") else ""
+    name, mark, key = selector.removeprefix("!").partition("#")
+    for folder in (Path.cwd(), root):
+        if name.endswith(".json") and (folder / name).is_file():
+            return f"{exclude}{(folder / name).resolve()}{mark}{key}"
+    return selector
 
 
 def _stage_one(config: TdaTrainerConfig) -> None:
