@@ -35,6 +35,8 @@ class FusedAdamConfig(OptimizerConfig):
 
     _target: type = torch.optim.Adam
     """The optimizer class to use."""
+    betas: tuple[float, float] = (0.9, 0.99)
+    """How slowly the mean and the square of the gradient are forgotten."""
     fused: bool = True
     """Whether to update in one pass."""
 

@@ -8,6 +8,7 @@ import time
 from typing import TYPE_CHECKING
 
 import torch
+from rich.console import Group
 from rich.table import Table
 
 from tda_nerfstudio.core.phases import Span
@@ -16,7 +17,7 @@ if TYPE_CHECKING:
     from tda_nerfstudio.plugin.tda_pipeline import TdaPipeline
 
 
-def forecast(pipeline: TdaPipeline, spans: list[Span], start: int) -> Table:
+def forecast(pipeline: TdaPipeline, spans: list[Span], start: int) -> Group:
     """Tabulate steps, visits, minutes, memory and bytes on disk of the steps that are left.
 
     Each phase's losses and gradients are computed twice on its first batch, the second time on the clock, and thrown
@@ -35,11 +36,11 @@ def forecast(pipeline: TdaPipeline, spans: list[Span], start: int) -> Table:
     weights = sum(p.numel() * p.element_size() for p in pipeline.parameters())
     images = pipeline.datamanager.train_store.store.bytes + pipeline.datamanager.eval_store.store.bytes
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * (1 if sys.platform == "darwin" else 1024)
-    table.caption = (
-        f"{len(pipeline.datamanager.scene_names)} scenes, about {minutes:.0f} minutes and"
-        f" {(peak + 2 * weights + images) / 2**30:.1f} GiB of memory, {3 * weights / 2**20:.0f} MiB on disk"
+    return Group(
+        table,
+        f"{len(pipeline.datamanager.scene_names)} scenes: about {minutes:.0f} minutes,"
+        f" {(peak + 2 * weights + images) / 2**30:.1f} GiB of memory, {3 * weights / 2**20:.0f} MiB on disk",
     )
-    return table
 
 
 def dry_step(pipeline: TdaPipeline, span: Span) -> float:

@@ -164,8 +164,8 @@ class TdaTrainer(Trainer):
                 "metrics": metrics,
             },
         )
+        ceiling = f" (the autoencoder alone: {metrics['ceiling_psnr']:.2f} dB)" if model.autoencoder.f > 1 else ""
         CONSOLE.print(
-            f"PSNR {metrics['psnr']:.2f} dB, SSIM {metrics['ssim']:.3f} on held-out views"
-            f" (the autoencoder's own: {metrics['ceiling_psnr']:.2f} dB).\n"
+            f"PSNR {metrics['psnr']:.2f} dB, SSIM {metrics['ssim']:.3f} on held-out views{ceiling}.\n"
             f"Look at it:  ns-viewer --load-config {self.base_dir / 'config.yml'}"
         )
