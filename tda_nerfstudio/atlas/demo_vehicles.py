@@ -196,7 +196,12 @@ def vehicle(seed: int, index: int) -> Mesh:
 
 
 def fittings(
-    shape: Shape, kind: str, wide: float, hull: tuple[tuple[float, float], ...], accent: NDArray, rng: np.random.Generator
+    shape: Shape,
+    kind: str,
+    wide: float,
+    hull: tuple[tuple[float, float], ...],
+    accent: NDArray,
+    rng: np.random.Generator,
 ) -> list[Mesh]:
     """Add lamps, brake lights, bumpers, a grille, a pick-up's bed or a racer's wing."""
     front, rear = hull[-1][1], hull[0][1]
@@ -226,7 +231,12 @@ def fittings(
 
 
 def roof_items(
-    kind: str, roof: float, cabin: tuple[tuple[float, float], ...], wide: float, accent: NDArray, rng: np.random.Generator
+    kind: str,
+    roof: float,
+    cabin: tuple[tuple[float, float], ...],
+    wide: float,
+    accent: NDArray,
+    rng: np.random.Generator,
 ) -> list[Mesh]:
     """Put a taxi sign, a light bar, a rack or nothing on the roof."""
     if kind == "racer":

@@ -10,6 +10,12 @@ from torch import Tensor, nn
 
 from tda_nerfstudio.core.errors import TdaError
 
+CLIP = 1e-4
+"""How far from +-1 normalised latents are kept before nu is inverted."""
+SCALE_PACE = 0.05
+"""Share by which the latent scale follows a batch's, at every step in which the encoder trains."""
+
+
 def reduced_precision(x: Tensor) -> torch.autocast:
     """Use bfloat16 in training where the processor multiplies it natively (twice as fast); exact float32 elsewhere."""
     if x.is_cuda:
@@ -18,10 +24,6 @@ def reduced_precision(x: Tensor) -> torch.autocast:
         able = getattr(torch.cpu, "_is_avx512_bf16_supported", lambda: False)()
     training = torch.is_grad_enabled() and x.dtype == torch.float32
     return torch.autocast(x.device.type, torch.bfloat16, enabled=able and training)
-
-
-CLIP = 1e-4
-"""How far from +-1 normalised latents are kept before nu is inverted."""
 
 
 class Autoencoder(nn.Module):
@@ -79,6 +81,16 @@ class Autoencoder(nn.Module):
     def denormalise(self, y: Tensor) -> Tensor:
         """Undo `normalise`, clipping y short of +-1."""
         return torch.atanh(y.clamp(-1 + CLIP, 1 - CLIP)) / self.latent_scale
+
+    def normalise_moving(self, z: Float[Tensor, "image C h w"]) -> Tensor:
+        """Normalise by the batch's own scale and let a follow it, for an encoder that trains.
+
+        L_latent then neither rewards latents that shrink nor ones that grow until tanh saturates.
+        """
+        scale = 1 / (3 * z.std())
+        with torch.no_grad():
+            self.latent_scale.lerp_(scale, SCALE_PACE)
+        return torch.tanh(scale * z)
 
     @torch.no_grad()
     def calibrate(self, latents: Float[Tensor, "image C h w"]) -> None:

@@ -44,7 +44,7 @@ class AutoencoderConfig:
 
     def build(self, seed: int = 0) -> Autoencoder:
         """Build the autoencoder; what has no pre-trained weights starts from the seed. Raises TdaError."""
-        with torch.random.fork_rng(devices=[]):
+        with torch.random.fork_rng():
             torch.manual_seed(seed)
             if self.kind == "identity":
                 from tda_nerfstudio.autoencoder.identity import IdentityAutoencoder
@@ -55,7 +55,7 @@ class AutoencoderConfig:
 
                 if self.f not in (4, 8, 16) or self.channels < 1:
                     raise TdaError(
-                        f"The light autoencoder knows f = 4, 8 and 16 and C >= 1, not f = {self.f}, C = {self.channels}."
+                        f"The light autoencoder knows f = 4, 8, 16 and C >= 1, not f = {self.f}, C = {self.channels}."
                     )
                 return LightAutoencoder(self.f, self.channels, self.width, self.blocks)
             from tda_nerfstudio.autoencoder import pretrained

@@ -44,7 +44,7 @@ class ResidualBlock(nn.Module):
 
 
 class LightAutoencoder(Autoencoder):
-    """Work at 1/f of the resolution, in `blocks` residual blocks of `width` channels, and briefly at 2/f with a quarter."""
+    """Work at 1/f of the resolution, `blocks` residual blocks of `width` channels; briefly at 2/f, with a quarter."""
 
     def __init__(self, f: int = 8, channels: int = 4, width: int = 128, blocks: int = 3) -> None:
         super().__init__(f, channels)

@@ -17,7 +17,12 @@ app.command(atlas, name="atlas", help="Make atlases: folders of posed images, on
 
 @atlas.command
 def demo(
-    out: tyro.conf.Positional[Path], scenes: int = 32, views: int = 40, test_views: int = 10, size: int = 64, seed: int = 0
+    out: tyro.conf.Positional[Path],
+    scenes: int = 32,
+    views: int = 40,
+    test_views: int = 10,
+    size: int = 64,
+    seed: int = 0,
 ) -> None:
     """Write an atlas of procedural vehicles, any number of them.
 

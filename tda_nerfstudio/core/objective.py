@@ -27,6 +27,7 @@ class Codec(Protocol):
     def decode(self, latents: Tensor) -> Tensor: ...
     def normalise(self, z: Tensor) -> Tensor: ...
     def denormalise(self, y: Tensor) -> Tensor: ...
+    def normalise_moving(self, z: Tensor) -> Tensor: ...
 
 
 class Batch(NamedTuple):
@@ -58,14 +59,15 @@ def objective(
     """Compute the weighted losses of one step, in the order a latent travels: encoded, rendered, decoded.
 
     While the encoder trains, L_latent's gradient reaches it through the latents and through their variance: smoother
-    latents pay, smaller ones do not.
+    latents pay, smaller ones do not. L_RGB's gradient reaches it as if its latents, off by what rendering got wrong,
+    were decoded: what renderings lose, colours first, it has to say louder. Without that, latents end as silhouettes.
     """
     losses: dict[str, Tensor] = {}
     encoded = batch.latents
     if phase.encodes:
         assert batch.images is not None
         z = codec.encode(batch.images)
-        encoded = codec.normalise(z)
+        encoded = codec.normalise_moving(z) if phase.renders else None
         if "ae" in phase.losses:
             spread = phase.latent_noise * z.detach().std((0, 2, 3), keepdim=True)
             noise = torch.randn(z.shape, generator=seeded(seed, step, "latents")).to(z) * spread
@@ -83,7 +85,10 @@ def objective(
                 losses["latent"] = latent_loss(rendered.flatten(2), seen, variance[..., 0])
         if "rgb" in phase.losses:
             assert batch.images is not None
-            decoded = codec.decode(codec.denormalise(rendered))[..., : batch.height, : batch.width]
+            shown = rendered
+            if encoded is not None and encoded.requires_grad:
+                shown = rendered + (encoded - encoded.detach())
+            decoded = codec.decode(codec.denormalise(shown))[..., : batch.height, : batch.width]
             losses["rgb"] = image_loss(decoded, batch.images)
         if "tv" in phase.losses:
             losses["tv"] = tv_loss(planes)

@@ -10,6 +10,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Literal, NamedTuple
 
+RAMP = 20
+"""Steps over which learning rates rise at the start of a phase, while Adam's statistics are young."""
 GROUPS = ("micro", "weights", "base", "mlp", "encoder", "decoder")
 
 
@@ -51,15 +53,16 @@ class Span(NamedTuple):
     end: int
 
     def rate_share(self, step: int) -> float:
-        """Factor on the phase's learning rates at an absolute step."""
-        return self.phase.final_rate ** ((step - self.start) / max(self.end - self.start, 1))
+        """Factor on the phase's learning rates at an absolute step: a short ramp up, then the decay."""
+        ramp = min(1.0, (step - self.start + 1) / RAMP)
+        return ramp * self.phase.final_rate ** ((step - self.start) / max(self.end - self.start, 1))
 
 
 def timeline(phases: Sequence[Phase], scenes: int, images_per_step: float, total: int | None = None) -> list[Span]:
     """Place phases on steps: visits * scenes / images_per_step each, rescaled to `total` steps when that is given."""
     phases = [phase for phase in phases if phase.visits > 0]
     steps = [phase.visits * scenes / images_per_step for phase in phases]
-    scale = 1.0 if total is None else total / sum(steps)
+    scale = 1.0 if total is None or not steps else total / sum(steps)
     spans, reached, start = [], 0.0, 0
     for phase, length in zip(phases, steps, strict=True):
         reached += length * scale
@@ -87,19 +90,19 @@ class Schedule:
 class StageOne(Schedule):
     """Learn the 3D-aware autoencoder together with N latent scenes (Sec. 3.2 of 2403.11678)."""
 
-    warmup_visits: float = 120
+    warmup_visits: float = 1200
     """Visits for L_ae alone, for an autoencoder that starts without pre-trained weights; 0 skips it."""
     latent_visits: float = 120
     """Visits for the scenes alone, on cached latents of the frozen autoencoder."""
-    joint_visits: float = 400
+    joint_visits: float = 600
     """Visits for everything together."""
     space: Literal["3d-aware", "standard"] = "3d-aware"
     """'standard' gives the autoencoder the joint phase's visits of L_ae alone, then fits scenes to it: the baseline."""
     ae_weight: float = 1.0
     """Weight of L_ae in the joint phase (the paper's 0.1 lets latents shrink)."""
-    latent_weight: float = 1.0
-    """Weight of L_latent in the joint phase."""
-    tv_weight: float = 1e-2
+    latent_weight: float = 0.1
+    """Weight of L_latent in the joint phase; near 1 all channels become one smooth silhouette, and colours are lost."""
+    tv_weight: float = 3e-3
     """Weight of L_tv, a mean, in every phase that renders."""
     latent_noise: float = 0.1
     """Noise on latents before decoding in the joint phase, as a share of their standard deviation."""
@@ -109,7 +112,7 @@ class StageOne(Schedule):
     """Learning rate of encoder and decoder in the joint phase."""
 
     def phases(self) -> list[Phase]:
-        scene_rates = dict.fromkeys(("micro", "weights", "base", "mlp"), 1e-2) | {"mlp": 3e-3}
+        scene_rates = {"micro": 3e-2, "weights": 3e-2, "base": 1e-2, "mlp": 3e-3}
         ae_rates = {"encoder": self.ae_rate, "decoder": self.ae_rate}
         joint_ae_rates = {"encoder": self.joint_ae_rate, "decoder": self.joint_ae_rate}
         warmup = Phase("warm-up", self.warmup_visits, {"ae": 1.0}, ae_rates, latent_noise=self.latent_noise)
@@ -120,7 +123,7 @@ class StageOne(Schedule):
             longer = Phase("latent", self.latent_visits + self.joint_visits, fit, scene_rates)
             return [warmup, more, longer]
         losses = {"latent": self.latent_weight, "rgb": 1.0, "ae": self.ae_weight, "tv": self.tv_weight}
-        rates = {"micro": 3e-3, "weights": 3e-3, "base": 3e-3, "mlp": 1e-3} | joint_ae_rates
+        rates = scene_rates | joint_ae_rates
         joint = Phase("joint", self.joint_visits, losses, rates, latent_noise=self.latent_noise)
         return [warmup, latent, joint]
 
@@ -133,9 +136,9 @@ class StageTwo(Schedule):
     """Encode-Scene fits cached latents; Decode-Scene fits images through the decoder; the paper's method does both."""
     shared: Literal["frozen", "finetune"] = "frozen"
     """Whether base planes, MLP and decoder stand still (scenes stay independent) or go on training, as published."""
-    encode_visits: float = 160
+    encode_visits: float = 320
     """Visits of Encode-Scene."""
-    decode_visits: float = 80
+    decode_visits: float = 320
     """Visits of Decode-Scene."""
     tv_weight: float = 1e-2
     """Weight of L_tv, a mean."""
@@ -146,10 +149,10 @@ class StageTwo(Schedule):
 
         fit = {"tv": self.tv_weight}
         encode = Phase(
-            "encode-scene", self.encode_visits, {"latent": 1.0} | fit, moving(1e-2, {"base": 1e-2, "mlp": 1e-2})
+            "encode-scene", self.encode_visits, {"latent": 1.0} | fit, moving(3e-2, {"base": 1e-2, "mlp": 1e-2})
         )
         shared = {"base": 1e-2, "mlp": 1e-3, "decoder": 1e-4}
-        decode = Phase("decode-scene", self.decode_visits, {"rgb": 1.0} | fit, moving(3e-3, shared))
+        decode = Phase("decode-scene", self.decode_visits, {"rgb": 1.0} | fit, moving(3e-2, shared))
         return {"encode": [encode], "decode": [decode], "encode-decode": [encode, decode]}[self.strategy]
 
 

@@ -114,11 +114,13 @@ def render_views(
         noise = torch.rand(views, pixels, side * side, 2, generator=generator).to(device)
         jitter = torch.rand(views * pixels * side * side, sampling.fine, generator=generator).to(device)
     origins, directions = cameras.rays(view, jittered_pixels(centres, side, noise), f)
-    rays = (slot.repeat_interleave(pixels * side * side), origins.reshape(-1, 3), directions.reshape(-1, 3))
+    slot, origins = slot.repeat_interleave(pixels * side * side), origins.reshape(-1, 3)
+    directions = directions.reshape(-1, 3)
     if generator is not None:
-        out = render_rays(scenes, planes, *rays, background, sampling, jitter)
+        out = render_rays(scenes, planes, slot, origins, directions, background, sampling, jitter)
     else:
-        chunks = zip(*(part.split(sampling.rays_per_chunk) for part in rays), strict=True)
-        parts = [render_rays(scenes, planes, *chunk, background, sampling) for chunk in chunks]
+        size = sampling.rays_per_chunk
+        chunks = zip(slot.split(size), origins.split(size), directions.split(size), strict=True)
+        parts = [render_rays(scenes, planes, s, o, d, background, sampling) for s, o, d in chunks]
         out = Rendering(*(torch.cat(part) for part in zip(*parts, strict=True)))
     return Rendering(*(part.view(views * pixels, side * side, *part.shape[1:]).mean(1) for part in out))

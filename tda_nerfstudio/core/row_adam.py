@@ -36,14 +36,15 @@ class RowAdam(Optimizer):
             state["step"] = torch.zeros(len(table), dtype=torch.float32, device=table.device)
             state["exp_avg"] = torch.zeros_like(table)
             state["exp_avg_sq"] = torch.zeros_like(table)
+        state["step"] = state["step"].to(table.device)  # torch leaves a loaded "step" where it was saved
         beta1, beta2 = group["betas"]
-        age = state["step"][rows] + 1
+        age = state["step"][rows].double() + 1
         mean = torch.lerp(state["exp_avg"][rows], grad, 1 - beta1)
         square = torch.lerp(state["exp_avg_sq"][rows], grad * grad, 1 - beta2)
         shape = (-1,) + (1,) * (table.dim() - 1)
         rate = (group["lr"] / (1 - beta1**age)).view(shape).to(table.dtype)
         unbias = (1 - beta2**age).sqrt().view(shape).to(table.dtype)
         table.index_add_(0, rows, -rate * mean / (square.sqrt() / unbias + group["eps"]))
-        state["step"].index_copy_(0, rows, age)
+        state["step"].index_copy_(0, rows, age.float())
         state["exp_avg"].index_copy_(0, rows, mean)
         state["exp_avg_sq"].index_copy_(0, rows, square)

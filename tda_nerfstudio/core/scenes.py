@@ -44,7 +44,7 @@ class LatentScenes(nn.Module):
         super().__init__()
         self.config = config
         r, bases = config.resolution, config.bases if config.macro_channels else 0
-        with torch.random.fork_rng(devices=[]):
+        with torch.random.fork_rng():
             torch.manual_seed(seed)
             self.micro = nn.Parameter(0.1 * torch.randn(scenes, 3 * r * r * config.micro_channels))
             self.weights = nn.Parameter(torch.randn(scenes, bases) / max(bases, 1) ** 0.5)

@@ -10,7 +10,7 @@ from typing import IO, Any
 import torch
 
 
-def _replace(path: Path, write: Callable[[IO[bytes]], None]) -> None:
+def _replace(path: Path, write: Callable[[IO[bytes]], object]) -> None:
     path.parent.mkdir(parents=True, exist_ok=True)
     # Not a name that nerfstudio would take for a checkpoint: it reads every file in its folder, so write beside it.
     temporary = path.parent.parent / f".{path.name}.{os.getpid()}.tmp"
@@ -26,7 +26,7 @@ def _replace(path: Path, write: Callable[[IO[bytes]], None]) -> None:
 
 def write_text(path: Path, text: str) -> None:
     """Replace a text file."""
-    _replace(path, lambda file: file.write(text.encode()) and None)
+    _replace(path, lambda file: file.write(text.encode()))
 
 
 def save_tensors(path: Path, content: Any) -> None:

@@ -58,14 +58,17 @@ def dry_step(pipeline: TdaPipeline, span: Span) -> float:
             batch["latent"] = model.autoencoder.normalise(
                 model.autoencoder.encode(manager.train_images(batch["image_idx"]))
             )
+    before_it = [buffer.clone() for buffer in model.buffers()]
     seconds = 0.0
     for _ in range(2):
         before = time.perf_counter()
-        sum(model(cameras, batch, phase, span.start).values()).backward()
+        torch.stack([*model(cameras, batch, phase, span.start).values()]).sum().backward()
         if model.device.type == "cuda":
             torch.cuda.synchronize()
         seconds = time.perf_counter() - before
         for params in groups.values():
             for param in params:
                 param.grad = None
+    for buffer, value in zip(model.buffers(), before_it, strict=True):
+        buffer.copy_(value)
     return seconds

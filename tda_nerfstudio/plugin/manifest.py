@@ -11,7 +11,6 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from jaxtyping import Float
 from torch import Tensor
 
 from tda_nerfstudio.autoencoder.build import AutoencoderConfig
@@ -32,6 +31,8 @@ def write_manifest(run: Path, content: dict[str, Any]) -> None:
 
 def read_manifest(run: Path) -> dict[str, Any]:
     """Read the manifest of a run, given its folder or any file in it. Raises TdaError when it has none."""
+    if not run.exists():
+        raise TdaError(f"{run} does not exist. Give the folder of a finished run, or its config.yml.")
     folder = run if run.is_dir() else run.parent
     try:
         return json.loads((folder / NAME).read_text()) | {"run": str(folder.resolve())}
@@ -70,7 +71,7 @@ def describe_model(triplane: TriPlaneConfig, autoencoder: AutoencoderConfig, fin
     }
 
 
-def stage_one_tensors(manifest: dict[str, Any]) -> dict[str, Float[Tensor, "..."]]:
+def stage_one_tensors(manifest: dict[str, Any]) -> dict[str, Tensor]:
     """Load the model's tensors of a finished run. Raises TdaError when the checkpoint is missing or damaged."""
     path = Path(manifest["run"]) / manifest["checkpoint"]
     try:
@@ -89,7 +90,9 @@ def check_state(
     wanted = {key: tuple(value.shape) for key, value in expected.items() if key.startswith(tuple(prefixes))}
     given = {key: tuple(value.shape) for key, value in state.items() if key.startswith(tuple(prefixes))}
     missing, extra = sorted(wanted.keys() - given.keys()), sorted(given.keys() - wanted.keys())
-    shapes = [f"{k} is {given[k]}, not {wanted[k]}" for k in sorted(wanted.keys() & given.keys()) if given[k] != wanted[k]]
+    shapes = [
+        f"{k} is {given[k]}, not {wanted[k]}" for k in sorted(wanted.keys() & given.keys()) if given[k] != wanted[k]
+    ]
     problems = [
         f"{label}: {', '.join(items[:4])}{f' and {len(items) - 4} more' if len(items) > 4 else ''}"
         for label, items in (("missing", missing), ("unexpected", extra), ("other shapes", shapes))
@@ -97,6 +100,6 @@ def check_state(
     ]
     if problems:
         raise TdaError(
-            f"{where} does not fit this configuration and is refused; {'; '.join(problems)}. Use the config.yml that was"
-            " saved beside it, with the same scenes and sizes."
+            f"{where} does not fit this configuration and is refused; {'; '.join(problems)}. Use the config.yml that"
+            " was saved beside it, with the same scenes and sizes."
         )

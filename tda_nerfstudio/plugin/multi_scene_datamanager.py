@@ -35,7 +35,7 @@ class MultiSceneDataManagerConfig(VanillaDataManagerConfig):
     """The atlas."""
     scenes_per_step: int = 8
     """K: scenes visited in a step; each one's planes are fused once."""
-    views_per_scene: int = 4
+    views_per_scene: int = 2
     """V: views of each visited scene."""
     rays_per_view: int | None = None
     """Random latent pixels of each view to train on; all of them by default."""
@@ -81,7 +81,7 @@ class MultiSceneDataManager(VanillaDataManager):
         self.eval_store = self._store([scene.test for scene in self.atlas.scenes])
         self.select_scene(os.environ.get(SCENE_VARIABLE))
 
-    def _store(self, views: list[Views]) -> "_ViewStore":
+    def _store(self, views: list[Views]) -> _ViewStore:
         return _ViewStore(views, self.atlas.width, self.atlas.height)
 
     def select_scene(self, name: str | None) -> None:
@@ -153,14 +153,14 @@ class MultiSceneDataManager(VanillaDataManager):
             yield s, cameras, self.eval_store.images(index).to(self.device).float().div_(255)
 
     def next_eval(self, step: int) -> tuple[Cameras, dict[str, Tensor]]:
-        """Give one held-out view, another scene and view at every call in turn."""
+        """Give one held-out view, another one at every step."""
         return self.next_eval_image(step)
 
     def next_eval_image(self, step: int) -> tuple[Cameras, dict[str, Tensor]]:
         """Give one held-out view, drawn from (seed, step), with its image [height, width, 3] in [0, 1]."""
-        scene = int(torch.randint(len(self.scene_names), (1,), generator=seeded(self.config.seed, step, "eval")))
-        start, count = self.eval_store.starts[scene], self.eval_store.counts[scene]
-        index = torch.tensor([start + step % count])
+        generator, counts = seeded(self.config.seed, step, "eval"), torch.tensor(self.eval_store.counts)
+        index = torch.randint(int(counts.sum()), (1,), generator=generator)
+        scene = int(torch.searchsorted(counts.cumsum(0), index, right=True))
         cameras = self.eval_store.cameras(index, torch.tensor([scene])).to(self.device)
         image = self.eval_store.images(index)[0].permute(1, 2, 0).float() / 255
         return cameras, {"image": image.to(self.device), "image_idx": index}

@@ -6,13 +6,17 @@ import re
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+import torch
 from nerfstudio.utils.rich_utils import CONSOLE
+from torch import Tensor
 
 from tda_nerfstudio.atlas.atlas import Atlas
+from tda_nerfstudio.atlas.bounds import fit_box
 from tda_nerfstudio.autoencoder.build import AutoencoderConfig
 from tda_nerfstudio.core.errors import TdaError
 from tda_nerfstudio.core.phases import timeline
 from tda_nerfstudio.core.scenes import TriPlaneConfig
+from tda_nerfstudio.plugin.evaluation import quality
 from tda_nerfstudio.plugin.manifest import newest_stage_one, read_manifest
 from tda_nerfstudio.plugin.tda_dataparser import TdaAtlas
 
@@ -20,11 +24,14 @@ if TYPE_CHECKING:
     from tda_nerfstudio.plugin.tda_trainer import TdaTrainerConfig
 
 DEMO_SCENES = 32
+BOX_TOLERANCE = 0.05
+"""Share of the box' side by which new scenes may leave it: fitted boxes carry that much margin."""
 
 
 def resolve(config: TdaTrainerConfig) -> None:
     """Resolve data, stage 1, sizes, seeds and steps in place. Raises TdaError for whatever cannot work."""
     _data(config)
+    _go_on(config)
     if config.pipeline.starts_from == "stage-one":
         _stage_one(config)
     model = config.pipeline.model
@@ -32,8 +39,10 @@ def resolve(config: TdaTrainerConfig) -> None:
     config.pipeline.datamanager.seed = model.seed = config.machine.seed
     parser = TdaAtlas(config.pipeline.datamanager.dataparser)
     atlas = parser.atlas()
-    parser.box()
     _report(atlas)
+    if config.pipeline.starts_from == "stage-one":
+        _check_box(parser.box(), fit_box(atlas.scenes))
+    parser.box()
     _steps(config, atlas)
 
 
@@ -52,7 +61,15 @@ def _data(config: TdaTrainerConfig) -> None:
     config.data = manager.data = parser.data = Path(data).expanduser().resolve()
     parser.scenes = tuple(_absolute(selector, config.data) for selector in parser.scenes)
     parser.test_views = tuple(_absolute(selector, config.data) for selector in parser.test_views)
+    config.output_dir = config.output_dir.expanduser().resolve()
     config.set_experiment_name()
+
+
+def _go_on(config: TdaTrainerConfig) -> None:
+    """Continue the run whose folder this is, where it was cut: its newest checkpoint is never overwritten."""
+    folder = config.get_checkpoint_dir()
+    if config.load_dir is None and config.load_checkpoint is None and any(folder.glob("step-*.ckpt")):
+        config.load_dir = folder
 
 
 def _absolute(selector: str, root: Path) -> str:
@@ -83,11 +100,11 @@ def _stage_one(config: TdaTrainerConfig) -> None:
     pipeline.model.autoencoder = AutoencoderConfig(**model["autoencoder"])
     pipeline.model.triplane = TriPlaneConfig(**model["triplane"])
     pipeline.datamanager.dataparser.box = tuple(model["box"])
-    metrics = manifest["metrics"]
     CONSOLE.print(
         f"{'Resuming on' if resuming else 'Starting from'} the {'newest' if chosen is None else 'chosen'} stage 1:"
         f" {manifest['run']}\n  trained on {len(manifest['scene_names'])} scenes of {manifest['data']};"
-        f" {metrics['psnr']:.2f} dB on their held-out views, autoencoder {metrics['ceiling_psnr']:.2f} dB"
+        f" {quality(manifest['metrics'])}",
+        markup=False,
     )
 
 
@@ -102,6 +119,18 @@ def _report(atlas: Atlas) -> None:
         CONSOLE.print(f"[yellow]{len(atlas.broken)} broken scenes are left out:[/yellow]")
         for reason in atlas.broken.values():
             CONSOLE.print(f"  {reason}", markup=False)
+
+
+def _check_box(box: Tensor, needed: Tensor) -> None:
+    """Warn when new scenes reach out of stage 1's box by more than the margin that fitting leaves."""
+    outside = torch.maximum(box[0] - needed[0], needed[1] - box[1]) / (box[1] - box[0])
+    if float(outside.max()) > BOX_TOLERANCE:
+        shares = ", ".join(f"{axis} by {100 * float(v):.0f} %" for axis, v in zip("xyz", outside, strict=True) if v > 0)
+        CONSOLE.print(
+            f"[yellow]Some of these scenes reach out of stage 1's box: {shares} of its side. What lies outside is not"
+            " seen. Scale them like stage 1's scenes, or train tda-ae with --pipeline.datamanager.dataparser.box around"
+            " all of them.[/yellow]"
+        )
 
 
 def _steps(config: TdaTrainerConfig, atlas: Atlas) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -9,10 +10,12 @@ import torch
 from jaxtyping import Float
 from nerfstudio.cameras.cameras import Cameras
 from nerfstudio.models.base_model import Model, ModelConfig
+from nerfstudio.utils.rich_utils import CONSOLE
 from torch import Tensor
 from torch.nn import Parameter
 from torch.nn.functional import interpolate
 
+from tda_nerfstudio.autoencoder.base import Autoencoder
 from tda_nerfstudio.autoencoder.build import AutoencoderConfig
 from tda_nerfstudio.core.cameras import View, grid_size, pixel_centres
 from tda_nerfstudio.core.errors import TdaError
@@ -53,6 +56,8 @@ class TdaModel(Model):
     """Own the field and the autoencoder; turn cameras into decoded images, latents, depth and opacity."""
 
     config: TdaModelConfig
+    autoencoder: Autoencoder
+    field: LatentTriPlaneField
 
     def populate_modules(self) -> None:
         """Build everything in its final shape, as checkpoints load into what exists."""
@@ -63,6 +68,7 @@ class TdaModel(Model):
         channels = self.autoencoder.channels
         self.field = LatentTriPlaneField(len(names), channels, self.config.triplane, box, self.config.seed)
         self.native_focal: float | None = None
+        self._shown: dict[str, Tensor] = {}
 
     def get_param_groups(self) -> dict[str, list[Parameter]]:
         """Group what trains by the names that phases use; empty groups are left out."""
@@ -98,7 +104,9 @@ class TdaModel(Model):
             batch.get("latent"),
             pixels,
         )
-        return objective(phase, self.field.scenes, self.autoencoder, inputs, self.config.sampling, self.config.seed, step)
+        return objective(
+            phase, self.field.scenes, self.autoencoder, inputs, self.config.sampling, self.config.seed, step
+        )
 
     def get_outputs(self, ray_bundle: Any) -> dict[str, Tensor]:  # type: ignore[override]
         """Render one camera. Raises TdaError for a bundle of rays: a latent pixel needs its whole camera."""
@@ -110,18 +118,25 @@ class TdaModel(Model):
         return self.get_outputs_for_camera(ray_bundle)
 
     @torch.no_grad()
-    def render(self, scene: int, view: View, height: int, width: int) -> tuple[Rendering, Tensor]:
-        """Render and decode views of one scene at an image size.
-
-        Returns the rendering of h * w latent pixels a view and the decoded images [view, 3, height, width], clamped.
-        """
+    def march(self, scene: int, view: View, height: int, width: int) -> Rendering:
+        """Render the h * w latent pixels of each view of one scene that cover an image size."""
         h, w = grid_size(height, width, self.autoencoder.f)
         centres = pixel_centres(h, w, self.device).expand(len(view.fx), -1, -1)
         background, f = self.autoencoder.background, self.autoencoder.f
-        out = self.field.render(scene, view, centres, f, background, self.config.sampling)
-        latents = out.latent.view(len(view.fx), h, w, -1).permute(0, 3, 1, 2)
-        images = self.autoencoder.decode(self.autoencoder.denormalise(latents))[..., :height, :width]
-        return out, images.clamp(0, 1)
+        return self.field.render(scene, view, centres, f, background, self.config.sampling)
+
+    @torch.no_grad()
+    def decode(self, rendering: Rendering, height: int, width: int) -> Float[Tensor, "view 3 height width"]:
+        """Decode what `march` rendered to images in [0, 1]."""
+        h, w = grid_size(height, width, self.autoencoder.f)
+        latents = rendering.latent.view(-1, h, w, self.autoencoder.channels).permute(0, 3, 1, 2)
+        images = self.autoencoder.decode(self.autoencoder.denormalise(latents))
+        return images[..., :height, :width].clamp(0, 1)
+
+    def render(self, scene: int, view: View, height: int, width: int) -> tuple[Rendering, Tensor]:
+        """Render and decode views of one scene at an image size."""
+        rendering = self.march(scene, view, height, width)
+        return rendering, self.decode(rendering, height, width)
 
     def scene_of(self, camera: Cameras) -> int:
         """Find which scene a camera looks at: its own `scene_idx`, else the active scene."""
@@ -131,6 +146,24 @@ class TdaModel(Model):
     @torch.no_grad()
     def get_outputs_for_camera(self, camera: Cameras, obb_box: Any = None) -> dict[str, Tensor]:
         """Render one camera: rgb, latent, depth [world units] and accumulation, each [height, width, channel].
+
+        In the viewer's threads an error is reported and the last good image shown again: to raise would end the thread
+        and freeze the viewer for good.
+        """
+        try:
+            outputs = self._outputs(camera)
+        except RuntimeError as error:
+            if threading.current_thread() is threading.main_thread() or not self._shown:
+                raise
+            CONSOLE.log(f"[yellow]This view cannot be rendered:[/yellow] {error}")
+            height, width = int(camera.height.flatten()[0]), int(camera.width.flatten()[0])
+            images = {name: image.permute(2, 0, 1)[None] for name, image in self._shown.items()}
+            return {name: _resize(image, height, width, "nearest") for name, image in images.items()}
+        self._shown = outputs
+        return outputs
+
+    def _outputs(self, camera: Cameras) -> dict[str, Tensor]:
+        """Render one camera.
 
         Latents mean what they mean at the focal length that was trained on; a camera with a longer one (a big viewer
         window, say) is rendered at that focal length and enlarged.

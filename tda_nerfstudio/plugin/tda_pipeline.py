@@ -65,8 +65,8 @@ class TdaPipeline(VanillaPipeline):
         Pipeline.__init__(self)
         if world_size > 1:
             raise TdaError(
-                "One run uses one device: row tables cannot be averaged between processes. Start a process per GPU, each"
-                " with its own --pipeline.datamanager.dataparser.scenes (for example 0:500 and 500:1000)."
+                "One run uses one device: row tables cannot be averaged between processes. Start a process per GPU,"
+                " each with its own --pipeline.datamanager.dataparser.scenes (for example 0:500 and 500:1000)."
             )
         self.config = config
         self.test_mode = test_mode
@@ -89,6 +89,11 @@ class TdaPipeline(VanillaPipeline):
         self.spans: list[Span] = []
         self._span: Span | None = None
         self._latents: Tensor | None = None
+
+    @property
+    def model(self) -> TdaModel:
+        """The model, unwrapped."""
+        return self._model
 
     def select_scene(self, name: str | None) -> None:
         """Make a scene the one that viewer and renderer see. Raises TdaError for an unknown name."""
@@ -163,8 +168,8 @@ class TdaPipeline(VanillaPipeline):
         span = span_at(self.spans, step)
         if span is not self._span:
             self.enter(span)
-            if step == span.start:
-                self.begin(span, optimizers)
+        if step == span.start:
+            self.begin(span, optimizers)
         elif span.phase.encodes and (step - span.start) % BACKGROUND_EVERY == 0:
             self.measure_background()
         share = span.rate_share(step)

@@ -1,8 +1,12 @@
-"""The trainer: what stock nerfstudio lacks for long jobs. Configuration resolved before it is saved, atomic checkpoints,
-a save on Ctrl-C and SIGTERM, resume to the same total, a forecast, and a manifest when a run is finished."""
+"""The trainer: what stock nerfstudio lacks for long jobs.
+
+Configuration resolved before it is saved, atomic checkpoints, a save on Ctrl-C and SIGTERM, resume to the same total, a
+forecast, and a manifest when a run is finished.
+"""
 
 from __future__ import annotations
 
+import shlex
 import signal
 import sys
 from collections.abc import Iterator
@@ -15,12 +19,13 @@ from typing import Literal
 from nerfstudio.engine.callbacks import TrainingCallback, TrainingCallbackLocation
 from nerfstudio.engine.trainer import Trainer, TrainerConfig
 from nerfstudio.utils.rich_utils import CONSOLE
+from rich.markup import escape
 from rich.panel import Panel
 
 from tda_nerfstudio.core.errors import TdaError
 from tda_nerfstudio.plugin import resolve
 from tda_nerfstudio.plugin.atomic import save_tensors
-from tda_nerfstudio.plugin.evaluation import evaluate
+from tda_nerfstudio.plugin.evaluation import evaluate, quality
 from tda_nerfstudio.plugin.forecast import forecast
 from tda_nerfstudio.plugin.manifest import describe_model, write_manifest
 from tda_nerfstudio.plugin.tda_pipeline import TdaPipeline, TdaPipelineConfig
@@ -32,7 +37,7 @@ def clear_errors() -> Iterator[None]:
     try:
         yield
     except TdaError as error:
-        CONSOLE.print(Panel(str(error), title="[bold red]Stopped[/bold red]", border_style="red", expand=False))
+        CONSOLE.print(Panel(escape(str(error)), title="[bold red]Stopped[/bold red]", border_style="red", expand=False))
         raise SystemExit(1) from None
 
 
@@ -69,11 +74,12 @@ class TdaTrainer(Trainer):
             fresh = self.config.load_dir is None and self.config.load_checkpoint is None
             if self.config.pipeline.starts_from == "stage-one" and fresh:
                 self.pipeline.start_from_stage_one()
-            self.total_steps = self.config.max_num_iterations
-            spans = self.pipeline.plan(self.total_steps)
+            spans = self.pipeline.plan(self.config.max_num_iterations)
+            self.total_steps = spans[-1].end
             self.stop_signal: int | None = None
+            self.last_step: int | None = None
             self.callbacks += [
-                TrainingCallback([TrainingCallbackLocation.AFTER_TRAIN_ITERATION], self.stop_if_asked),
+                TrainingCallback([TrainingCallbackLocation.AFTER_TRAIN_ITERATION], self.end_step),
                 TrainingCallback([TrainingCallbackLocation.AFTER_TRAIN], self.finish),
             ]
             CONSOLE.print(forecast(self.pipeline, spans, self._start_step))
@@ -84,14 +90,29 @@ class TdaTrainer(Trainer):
         if remaining <= 0:
             CONSOLE.print(f"Nothing to train: step {self._start_step} of {self.total_steps} is already done.")
             self.step = self._start_step - 1
+            self.save_checkpoint(self.step)
             self.finish(self.step)
             return
         self.config.max_num_iterations = remaining  # nerfstudio counts from the step it starts at
         try:
-            with clear_errors(), self.signals_saved():
+            with clear_errors(), self.errors_saved(), self.signals_saved():
                 super().train()
         finally:
             self.config.max_num_iterations = self.total_steps
+
+    @contextmanager
+    def errors_saved(self) -> Iterator[None]:
+        """Save what was learnt before an error, a damaged image say, ends the run."""
+        try:
+            yield
+        except TdaError as error:
+            if self.last_step is None:
+                raise
+            if not self.checkpoint_of(self.last_step).exists():
+                self.save_checkpoint(self.last_step)
+            raise TdaError(
+                f"{error} Step {self.last_step} is saved; go on from it with:\n{self.resume_command()}"
+            ) from error
 
     @contextmanager
     def signals_saved(self) -> Iterator[None]:
@@ -110,21 +131,28 @@ class TdaTrainer(Trainer):
             for kind, handler in before.items():
                 signal.signal(kind, handler)
 
-    def stop_if_asked(self, step: int) -> None:
-        """Save and leave when a signal came."""
+    def end_step(self, step: int) -> None:
+        """Note that a step is whole; save and leave when a signal came."""
+        self.last_step = step
         if self.stop_signal is not None:
             self.save_checkpoint(step)
-            CONSOLE.print(f"Saved step {step}. Go on with:\n  {self.resume_command()}")
+            CONSOLE.print(f"Saved step {step}. Go on with:\n  {self.resume_command()}", markup=False, soft_wrap=True)
             sys.stdout.flush()
             raise SystemExit(128 + self.stop_signal)
 
     def resume_command(self) -> str:
         """Spell the command that continues this run."""
-        return f"ns-train {self.config.method_name} --load-dir {self.checkpoint_dir} --data {self.config.data}"
+        return shlex.join(
+            ["ns-train", str(self.config.method_name), "--load-config", str(self.base_dir / "config.yml")]
+        )
+
+    def checkpoint_of(self, step: int) -> Path:
+        """Where the checkpoint of a step is kept."""
+        return self.checkpoint_dir / f"step-{step:09d}.ckpt"
 
     def save_checkpoint(self, step: int) -> None:
         """Save model and optimizers at once or not at all; older files go only when the new one is safe."""
-        path: Path = self.checkpoint_dir / f"step-{step:09d}.ckpt"
+        path = self.checkpoint_of(step)
         save_tensors(
             path,
             {
@@ -154,7 +182,7 @@ class TdaTrainer(Trainer):
                 "data": str(manager.get_datapath()),
                 "scene_names": manager.scene_names,
                 "steps": self.total_steps,
-                "checkpoint": f"{config.relative_model_dir}/step-{step:09d}.ckpt",
+                "checkpoint": str(self.checkpoint_of(step).relative_to(self.base_dir)),
                 "model": describe_model(
                     config.pipeline.model.triplane,
                     config.pipeline.model.autoencoder,
@@ -164,8 +192,6 @@ class TdaTrainer(Trainer):
                 "metrics": metrics,
             },
         )
-        ceiling = f" (the autoencoder alone: {metrics['ceiling_psnr']:.2f} dB)" if model.autoencoder.f > 1 else ""
-        CONSOLE.print(
-            f"PSNR {metrics['psnr']:.2f} dB, SSIM {metrics['ssim']:.3f} on held-out views{ceiling}.\n"
-            f"Look at it:  ns-viewer --load-config {self.base_dir / 'config.yml'}"
-        )
+        CONSOLE.print(f"Done: {quality(metrics)}.\nLook at it:")
+        look = ["ns-viewer", "--load-config", str(self.base_dir / "config.yml")]
+        CONSOLE.print(f"  {shlex.join(look)}", markup=False, soft_wrap=True)

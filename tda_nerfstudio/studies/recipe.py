@@ -17,6 +17,8 @@ from tda_nerfstudio.core.errors import TdaError, suggest
 
 KEYS = {"about", "atlas", "data", "set", "runs"}
 RUN_KEYS = {"method", "set", "show", "expects"}
+RUNS = "runs"
+"""Where runs go, below the folder of everything that a preset makes; apart from an atlas that is made there."""
 
 
 @dataclass(frozen=True)
@@ -31,7 +33,7 @@ class Run:
 
     def folder(self, out: Path, data: Path) -> Path:
         """Where nerfstudio keeps this run."""
-        return out / data.name / self.method / self.name
+        return out / RUNS / data.name / self.method / self.name
 
 
 @dataclass(frozen=True)
@@ -83,13 +85,9 @@ def as_arguments(options: dict[str, Any]) -> list[str]:
 
 
 def train_command(run: Run, data: Path, out: Path) -> list[str]:
-    """Spell a run's ns-train line; one that was cut goes on from its last checkpoint."""
-    words = ["ns-train", run.method, "--data", str(data), "--output-dir", str(out), "--timestamp", run.name]
-    options = {"vis": "tensorboard"} | run.options
-    models = run.folder(out, data) / "nerfstudio_models"
-    if any(models.glob("step-*.ckpt")):
-        options |= {"load-dir": str(models)}
-    return [*words, *as_arguments(options)]
+    """Spell a run's ns-train line; with the same timestamp, a run that was cut goes on from its last checkpoint."""
+    words = ["ns-train", run.method, "--data", str(data), "--output-dir", str(out / RUNS), "--timestamp", run.name]
+    return [*words, *as_arguments({"vis": "tensorboard"} | run.options)]
 
 
 def run_preset(path: Path, out: Path | None = None, dry: bool = False) -> None:

@@ -54,7 +54,7 @@ def render_turntable(
             for i in track(range(frames), description=f"Rendering {manager.active_scene}", transient=True):
                 camera = Cameras(*(part[i : i + 1] for part in view), width=width, height=height)
                 outputs = pipeline.model.get_outputs_for_camera(camera)
-                video.append_data(frame_of(outputs, names))
+                video.append_data(frame_of(outputs, names))  # type: ignore[attr-defined]
     return output
 
 

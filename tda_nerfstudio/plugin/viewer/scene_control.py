@@ -1,13 +1,16 @@
-"""The viewer's drop-down of scenes."""
+"""The viewer's drop-down of scenes, and where its camera starts."""
 
 from __future__ import annotations
 
+import math
 from typing import TYPE_CHECKING
 
+import numpy as np
 from nerfstudio.viewer.viewer_elements import ViewerControl, ViewerDropdown
 
 if TYPE_CHECKING:
     from nerfstudio.viewer.viewer import Viewer
+    from viser import ClientHandle
 
     from tda_nerfstudio.plugin.tda_pipeline import TdaPipeline
 
@@ -20,9 +23,28 @@ class SceneControl(ViewerControl):
         names = pipeline.datamanager.scene_names
         self.dropdown = ViewerDropdown("Scene", pipeline.datamanager.active_scene, list(names), cb_hook=self._switch)
 
+    def _setup(self, viewer: Viewer) -> None:
+        super()._setup(viewer)
+        viewer.viser_server.on_client_connect(self._look_at_scene)
+
+    def _look_at_scene(self, client: ClientHandle) -> None:
+        """Start as the first held-out camera: the viewer's own start may lie inside the object."""
+        from nerfstudio.viewer.viewer import VISER_NERFSTUDIO_SCALE_RATIO
+
+        centre = self.pipeline.model.field.scenes.box.mean(0).cpu().numpy()
+        cameras = self.pipeline.datamanager.eval_dataset.cameras
+        position = cameras.camera_to_worlds[0, :, 3].cpu().numpy()
+        with client.atomic():
+            client.camera.fov = 2 * math.atan(float(cameras.height[0]) / 2 / float(cameras.fy[0]))
+            client.camera.up_direction = np.array([0.0, 0.0, 1.0])
+            client.camera.position = position * VISER_NERFSTUDIO_SCALE_RATIO
+            client.camera.look_at = centre * VISER_NERFSTUDIO_SCALE_RATIO
+
     def _switch(self, element: ViewerDropdown) -> None:
         self.pipeline.select_scene(element.value)
         manager, viewer = self.pipeline.datamanager, self.viewer
         for handle in getattr(viewer, "camera_handles", {}).values():
             handle.remove()
-        viewer.init_scene(manager.train_dataset, viewer.train_state, manager.eval_dataset)
+        state = "completed" if viewer.trainer is None else viewer.trainer.training_state
+        viewer.init_scene(manager.train_dataset, state, manager.eval_dataset)
+        viewer.set_camera_visibility(viewer.hide_images.visible)  # the button offers to hide what is shown

@@ -1,0 +1,164 @@
+"""The ray-caster against silhouettes and pixels worked out by hand."""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+import pytest
+import torch
+
+from tda_nerfstudio.atlas import raycast
+from tda_nerfstudio.atlas.demo import camera_sphere
+from tda_nerfstudio.atlas.demo_vehicles import GROUND, block
+from tda_nerfstudio.atlas.raycast import Mesh, Raycaster, join, to_linear, to_srgb
+from tda_nerfstudio.core import cameras
+
+RED, GREEN = (1.0, 0.0, 0.0), (0.0, 1.0, 0.0)
+
+
+def box(low, high, colour=RED) -> Mesh:
+    """A box whose corners are where they are said to be (`block` counts heights from the ground)."""
+    mesh = block(low, high, colour)
+    return mesh._replace(vertices=mesh.vertices - [0, 0, GROUND])
+
+
+def looking_along_x(distance: float) -> np.ndarray:
+    """A camera at +x that sees +y to the right and +z upwards."""
+    return np.array([[0.0, 0, 1, distance], [1, 0, 0, 0], [0, 1, 0, 0]])
+
+
+def unit_cube(colour=RED) -> Mesh:
+    return box((-0.5,) * 3, (0.5,) * 3, colour)
+
+
+def test_the_silhouette_of_a_unit_cube():
+    # Its near face, at 3 - 0.5 from the camera, is 50 / 2.5 = 20 pixels wide: rows and columns 20 to 39 of 60.
+    image = Raycaster(unit_cube()).render(looking_along_x(3.0), 50.0, 60)
+    alpha = np.zeros((60, 60), np.uint8)
+    alpha[20:40, 20:40] = 255
+    assert image.shape == (60, 60, 4) and image.dtype == np.uint8
+    np.testing.assert_array_equal(image[..., 3], alpha)
+    assert not image[alpha == 0].any()
+
+
+def test_pixels_half_covered_are_half_opaque():
+    # 21 pixels across 60: the border falls into the middle of pixels 19 and 40; two of four sub-columns see the cube.
+    image = Raycaster(unit_cube()).render(looking_along_x(3.0), 52.5, 60, samples=4)
+    assert image[30, [18, 19, 20, 39, 40, 41], 3].tolist() == [0, 128, 255, 255, 128, 0]
+    assert image[19, 19, 3] == 64
+    assert image[..., 3].sum() / 255 == pytest.approx(21**2, rel=1e-3)
+
+
+def test_colour_is_straight_not_premultiplied():
+    image = Raycaster(unit_cube()).render(looking_along_x(3.0), 52.5, 60, samples=4)
+    assert np.abs(image[30, 19, :3].astype(int) - image[30, 21, :3]).max() <= 2
+
+
+def test_nothing_in_sight_is_transparent_black():
+    assert not Raycaster(unit_cube()).render(looking_along_x(-3.0), 50.0, 16).any()
+
+
+def test_up_is_up_and_right_is_right():
+    image = Raycaster(box((0, 0.2, 0.3), (0.1, 0.3, 0.5))).render(looking_along_x(3.0), 60.0, 60)
+    rows, columns = np.nonzero(image[..., 3])
+    # y from 0.2 to 0.3 at 2.9 is 4.1 to 6.2 pixels right of the middle; z from 0.3 to 0.5 is 6.2 to 10.3 above it.
+    assert columns.min() == 34 and columns.max() == 36 and rows.min() == 19 and rows.max() == 23
+
+
+def test_what_stands_behind_is_hidden():
+    front, back = box((0.2, -0.5, -0.5), (0.4, 0.0, 0.5), RED), box((-0.4, -0.5, -0.5), (-0.2, 0.5, 0.5), GREEN)
+    for parts in ([front, back], [back, front]):
+        image = Raycaster(join(parts)).render(looking_along_x(3.0), 50.0, 40).astype(int)
+        assert image[20, 15, 0] > 100 > 60 > image[20, 15, 1] and image[20, 25, 1] > 100 > 60 > image[20, 25, 0]
+
+
+def test_both_windings_are_seen_alike():
+    mesh = unit_cube()
+    inside_out = mesh._replace(faces=mesh.faces[:, ::-1], normals=-mesh.normals)
+    views = [Raycaster(m).render(looking_along_x(3.0), 50.0, 40).astype(int) for m in (mesh, inside_out)]
+    assert np.abs(views[0] - views[1]).max() <= 1
+
+
+def shade_one(caster, origin, towards):
+    direction = np.subtract(towards, origin) / np.linalg.norm(np.subtract(towards, origin))
+    light, hit = caster.shade(np.asarray(origin, float), direction[None])
+    assert hit.all()
+    return light[0]
+
+
+def test_light_from_above_by_hand():
+    # Seen along the mirrored key light, green has no part but the highlight, at its full strength.
+    caster = Raycaster(box((-1, -1, -1), (1, 1, 0), RED))
+    mirrored = raycast.KEY_LIGHT * [-1, -1, 1]
+    light = shade_one(caster, 2 * mirrored, (0, 0, 0))
+    facing = raycast.KEY_LIGHT[2]
+    assert light == pytest.approx([raycast.SKY + raycast.KEY * facing + raycast.SHINE, raycast.SHINE, raycast.SHINE])
+
+
+def test_a_shadow_leaves_ambient_light_alone():
+    roof = box((-1, -1, 0.4), (1, 1, 0.5), GREEN)
+    floor = box((-1, -1, -1), (1, 1, 0), RED)
+    origin = (-3.0, 0.0, 0.3)  # looks in under the roof
+    assert shade_one(Raycaster(join([floor, roof])), origin, (0, 0, 0)) == pytest.approx([raycast.SKY, 0, 0])
+    assert shade_one(Raycaster(floor), origin, (0, 0, 0))[0] > raycast.SKY + 0.5
+
+
+def test_a_face_turned_down_gets_the_grounds_light():
+    caster = Raycaster(box((-1, -1, 0), (1, 1, 1), RED))
+    assert shade_one(caster, (0.3, 0.2, -2), (0, 0, 0)) == pytest.approx([raycast.GROUND, 0, 0])
+
+
+def test_normals_are_interpolated_between_corners():
+    vertices = np.array([[0.0, -1, -1], [0, 1, -1], [0, 0, 1]])
+    normals = np.array([[[1.0, 0, 0], [1, 0, 0], [0.6, 0, 0.8]]])
+    caster = Raycaster(Mesh(vertices, np.array([[0, 1, 2]]), normals, np.array([[0.0, 0, 1]])))
+    heights = [shade_one(caster, (2.0, 0, z), (0, 0, z))[2] for z in (-0.9, 0.0, 0.9)]
+    normal = np.array([0.8, 0, 0.4]) / math.hypot(0.8, 0.4)
+    ambient = raycast.GROUND + (raycast.SKY - raycast.GROUND) * (normal[2] + 1) / 2
+    half = (raycast.KEY_LIGHT + [1, 0, 0]) / np.linalg.norm(raycast.KEY_LIGHT + [1, 0, 0])
+    shine = raycast.SHINE * (normal @ half) ** 24
+    assert heights[1] == pytest.approx(ambient + raycast.KEY * normal @ raycast.KEY_LIGHT + shine, rel=1e-5)
+    assert heights[0] < heights[1] < heights[2]
+
+
+def test_joining_keeps_every_part_where_it_was():
+    one, two = unit_cube(), box((1, 1, 1), (2, 3, 4), GREEN)
+    both = join([one, two])
+    np.testing.assert_array_equal(both.vertices[both.faces[12:]], two.vertices[two.faces])
+    np.testing.assert_array_equal(both.colours, [RED] * 12 + [GREEN] * 12)
+    assert both.normals.shape == (24, 3, 3)
+
+
+def test_srgb_and_linear_light_undo_each_other():
+    values = np.arange(256) / 255
+    np.testing.assert_allclose(to_srgb(to_linear(values)), values, rtol=0, atol=1e-7)
+    assert to_linear(np.array([0.0, 0.04045, 0.5, 1.0])) == pytest.approx([0, 0.0031308, 0.2140411, 1], rel=1e-5)
+    assert to_srgb(np.array([-1.0, 2.0])) == pytest.approx([0, 1], abs=1e-12)
+
+
+def test_a_point_lands_on_the_pixel_that_core_cameras_says():
+    size, focal = 64, 80.0
+    for c2w in camera_sphere(6, (1, 2, 3)):
+        point = np.array([0.23, -0.11, 0.17])
+        local = (point - c2w[:, 3]) @ c2w[:, :3]
+        column, row = (size / 2 + focal * np.array([local[0], -local[1]]) / -local[2]).astype(int)
+        image = Raycaster(box(point - 2e-3, point + 2e-3)).render(c2w, focal, size, samples=16)
+        assert np.unravel_index(image[..., 3].argmax(), (size, size)) == (row, column)
+        full = torch.ones(1)
+        view = cameras.View(torch.tensor(c2w[None]).float(), *(full * v for v in (focal, focal, size / 2, size / 2)))
+        origins, directions = cameras.rays(view, torch.tensor([[[column + 0.5, row + 0.5]]]).float(), f=1)
+        away = torch.tensor(point).float() - origins[0, 0]
+        off = (away - (away @ directions[0, 0]) * directions[0, 0]).norm()
+        assert off < math.sqrt(0.5) * -local[2] / focal + 1e-5  # within half a pixel's diagonal
+
+
+def test_rays_and_pictures_agree_on_depth():
+    c2w = looking_along_x(3.0)
+    full = torch.ones(1)
+    view = cameras.View(torch.tensor(c2w[None]).float(), full * 50, full * 50, full * 30, full * 30)
+    origins, directions = cameras.rays(view, cameras.pixel_centres(60, 60)[None], f=1)
+    cube = torch.tensor([[-0.5] * 3, [0.5] * 3])
+    _, _, meets = cameras.clip_to_box(origins[0], directions[0], cube)
+    image = Raycaster(unit_cube()).render(c2w, 50.0, 60, samples=1)
+    np.testing.assert_array_equal(image[..., 3] == 255, meets.reshape(60, 60).numpy())

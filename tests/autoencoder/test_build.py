@@ -1,0 +1,66 @@
+"""Configurations: what they resolve to, what they build, what they refuse."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from dataclasses import asdict
+
+import pytest
+
+from tda_nerfstudio.autoencoder.build import AutoencoderConfig
+from tda_nerfstudio.autoencoder.identity import IdentityAutoencoder
+from tda_nerfstudio.autoencoder.light import LightAutoencoder
+from tda_nerfstudio.core.errors import TdaError
+
+
+def test_light_by_default_with_the_sizes_it_says():
+    config = AutoencoderConfig()
+    assert config.resolve() == config
+    model = config.build()
+    assert isinstance(model, LightAutoencoder) and (model.f, model.channels) == (config.f, config.channels) == (8, 4)
+
+
+def test_width_and_blocks_are_used():
+    def size(**options):
+        return sum(p.numel() for p in AutoencoderConfig(**options).build().parameters())
+
+    # A block: two 3 x 3 convolutions with bias and a gain; one in the encoder, one in the decoder.
+    block = 2 * (9 * 16 * 16 + 16) + 16
+    assert size(width=16, blocks=2) - size(width=16, blocks=1) == 2 * block
+    assert size(width=32, blocks=1) > 2 * size(width=16, blocks=1)
+
+
+@pytest.mark.parametrize(("f", "channels"), [(2, 4), (32, 4), (0, 4), (8, 0)])
+def test_unknown_sizes_are_refused(f, channels):
+    with pytest.raises(TdaError, match=f"knows f = 4, 8.* 16 and C >= 1, not f = {f}, C = {channels}"):
+        AutoencoderConfig(f=f, channels=channels).build()
+
+
+def test_identity_resolves_to_pixels():
+    config = AutoencoderConfig("identity", f=8, channels=4)
+    resolved = config.resolve()
+    assert (resolved.f, resolved.channels) == (1, 3) and (config.f, config.channels) == (8, 4)
+    assert isinstance(config.build(), IdentityAutoencoder)
+
+
+@pytest.mark.parametrize("kind", ["kl", "tiny"])
+def test_pre_trained_kinds_need_a_source(kind):
+    with pytest.raises(TdaError, match="--pipeline.model.autoencoder.source"):
+        AutoencoderConfig(kind).resolve()
+
+
+def test_a_configuration_survives_plain_data():
+    config = AutoencoderConfig("light", 4, 2, 16, 1)
+    again = AutoencoderConfig(**asdict(config))
+    assert again == config and again.build(3).fingerprint() == config.build(3).fingerprint()
+
+
+def test_our_own_kinds_do_not_import_diffusers():
+    code = (
+        "import sys; from tda_nerfstudio.autoencoder.build import AutoencoderConfig;"
+        "AutoencoderConfig(f=4, width=16).resolve().build(); AutoencoderConfig('identity').resolve().build();"
+        "import tda_nerfstudio.autoencoder.pretrained;"
+        "assert not {'diffusers', 'huggingface_hub', 'nerfstudio'} & set(sys.modules)"
+    )
+    subprocess.run([sys.executable, "-c", code], check=True)

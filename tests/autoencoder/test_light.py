@@ -1,0 +1,118 @@
+"""Our own autoencoder: shapes, empty space, and that it learns."""
+
+from __future__ import annotations
+
+import pytest
+import torch
+
+from tda_nerfstudio.autoencoder.build import AutoencoderConfig
+from tda_nerfstudio.autoencoder.light import PixelNorm, ResidualBlock
+
+
+def light(f=8, channels=4, width=16, blocks=2, seed=0):
+    return AutoencoderConfig("light", f, channels, width, blocks).build(seed)
+
+
+@torch.no_grad()
+@pytest.mark.parametrize("f", [4, 8, 16])
+@pytest.mark.parametrize("channels", [1, 4])
+def test_shapes(f, channels):
+    model = light(f, channels)
+    z = model.encode(torch.rand(2, 3, 2 * f, 3 * f))
+    assert z.shape == (2, channels, 2, 3)
+    assert model.decode(z).shape == (2, 3, 2 * f, 3 * f)
+
+
+@torch.no_grad()
+@pytest.mark.parametrize("f", [4, 8, 16])
+def test_a_constant_image_has_one_latent_up_to_the_border(f):
+    z = light(f).encode(torch.tensor([1.0, 0.4, 0.1]).reshape(1, 3, 1, 1).expand(1, 3, 6 * f, 6 * f))
+    torch.testing.assert_close(z, z[..., :1, :1].expand_as(z), rtol=0, atol=1e-5)
+    assert z.abs().max() > 1e-3
+
+
+@torch.no_grad()
+def test_a_constant_latent_decodes_to_one_patch_repeated_away_from_the_border():
+    image = light(f=4).decode(torch.randn(1, 4, 1, 1).expand(1, 4, 8, 8))
+    inner = image[..., 8:-8, 8:-8]  # three convolutions at 2/f reach two latent pixels
+    torch.testing.assert_close(inner, inner[..., :4, :4].repeat(1, 1, 4, 4), rtol=0, atol=1e-5)
+    assert inner.std() > 1e-3
+
+
+@torch.no_grad()
+def test_a_latent_depends_on_its_neighbourhood_alone():
+    model, images = light(f=4, blocks=1), torch.rand(1, 3, 80, 80)
+    other = images.clone()
+    other[..., :4] = 0
+    moved = (model.encode(images) - model.encode(other)).abs().amax((0, 1, 2)) > 1e-6
+    # Three convolutions at f / 2 reach 3 half pixels = 2 latent ones; three more at f reach 3.
+    assert moved[0] and not moved[6:].any()
+
+
+def test_float64_stays_float64_in_training():
+    model, images = light().double(), torch.rand(1, 3, 16, 16, dtype=torch.float64)
+    trained = model.encode(images)
+    assert trained.dtype == torch.float64 and trained.requires_grad
+    with torch.no_grad():
+        torch.testing.assert_close(trained, model.encode(images), rtol=0, atol=1e-12)
+
+
+def test_the_seed_says_all_and_leaves_the_global_state_alone():
+    torch.manual_seed(5)
+    expected = torch.rand(3)
+    torch.manual_seed(5)
+    first = light(seed=1)
+    assert torch.equal(torch.rand(3), expected)
+    torch.manual_seed(6)
+    assert light(seed=1).fingerprint() == first.fingerprint() != light(seed=2).fingerprint()
+
+
+def test_gradients_reach_every_parameter():
+    model = light()
+    model.decode(model.encode(torch.rand(2, 3, 32, 32))).square().sum().backward()
+    silent = [name for name, p in model.named_parameters() if p.grad is None or not p.grad.any()]
+    assert not silent
+
+
+def test_all_that_trains_is_encoder_or_decoder():
+    names = [name.split(".")[0] for name, _ in light().named_parameters()]
+    assert set(names) == {"encoder", "decoder"}
+
+
+def test_pixel_norm_gives_every_pixel_a_root_mean_square_of_one():
+    norm, x = PixelNorm(4), torch.tensor([3.0, -3.0, 3.0, 3.0]).reshape(1, 4, 1, 1) * torch.tensor([1.0, 100.0])
+    torch.testing.assert_close(norm(x), x.sign(), rtol=0, atol=1e-6)
+    with torch.no_grad():
+        norm.gain[1] = 2
+    assert norm(x)[0, :, 0, 1].tolist() == pytest.approx([1, -2, 1, 1])
+
+
+def test_pixel_norm_of_nothing_is_nothing():
+    x = torch.zeros(1, 4, 2, 2, requires_grad=True)
+    y = PixelNorm(4)(x)
+    y.sum().backward()
+    assert not y.any() and x.grad.isfinite().all()
+
+
+def test_a_block_is_nearly_the_identity_at_first():
+    torch.manual_seed(0)
+    x = torch.randn(2, 16, 8, 8)
+    moved = ResidualBlock(16)(x) - x
+    assert 0 < moved.square().mean().sqrt() < 0.15
+
+
+def test_training_on_one_batch_divides_its_loss_by_ten():
+    torch.manual_seed(0)
+    small = torch.rand(4, 3, 4, 4)
+    images = torch.nn.functional.interpolate(small, size=32, mode="bilinear", align_corners=True)
+    model = light(f=4)
+    optimizer = torch.optim.Adam(model.parameters(), 3e-3)
+    losses = []
+    for _ in range(60):
+        loss = torch.nn.functional.mse_loss(model.decode(model.encode(images)), images)
+        optimizer.zero_grad()
+        loss.backward()
+        optimizer.step()
+        losses.append(loss.item())
+    assert losses[-1] < losses[0] / 10
+    assert losses[-1] < images.var() / 4  # better than the mean colour

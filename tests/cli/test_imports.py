@@ -1,0 +1,55 @@
+"""nerfstudio's own commands start as before, and load nothing heavy because of us."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+
+import pytest
+
+HEAVY = {"diffusers", "open3d", "trimesh", "lpips"}
+BLOCKED = """
+import contextlib, io, json, sys
+heavy = set(json.loads(sys.argv[1]))
+class Blocker:
+    def find_spec(self, name, path=None, target=None):
+        if name.split(".")[0] in heavy:
+            raise ModuleNotFoundError(f"blocked: {name}", name=name)
+sys.meta_path.insert(0, Blocker())
+text, code = io.StringIO(), 0
+sys.argv = ["ns-train", "--help"]
+with contextlib.redirect_stdout(text):
+    try:
+        from nerfstudio.scripts.train import entrypoint
+        entrypoint()
+    except SystemExit as leave:
+        code = leave.code or 0
+from nerfstudio.configs.dataparser_configs import all_dataparsers
+loaded = sorted({name.split(".")[0] for name in sys.modules} & heavy)
+print("RESULT" + json.dumps([code, text.getvalue(), loaded, "tda-atlas" in all_dataparsers]))
+"""
+
+
+@pytest.fixture(scope="module")
+def blocked() -> list:
+    """Print ns-train's help where the heavy packages cannot be imported: code, text, loaded, dataparser known."""
+    words = [sys.executable, "-c", BLOCKED, json.dumps(sorted(HEAVY))]
+    env = os.environ | {"COLUMNS": "200", "OMP_NUM_THREADS": "1"}
+    done = subprocess.run(words, capture_output=True, text=True, env=env)
+    assert done.returncode == 0, done.stderr
+    return json.loads(done.stdout.splitlines()[-1].removeprefix("RESULT"))
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("method", ["tda-ae", "tda-scenes", "tda-rgb", "nerfacto", "vanilla-nerf"])
+def test_ns_train_lists_our_methods_beside_its_own_without_heavy_packages(blocked: list, method: str) -> None:
+    code, text, *_ = blocked
+    assert code == 0
+    assert f"• {method} " in text
+
+
+@pytest.mark.slow
+def test_nothing_heavy_is_loaded_and_the_dataparser_is_known(blocked: list) -> None:
+    assert blocked[2:] == [[], True]

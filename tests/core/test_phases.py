@@ -1,0 +1,212 @@
+"""The schedule: phases, their lengths in steps, their learning rates."""
+
+from __future__ import annotations
+
+import pytest
+
+from tda_nerfstudio.core.losses import LOSSES
+from tda_nerfstudio.core.phases import GROUPS, RAMP, Phase, RgbBaseline, Span, StageOne, StageTwo, span_at, timeline
+
+SCENE_GROUPS = {"micro", "weights", "base", "mlp"}
+CODEC_GROUPS = {"encoder", "decoder"}
+
+
+def phase(name: str = "a", visits: float = 10, **options) -> Phase:
+    return Phase(name, visits, {"latent": 1.0}, {"micro": 1.0}, **options)
+
+
+def borders(spans: list[Span]) -> list[tuple[str, int, int]]:
+    return [(span.phase.name, span.start, span.end) for span in spans]
+
+
+def test_lengths_are_visits_times_scenes_by_images():
+    spans = timeline([phase("a", 120), phase("b", 60)], scenes=24, images_per_step=32)
+    assert borders(spans) == [("a", 0, 90), ("b", 90, 135)]
+
+
+def test_fractions_of_an_image_count_as_such():
+    assert borders(timeline([phase(visits=60)], scenes=8, images_per_step=0.5)) == [("a", 0, 960)]
+
+
+def test_rounding_does_not_add_up():
+    spans = timeline([phase(str(i), 5) for i in range(8)], scenes=1, images_per_step=4)  # 1.25 steps each
+    assert spans[-1].end == 10
+    assert all(one.end == other.start for one, other in zip(spans, spans[1:], strict=False))
+
+
+def test_phases_of_no_visits_are_left_out():
+    spans = timeline([phase("a", 0), phase("b", 8), phase("c", 0)], scenes=1, images_per_step=2)
+    assert borders(spans) == [("b", 0, 4)]
+
+
+@pytest.mark.parametrize("total", [None, 5])
+def test_a_schedule_without_visits_has_no_spans(total):
+    assert timeline([phase("a", 0), phase("b", 0)], scenes=1, images_per_step=1, total=total) == []
+
+
+def test_a_short_phase_still_gets_a_step():
+    spans = timeline([phase("a", 0.1), phase("b", 10)], scenes=1, images_per_step=1)
+    assert borders(spans) == [("a", 0, 1), ("b", 1, 10)]
+
+
+@pytest.mark.parametrize("total", [4, 7, 100, 1001])
+def test_a_total_is_met_and_shared_out_in_proportion(total):
+    spans = timeline([phase("a", 100), phase("b", 50), phase("c", 50)], scenes=24, images_per_step=32, total=total)
+    assert [span.phase.name for span in spans] == ["a", "b", "c"]
+    assert spans[0].start == 0 and spans[-1].end == total
+    assert all(one.end == other.start for one, other in zip(spans, spans[1:], strict=False))
+    for span, share in zip(spans, (0.5, 0.25, 0.25), strict=True):
+        assert abs(span.end - span.start - share * total) <= 1
+
+
+def test_only_phases_that_a_total_leaves_no_step_are_lost():
+    spans = timeline([phase("a", 1), phase("b", 1000), phase("c", 10)], scenes=1, images_per_step=1, total=100)
+    assert borders(spans) == [("b", 0, 99), ("c", 99, 100)]
+
+
+def test_the_phase_of_a_step_at_its_borders():
+    spans = timeline([phase("a", 4), phase("b", 6)], scenes=1, images_per_step=1)
+    names = [span_at(spans, step).phase.name for step in (0, 3, 4, 9, 10, 999)]
+    assert names == ["a", "a", "b", "b", "b", "b"]
+
+
+def test_rates_rise_over_the_ramp():
+    span = Span(phase(final_rate=1.0), 100, 300)
+    assert span.rate_share(100) == pytest.approx(1 / RAMP)
+    assert span.rate_share(100 + RAMP // 2 - 1) == pytest.approx(0.5)
+    assert [span.rate_share(step) for step in (100 + RAMP - 1, 100 + RAMP, 299)] == [1.0, 1.0, 1.0]
+
+
+def test_rates_fall_exponentially_to_their_final_share():
+    span = Span(phase(final_rate=0.04), 100, 300)
+    assert span.rate_share(150) == pytest.approx(0.04**0.25)
+    assert span.rate_share(200) == pytest.approx(0.2)
+    assert span.rate_share(300) == pytest.approx(0.04)
+    assert span.rate_share(299) / span.rate_share(298) == pytest.approx(0.04 ** (1 / 200))
+
+
+def test_the_final_rate_is_the_papers():
+    assert phase().final_rate == pytest.approx(0.94157**50, rel=0.02)
+
+
+@pytest.mark.parametrize(
+    ("losses", "rates", "encodes", "renders", "needs_images"),
+    [
+        ({"ae"}, {"encoder", "decoder"}, True, False, True),
+        ({"latent", "tv"}, {"micro"}, False, True, False),
+        ({"rgb", "tv"}, {"micro"}, False, True, True),
+        ({"latent", "rgb", "ae", "tv"}, {"micro", "encoder"}, True, True, True),
+        ({"latent"}, {"micro", "encoder"}, True, True, True),
+        ({"ae"}, {"decoder"}, True, False, True),
+    ],
+)
+def test_what_a_phase_needs(losses, rates, encodes, renders, needs_images):
+    one = Phase("a", 1, dict.fromkeys(losses, 1.0), dict.fromkeys(rates, 1e-3))
+    assert (one.encodes, one.renders, one.needs_images) == (encodes, renders, needs_images)
+
+
+def shape(phases: list[Phase]) -> list[tuple[str, float, set[str], set[str]]]:
+    return [(one.name, one.visits, set(one.losses), set(one.rates)) for one in phases]
+
+
+def test_stage_one():
+    assert shape(StageOne(warmup_visits=1, latent_visits=2, joint_visits=3).phases()) == [
+        ("warm-up", 1, {"ae"}, CODEC_GROUPS),
+        ("latent", 2, {"latent", "tv"}, SCENE_GROUPS),
+        ("joint", 3, {"latent", "rgb", "ae", "tv"}, SCENE_GROUPS | CODEC_GROUPS),
+    ]
+
+
+def test_stage_one_in_the_standard_space_trains_the_autoencoder_as_long_on_images_alone():
+    options = {"warmup_visits": 1, "latent_visits": 2, "joint_visits": 3}
+    standard = StageOne(space="standard", **options).phases()
+    assert shape(standard) == [
+        ("warm-up", 1, {"ae"}, CODEC_GROUPS),
+        ("autoencoder", 3, {"ae"}, CODEC_GROUPS),
+        ("latent", 5, {"latent", "tv"}, SCENE_GROUPS),
+    ]
+    warmup, _, joint = StageOne(**options).phases()
+    assert standard[0] == warmup
+    assert {group: standard[1].rates[group] for group in CODEC_GROUPS} == {g: joint.rates[g] for g in CODEC_GROUPS}
+    assert standard[1].final_rate == joint.final_rate and standard[1].latent_noise == joint.latent_noise
+    assert sum(one.visits for one in standard if "micro" in one.rates) == 5  # the scenes lose none either
+
+
+def test_stage_ones_options_arrive():
+    schedule = StageOne(
+        ae_weight=0.1, latent_weight=2.0, tv_weight=0.5, latent_noise=0.3, ae_rate=0.7, joint_ae_rate=0.6
+    )
+    warmup, latent, joint = schedule.phases()
+    assert joint.losses == {"latent": 2.0, "rgb": 1.0, "ae": 0.1, "tv": 0.5}
+    assert latent.losses == {"latent": 1.0, "tv": 0.5} and warmup.losses == {"ae": 1.0}
+    assert warmup.latent_noise == joint.latent_noise == 0.3 and latent.latent_noise == 0.0
+    assert warmup.rates == {"encoder": 0.7, "decoder": 0.7}
+    assert joint.rates["encoder"] == joint.rates["decoder"] == 0.6
+
+
+def test_an_autoencoder_with_pretrained_weights_skips_the_warm_up():
+    spans = timeline(StageOne(warmup_visits=0).phases(), scenes=4, images_per_step=4)
+    assert borders(spans) == [("latent", 0, 120), ("joint", 120, 720)]
+
+
+@pytest.mark.parametrize(
+    ("strategy", "names"),
+    [
+        ("encode", ["encode-scene"]),
+        ("decode", ["decode-scene"]),
+        ("encode-decode", ["encode-scene", "decode-scene"]),
+    ],
+)
+def test_strategies_of_stage_two(strategy, names):
+    losses = {"encode-scene": {"latent", "tv"}, "decode-scene": {"rgb", "tv"}}
+    phases = StageTwo(strategy=strategy, encode_visits=5, decode_visits=6).phases()
+    assert [one.name for one in phases] == names
+    for one in phases:
+        assert set(one.losses) == losses[one.name]
+        assert one.visits == (5 if one.name == "encode-scene" else 6)
+
+
+def test_frozen_means_that_only_the_scenes_own_parts_move():
+    assert [set(one.rates) for one in StageTwo(shared="frozen").phases()] == [{"micro", "weights"}] * 2
+
+
+def test_finetuning_moves_what_each_phase_reaches():
+    encode, decode = StageTwo(shared="finetune").phases()
+    assert set(encode.rates) == SCENE_GROUPS
+    assert set(decode.rates) == SCENE_GROUPS | {"decoder"}
+    assert not encode.needs_images and decode.needs_images
+
+
+def test_stage_two_never_trains_the_encoder():
+    for shared in ("frozen", "finetune"):
+        assert not any(one.encodes for one in StageTwo(shared=shared).phases())
+
+
+def test_the_baseline_is_one_phase_on_cached_pixels():
+    (only,) = RgbBaseline(visits=9, tv_weight=0.5, rates={"micro": 0.1}).phases()
+    assert (only.name, only.visits, only.losses, only.rates) == ("rgb", 9, {"latent": 1.0, "tv": 0.5}, {"micro": 0.1})
+    assert only.renders and not only.encodes and not only.needs_images
+    assert set(RgbBaseline().phases()[0].rates) == SCENE_GROUPS
+
+
+def test_schedules_do_not_share_their_rates():
+    RgbBaseline().rates["micro"] = 5.0
+    assert RgbBaseline().rates["micro"] != 5.0
+
+
+SCHEDULES = [
+    StageOne(),
+    StageOne(space="standard"),
+    StageTwo(),
+    StageTwo(shared="finetune"),
+    StageTwo(strategy="decode"),
+    RgbBaseline(),
+]
+
+
+@pytest.mark.parametrize("schedule", SCHEDULES, ids=str)
+def test_every_phase_names_known_losses_and_groups(schedule):
+    for one in schedule.phases():
+        assert set(one.losses) <= set(LOSSES) and set(one.rates) <= set(GROUPS)
+        assert all(rate > 0 for rate in one.rates.values())
+        assert ("encoder" in one.rates) == ("ae" in one.losses)  # no autoencoder moves without its images

@@ -1,0 +1,83 @@
+"""Scores by scene and view, and their means."""
+
+from __future__ import annotations
+
+import json
+import math
+from pathlib import Path
+
+import pytest
+import torch
+from PIL import Image
+
+from tda_nerfstudio.plugin.evaluation import evaluate, reconstruct, scalars
+
+SCORES = ("psnr", "ssim", "ceiling_psnr", "ceiling_ssim")
+
+
+@pytest.fixture
+def metrics(pipeline) -> dict:
+    return evaluate(pipeline.eval().model, pipeline.datamanager)
+
+
+def test_every_scene_and_view_is_scored_by_name(metrics: dict) -> None:
+    assert list(metrics["scenes"]) == [f"vehicle_000{i}" for i in range(4)]
+    for scene in metrics["scenes"].values():
+        assert set(scene) == {*SCORES, "views"}
+        assert list(scene["views"]) == ["r_000", "r_001"]
+        assert all(set(view) == set(SCORES) for view in scene["views"].values())
+    assert json.loads(json.dumps(metrics)) == metrics
+
+
+def test_means_are_over_images(metrics: dict) -> None:
+    views = [view for scene in metrics["scenes"].values() for view in scene["views"].values()]
+    assert len(views) == 8
+    for key in SCORES:
+        assert metrics[key] == pytest.approx(sum(view[key] for view in views) / 8)
+        for scene in metrics["scenes"].values():
+            assert scene[key] == pytest.approx(sum(view[key] for view in scene["views"].values()) / 2)
+
+
+def test_psnr_is_that_of_the_clamped_decoding_of_each_view(pipeline, metrics: dict) -> None:
+    model, (_, cameras, truth) = pipeline.model, list(pipeline.datamanager.eval_views())[2]
+    for i, name in enumerate(("r_000", "r_001")):
+        image = model.get_outputs_for_camera(cameras[i : i + 1])["rgb"].permute(2, 0, 1)
+        expected = -10 * math.log10(float((image - truth[i]).square().mean()))
+        assert metrics["scenes"]["vehicle_0002"]["views"][name]["psnr"] == pytest.approx(expected, abs=1e-4)
+    ceiling = -10 * torch.log10((reconstruct(model, truth)[1] - truth).square().mean((1, 2, 3)))
+    assert metrics["scenes"]["vehicle_0002"]["ceiling_psnr"] == pytest.approx(float(ceiling.mean()), abs=1e-4)
+
+
+def test_scores_are_deterministic_and_do_not_read_the_active_scene(pipeline, metrics: dict) -> None:
+    pipeline.select_scene("vehicle_0003")
+    torch.manual_seed(3)
+    again = evaluate(pipeline.model, pipeline.datamanager)
+    timed = {"seconds", "march_seconds_per_view", "decode_seconds_per_view"}
+    assert {k: v for k, v in again.items() if k not in timed} == {k: v for k, v in metrics.items() if k not in timed}
+
+
+def test_latent_statistics_name_every_channel(pipeline, metrics: dict) -> None:
+    latents = torch.cat([reconstruct(pipeline.model, truth)[0] for *_, truth in pipeline.datamanager.eval_views()])
+    assert metrics["latent_std"] == [round(float(channel.std()), 4) for channel in latents.transpose(0, 1)]
+    assert 0 < metrics["latent_high_frequencies"] < 1
+    assert metrics["left_out"] == {}
+
+
+def test_truth_and_decoding_are_written_side_by_side(pipeline, tmp_path: Path) -> None:
+    evaluate(pipeline.eval().model, pipeline.datamanager, tmp_path)
+    written = sorted(path.relative_to(tmp_path).as_posix() for path in tmp_path.rglob("*.png"))
+    assert written == [f"vehicle_000{s}/r_00{v}.png" for s in range(4) for v in range(2)]
+    assert Image.open(tmp_path / written[0]).size == (64, 32)
+
+
+def test_while_training_plain_numbers_alone_are_logged(pipeline, metrics: dict) -> None:
+    logged = pipeline.get_average_eval_image_metrics(step=3)
+    assert set(logged) == {
+        *SCORES,
+        "latent_high_frequencies",
+        "march_seconds_per_view",
+        "decode_seconds_per_view",
+        "seconds",
+    }
+    assert all(type(value) is float for value in logged.values())
+    assert scalars({"a": 1, "b": [2], "c": "d"}) == {"a": 1.0}

@@ -1,0 +1,153 @@
+"""Draws of scenes and views, and the one scene that renderers see."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+
+from tda_nerfstudio.core.errors import TdaError
+
+
+@pytest.fixture
+def manager(configure: Callable):
+    """Serve two of four scenes, three of their eight views a step."""
+    config = configure().pipeline.datamanager
+    config.scenes_per_step, config.views_per_scene = 2, 3
+    return config.setup(device="cpu")
+
+
+def test_a_round_visits_every_scene_once(manager) -> None:
+    orders = []
+    for start in range(0, 20, 2):
+        scenes = torch.cat([manager.draw(start)[0], manager.draw(start + 1)[0]]).tolist()
+        assert sorted(scenes) == [0, 1, 2, 3]
+        orders.append(tuple(scenes))
+    assert len(set(orders)) > 1
+
+
+def test_a_round_that_does_not_come_out_even_leaves_no_scene_out(manager) -> None:
+    manager.config.scenes_per_step = 3
+    for start in range(0, 20, 2):
+        first, second = manager.draw(start)[0].tolist(), manager.draw(start + 1)[0].tolist()
+        assert len(set(first)) == len(set(second)) == 3
+        assert set(first) | set(second) == {0, 1, 2, 3}
+
+
+def test_more_scenes_a_step_than_there_are_means_all_of_them(manager) -> None:
+    manager.config.scenes_per_step = 9
+    assert sorted(manager.draw(5)[0].tolist()) == [0, 1, 2, 3]
+    assert manager.images_per_step == 4 * 3
+
+
+def test_draws_follow_from_seed_and_step_alone(manager) -> None:
+    before = [[part.tolist() for part in manager.draw(step)] for step in range(6)]
+    torch.manual_seed(99)
+    again = [[part.tolist() for part in manager.draw(step)] for step in reversed(range(6))]
+    assert before == again[::-1]
+    manager.config.seed += 1
+    assert before != [[part.tolist() for part in manager.draw(step)] for step in range(6)]
+
+
+def test_views_of_a_scene_differ_within_a_step_and_between_steps(manager) -> None:
+    drawn = [manager.draw(step)[1] for step in range(10)]
+    assert all(len(set(row.tolist())) == 3 for views in drawn for row in views)
+    assert {view for views in drawn for view in views.flatten().tolist()} == set(range(8))
+
+
+def test_more_views_a_step_than_a_scene_has_are_spread_evenly(manager) -> None:
+    manager.config.views_per_scene = 20
+    for row in manager.draw(0)[1]:
+        assert sorted(Counter(row.tolist()).values()) == [2] * 4 + [3] * 4
+
+
+def test_a_batch_is_scene_major_and_names_its_images(manager) -> None:
+    cameras, batch = manager.next_train(3)
+    scene, views = manager.draw(3)
+    assert batch["scene_idx"].tolist() == scene.tolist()
+    assert cameras.metadata["scene_idx"].flatten().tolist() == [s for s in scene.tolist() for _ in range(3)]
+    assert batch["image_idx"].tolist() == [8 * s + v for s, row in zip(scene, views, strict=True) for v in row]
+    assert torch.equal(cameras.camera_to_worlds, manager.train_store.c2w[batch["image_idx"]])
+
+
+def test_training_images_are_the_files_on_white(manager) -> None:
+    image = manager.train_images(torch.tensor([8 * 2 + 5]))[0]
+    path = manager.atlas.scenes[2].train.paths[5]
+    assert path.parts[-3:] == ("vehicle_0002", "train", "r_005.png")
+    rgba = np.asarray(Image.open(path)).astype(float) / 255
+    expected = rgba[..., :3] * rgba[..., 3:] + 1 - rgba[..., 3:]
+    assert np.abs(image.permute(1, 2, 0).numpy() - expected).max() <= 0.5 / 255 + 1e-6
+
+
+def test_the_active_scene_changes_no_draw(manager, monkeypatch: pytest.MonkeyPatch) -> None:
+    def draws(of) -> list:
+        batches = [of.next_train(step) for step in range(4)]
+        return [(batch["image_idx"].tolist(), cameras.camera_to_worlds.tolist()) for cameras, batch in batches]
+
+    expected = draws(manager)
+    held_out = [(s, images.sum().item()) for s, _, images in manager.eval_views()]
+    manager.select_scene("vehicle_0003")
+    assert draws(manager) == expected
+    assert [(s, images.sum().item()) for s, _, images in manager.eval_views()] == held_out
+    monkeypatch.setenv("TDA_SCENE", "vehicle_0002")
+    other = manager.config.setup(device="cpu")
+    assert other.active_scene == "vehicle_0002"
+    assert draws(other) == expected
+
+
+@pytest.mark.parametrize("name", ["vehicle_0000", "vehicle_0003"])
+def test_datasets_are_views_of_the_active_scene(manager, name: str) -> None:
+    manager.select_scene(name)
+    for dataset, split, count in ((manager.train_dataset, "train", 8), (manager.eval_dataset, "test", 2)):
+        assert [path.parts[-3:-1] for path in dataset.image_filenames] == [(name, split)] * count
+        assert set(dataset.cameras.metadata["scene_idx"].flatten().tolist()) == {int(name[-1])}
+    assert manager.train_dataparser_outputs.image_filenames == manager.train_dataset.image_filenames
+    camera, _ = next(iter(manager.fixed_indices_eval_dataloader))
+    assert int(camera.metadata["scene_idx"].flatten()[0]) == int(name[-1])
+
+
+def test_the_environment_wins_over_the_configured_scene(manager, monkeypatch: pytest.MonkeyPatch) -> None:
+    manager.config.dataparser.scene = "vehicle_0001"
+    assert manager.config.setup(device="cpu").active_scene == "vehicle_0001"
+    monkeypatch.setenv("TDA_SCENE", "vehicle_0002")
+    assert manager.config.setup(device="cpu").active_scene == "vehicle_0002"
+
+
+def test_an_unknown_scene_suggests_the_nearest_and_changes_nothing(manager) -> None:
+    with pytest.raises(TdaError, match=r"Unknown scene 'vehicle_003' in .*/tiny \(4 scenes\). Did you mean '.*0003'\?"):
+        manager.select_scene("vehicle_003")
+    assert manager.active_scene == "vehicle_0000"
+
+
+def test_held_out_views_come_by_scene_in_order(manager) -> None:
+    seen = [
+        (s, cameras.metadata["scene_idx"].flatten().tolist(), images) for s, cameras, images in manager.eval_views()
+    ]
+    assert [(s, indices) for s, indices, _ in seen] == [(s, [s, s]) for s in range(4)]
+    assert all(images.shape == (2, 3, 32, 32) and images.min() >= 0 and images.max() <= 1 for *_, images in seen)
+
+
+def test_random_pixels_follow_from_the_step_and_count_as_their_share_of_an_image(manager) -> None:
+    manager.config.rays_per_view = 256
+    pixels = manager.next_train(2)[1]["pixels"]
+    assert pixels.shape == (6, 256)
+    assert 0 <= pixels.min() < 64
+    assert 960 <= pixels.max() < 1024
+    assert torch.equal(pixels, manager.next_train(2)[1]["pixels"])
+    assert not torch.equal(pixels, manager.next_train(3)[1]["pixels"])
+    assert manager.images_per_step == 6 * 256 / 1024
+    assert manager.get_train_rays_per_batch() == 6 * 256
+
+
+def test_single_evaluations_take_turns_among_scenes_and_views(manager) -> None:
+    drawn = {int(manager.next_eval_image(step)[1]["image_idx"]) for step in range(64)}
+    assert drawn == set(range(8))
+
+
+def test_single_evaluations_every_200_steps_see_more_than_the_first_view(manager) -> None:
+    drawn = {int(manager.next_eval_image(step)[1]["image_idx"]) % 2 for step in range(0, 8000, 200)}
+    assert drawn == {0, 1}

@@ -1,0 +1,154 @@
+"""Signals, totals and errors of a run, in this process."""
+
+from __future__ import annotations
+
+import os
+import signal
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from tda_nerfstudio.core.errors import TdaError
+from tda_nerfstudio.plugin import resolve
+from tda_nerfstudio.plugin.tda_trainer import clear_errors
+
+
+@pytest.fixture
+def trainer(configure: Callable):
+    """A trainer of a tiny stage 1 that is set up and has not begun."""
+    config = configure()
+    made = config.setup(local_rank=0, world_size=1)
+    made.setup()
+    return made
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_a_signal_saves_at_the_end_of_its_step_and_ends_with_its_code(trainer, capsys, number: int) -> None:
+    handlers = [signal.getsignal(kind) for kind in (signal.SIGINT, signal.SIGTERM)]
+    with pytest.raises(SystemExit) as caught, trainer.signals_saved():
+        os.kill(os.getpid(), number)
+        assert [signal.getsignal(kind) for kind in (signal.SIGINT, signal.SIGTERM)] == handlers  # a second one acts
+        assert not trainer.checkpoint_dir.exists()
+        trainer.end_step(6)
+    assert caught.value.code == 128 + number
+    assert [path.name for path in trainer.checkpoint_dir.iterdir()] == ["step-000000006.ckpt"]
+    text = " ".join(capsys.readouterr().out.split())
+    assert "Stopping after this step: saving a checkpoint." in text
+    assert "Saved step 6. Go on with: ns-train tda-ae " in text
+    assert f"--load-config {trainer.base_dir / 'config.yml'}" in text
+    assert [signal.getsignal(kind) for kind in (signal.SIGINT, signal.SIGTERM)] == handlers
+
+
+def test_without_a_signal_a_step_saves_nothing(trainer) -> None:
+    with trainer.signals_saved():
+        trainer.end_step(6)
+    assert not trainer.checkpoint_dir.exists()
+
+
+def test_an_older_checkpoint_goes_only_when_the_new_one_is_whole(trainer, monkeypatch: pytest.MonkeyPatch) -> None:
+    from tda_nerfstudio.plugin import tda_trainer
+
+    trainer.save_checkpoint(1)
+
+    def fail(path: Path, content: object) -> None:
+        raise OSError("disk full")
+
+    with monkeypatch.context() as patch, pytest.raises(OSError, match="disk full"):
+        patch.setattr(tda_trainer, "save_tensors", fail)
+        trainer.save_checkpoint(2)
+    assert [path.name for path in trainer.checkpoint_dir.iterdir()] == ["step-000000001.ckpt"]
+    trainer.save_checkpoint(3)
+    assert [path.name for path in trainer.checkpoint_dir.iterdir()] == ["step-000000003.ckpt"]
+    trainer.config.save_only_latest_checkpoint = False
+    trainer.save_checkpoint(4)
+    assert len(list(trainer.checkpoint_dir.iterdir())) == 2
+
+
+def test_a_run_of_the_same_name_goes_on_where_it_was_cut(trainer) -> None:
+    assert trainer.config.load_dir is None
+    trainer.save_checkpoint(5)
+    resolve.resolve(trainer.config)
+    assert trainer.config.load_dir == trainer.checkpoint_dir
+
+
+def test_an_error_in_a_later_step_saves_the_one_before(trainer) -> None:
+    trainer.end_step(6)
+    text = "(?s)^Broken image. Step 6 is saved; go on from it with:.*--load-config"
+    with pytest.raises(TdaError, match=text), trainer.errors_saved():
+        raise TdaError("Broken image.")
+    assert [path.name for path in trainer.checkpoint_dir.iterdir()] == ["step-000000006.ckpt"]
+
+
+def test_an_error_before_the_first_step_saves_nothing(trainer) -> None:
+    with pytest.raises(TdaError, match="^Broken image.$"), trainer.errors_saved():
+        raise TdaError("Broken image.")
+    assert not trainer.checkpoint_dir.exists()
+
+
+def test_a_run_that_is_cut_short_is_not_marked_as_finished(trainer) -> None:
+    trainer.finish(10)
+    assert not (trainer.base_dir / "finished.json").exists()
+    trainer.finish(11)
+    assert (trainer.base_dir / "finished.json").exists()
+
+
+def test_resuming_a_run_that_has_all_its_steps_leaves_a_whole_run(trainer, configure: Callable) -> None:
+    trainer.save_checkpoint(11)
+    config = configure()
+    config.load_dir = trainer.checkpoint_dir
+    resumed = config.setup(local_rank=0, world_size=1)
+    resumed.setup()
+    resumed.train()
+    manifest = resolve.read_manifest(resumed.base_dir)
+    assert manifest["steps"] == 12
+    assert (resumed.base_dir / manifest["checkpoint"]).is_file()
+
+
+def test_errors_end_a_run_with_their_message_and_code_1(capsys: pytest.CaptureFixture) -> None:
+    with pytest.raises(SystemExit) as caught, clear_errors():
+        raise TdaError("Something is wrong. Do this.")
+    assert caught.value.code == 1
+    assert "Something is wrong. Do this." in capsys.readouterr().out
+
+
+def test_errors_keep_brackets_of_names_and_patterns(capsys: pytest.CaptureFixture) -> None:
+    with pytest.raises(SystemExit), clear_errors():
+        raise TdaError("Pattern 'car_[ab]*' matches no scene in /data/[old]/cars[/x].")
+    assert "Pattern 'car_[ab]*' matches no scene in /data/[old]/cars[/x]." in capsys.readouterr().out
+
+
+@pytest.mark.parametrize(("make", "error"), [(False, "does not exist. Give the nerf"), (True, "holds no checkpoint")])
+def test_a_folder_without_checkpoints_is_refused(tmp_path: Path, make: bool, error: str) -> None:
+    folder = tmp_path / "nerfstudio_models"
+    if make:
+        folder.mkdir()
+        (folder / "notes.txt").touch()
+    with pytest.raises(TdaError, match=f"--load-dir {folder} {error}"):
+        resolve.check_load_dir(folder)
+
+
+def test_a_total_below_one_step_is_refused(configure: Callable) -> None:
+    with pytest.raises(TdaError, match="--max-num-iterations must be at least 1, not 0."):
+        configure(steps=0)
+
+
+def test_steps_follow_from_visits_where_no_total_is_given(configure: Callable) -> None:
+    assert configure(steps=None).max_num_iterations == 12  # 3 phases x 8 visits x 4 scenes / (4 scenes x 2 views)
+
+
+def test_split_files_and_data_become_absolute(configure: Callable, tiny_atlas: Path) -> None:
+    config = configure(scenes=("splits.json", "!vehicle_0002"))
+    parser = config.pipeline.datamanager.dataparser
+    assert parser.scenes == (str(tiny_atlas / "splits.json"), "!vehicle_0002")
+    assert parser.split_key == "tda-ae"
+    assert config.data == config.pipeline.datamanager.data == parser.data == tiny_atlas
+    assert parser.data.is_absolute()
+    assert parser.box is not None
+
+
+def test_the_output_folder_becomes_absolute(configure: Callable, tmp_path: Path, monkeypatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    config = configure(output=Path("out"))
+    monkeypatch.chdir("/")
+    assert config.get_checkpoint_dir().absolute().is_relative_to(tmp_path / "out")

@@ -1,0 +1,107 @@
+"""Who may import whom, and how long a module may get."""
+
+from __future__ import annotations
+
+import ast
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[1] / "tda_nerfstudio"
+MODULES = sorted(ROOT.rglob("*.py"))
+ALLOWED = {
+    "core": {"core"},
+    "atlas": {"atlas", "core.cameras", "core.errors"},
+    "autoencoder": {"autoencoder", "core"},
+    "store": {"store", "core"},
+    "plugin": {"plugin", "store", "atlas", "autoencoder", "core"},
+    "methods": {"plugin", "autoencoder", "core"},
+    "studies": {"studies", "plugin", "store", "atlas", "autoencoder", "core"},
+    "cli": {"cli", "methods", "studies", "plugin", "store", "atlas", "autoencoder", "core"},
+}
+HEAVY = {"diffusers", "open3d", "trimesh", "lpips", "nerfstudio", "torchvision", "torchmetrics", "matplotlib", "cv2"}
+
+
+def imports(tree: ast.AST, at_module_level: bool = False) -> Iterator[str]:
+    """Name what is imported, with the names taken from a package; nothing that only type checkers read."""
+    for node in ast.iter_child_nodes(tree):
+        if isinstance(node, ast.If) and ast.unparse(node.test) == "TYPE_CHECKING":
+            continue
+        if at_module_level and isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef | ast.Lambda):
+            continue
+        if isinstance(node, ast.Import):
+            yield from (alias.name for alias in node.names)
+        elif isinstance(node, ast.ImportFrom):
+            assert not node.level, f"relative import: {ast.unparse(node)}"
+            yield from (f"{node.module}.{alias.name}" for alias in node.names)
+        else:
+            yield from imports(node, at_module_level)
+
+
+def package_of(path: Path) -> str:
+    """Name a module's package below the root; `methods` and the root itself count as their own."""
+    parts = path.relative_to(ROOT).with_suffix("").parts
+    return parts[0] if parts != ("__init__",) else "root"
+
+
+@pytest.mark.parametrize("path", MODULES, ids=lambda path: str(path.relative_to(ROOT)))
+def test_imports_follow_the_arrows_and_never_go_back(path: Path) -> None:
+    own = [name.removeprefix("tda_nerfstudio.") for name in imports(ast.parse(path.read_text())) if "tda_nerf" in name]
+    allowed = ALLOWED.get(package_of(path), set())
+    for name in own:
+        assert any(f"{name}.".startswith(f"{known}.") for known in allowed), f"{path.name} imports {name}"
+
+
+@pytest.mark.parametrize("path", MODULES, ids=lambda path: str(path.relative_to(ROOT)))
+def test_only_plugin_methods_and_functions_of_studies_know_nerfstudio(path: Path) -> None:
+    package, tree = package_of(path), ast.parse(path.read_text())
+    if package not in ("plugin", "methods"):
+        found = imports(tree, at_module_level=package == "studies")
+        assert not [name for name in found if name.split(".")[0] == "nerfstudio"]
+
+
+@pytest.mark.parametrize("path", MODULES, ids=lambda path: str(path.relative_to(ROOT)))
+def test_nothing_heavy_is_imported_at_module_level(path: Path) -> None:
+    allowed = {"nerfstudio"} if package_of(path) in ("plugin", "methods") else set()
+    found = {name.split(".")[0] for name in imports(ast.parse(path.read_text()), at_module_level=True)}
+    assert not found & HEAVY - allowed
+
+
+def test_the_command_line_imports_nothing_of_ours_but_errors_before_it_is_called() -> None:
+    tree = ast.parse((ROOT / "cli/main.py").read_text())
+    assert [name for name in imports(tree, at_module_level=True) if "tda_nerf" in name] == [
+        "tda_nerfstudio.core.errors.TdaError"
+    ]
+
+
+def test_the_dataparser_imports_only_what_nerfstudio_has_ready_half_way() -> None:
+    ready = ("cameras.cameras", "data.dataparsers", "data.scene_box", "plugins.registry_dataparser")
+    tree = ast.parse((ROOT / "plugin/tda_dataparser.py").read_text())
+    for name in imports(tree):
+        if name.startswith("nerfstudio."):
+            assert name.removeprefix("nerfstudio.").startswith(ready), name
+
+
+@pytest.mark.parametrize("path", MODULES, ids=lambda path: str(path.relative_to(ROOT)))
+def test_modules_have_at_most_300_lines(path: Path) -> None:
+    assert len(path.read_text().splitlines()) <= 300
+
+
+def test_packages_are_empty_and_the_root_holds_its_version_alone() -> None:
+    assert {path for path in MODULES if path.name == "__init__.py" and path.read_text().strip()} == {
+        ROOT / "__init__.py"
+    }
+    docstring, version = ast.parse((ROOT / "__init__.py").read_text()).body
+    assert isinstance(docstring, ast.Expr)
+    assert ast.unparse(version).startswith("__version__ = '")
+
+
+def test_every_folder_of_modules_is_a_known_package() -> None:
+    assert {package_of(path) for path in MODULES} - {"root"} <= ALLOWED.keys()
+
+
+def test_the_arrows_check_sees_an_import_inside_a_function_and_one_from_a_package() -> None:
+    tree = ast.parse("def f():\n    from tda_nerfstudio.plugin import manifest\n    import nerfstudio.cameras\n")
+    assert list(imports(tree)) == ["tda_nerfstudio.plugin.manifest", "nerfstudio.cameras"]
+    assert not list(imports(tree, at_module_level=True))
