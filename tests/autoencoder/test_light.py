@@ -101,18 +101,15 @@ def test_a_block_is_nearly_the_identity_at_first():
     assert 0 < moved.square().mean().sqrt() < 0.15
 
 
-def test_training_on_one_batch_divides_its_loss_by_ten():
+def test_training_on_one_batch_leaves_little_of_its_variance():
     torch.manual_seed(0)
     small = torch.rand(4, 3, 4, 4)
     images = torch.nn.functional.interpolate(small, size=32, mode="bilinear", align_corners=True)
     model = light(f=4)
-    optimizer = torch.optim.Adam(model.parameters(), 3e-3)
-    losses = []
-    for _ in range(60):
+    optimizer = torch.optim.Adam(model.parameters(), 1e-3)
+    for _ in range(300):
         loss = torch.nn.functional.mse_loss(model.decode(model.encode(images)), images)
         optimizer.zero_grad()
         loss.backward()
         optimizer.step()
-        losses.append(loss.item())
-    assert losses[-1] < losses[0] / 10
-    assert losses[-1] < images.var() / 4  # better than the mean colour
+    assert loss < images.var() / 30  # 90 to 120 times less, over seeds and precisions
