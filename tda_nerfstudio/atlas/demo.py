@@ -45,7 +45,9 @@ def write_demo_atlas(
         _write_scene(out / names[i], i, recipe)
     first = max(scenes * 3 // 4, 1)
     splits = {"tda-ae": names[:first], "tda-scenes": names[first:] or names[:1], "tda-rgb": names[first:] or names[:1]}
-    (out / "splits.json").write_text(json.dumps(splits, indent=1))
+    temporary = out / ".splits.json.tmp"
+    temporary.write_text(json.dumps(splits, indent=1))
+    temporary.rename(out / "splits.json")
     return out
 
 

@@ -40,7 +40,7 @@ def resolve(config: TdaTrainerConfig) -> None:
     parser = TdaAtlas(config.pipeline.datamanager.dataparser)
     atlas = parser.atlas()
     _report(atlas)
-    if config.pipeline.starts_from == "stage-one":
+    if config.pipeline.starts_from == "stage-one" and not _resuming(config):
         _check_box(parser.box(), fit_box(atlas.scenes))
     parser.box()
     _steps(config, atlas)
@@ -72,6 +72,10 @@ def _go_on(config: TdaTrainerConfig) -> None:
         config.load_dir = folder
 
 
+def _resuming(config: TdaTrainerConfig) -> bool:
+    return config.load_dir is not None or config.load_checkpoint is not None
+
+
 def _absolute(selector: str, root: Path) -> str:
     """Find a split file here or in the atlas, so that the saved configuration works from any folder."""
     exclude = "!" if selector.startswith("!") else ""
@@ -84,7 +88,6 @@ def _absolute(selector: str, root: Path) -> str:
 
 def _stage_one(config: TdaTrainerConfig) -> None:
     pipeline = config.pipeline
-    resuming = config.load_dir is not None or config.load_checkpoint is not None
     chosen = pipeline.autoencoder
     manifest = newest_stage_one(config.output_dir) if chosen is None else read_manifest(chosen)
     if manifest["method"] != "tda-ae":
@@ -101,7 +104,7 @@ def _stage_one(config: TdaTrainerConfig) -> None:
     pipeline.model.triplane = TriPlaneConfig(**model["triplane"])
     pipeline.datamanager.dataparser.box = tuple(model["box"])
     CONSOLE.print(
-        f"{'Resuming on' if resuming else 'Starting from'} the {'newest' if chosen is None else 'chosen'} stage 1:"
+        f"{'Resuming on' if _resuming(config) else 'Starting from'} the {'newest' if chosen is None else 'chosen'} stage 1:"
         f" {manifest['run']}\n  trained on {len(manifest['scene_names'])} scenes of {manifest['data']};"
         f" {quality(manifest['metrics'])}",
         markup=False,
@@ -143,6 +146,10 @@ def _steps(config: TdaTrainerConfig, atlas: Atlas) -> None:
     if not spans:
         raise TdaError("The schedule has no steps: give some phase more visits.")
     config.max_num_iterations = spans[-1].end
+    placed = [span.phase for span in spans]
+    for phase in config.pipeline.schedule.phases():
+        if phase.visits > 0 and phase not in placed:
+            CONSOLE.print(f"[yellow]{total} steps leave none to the phase '{phase.name}': it is left out.[/yellow]")
 
 
 def check_load_dir(folder: Path) -> None:

@@ -133,6 +133,13 @@ def test_a_total_below_one_step_is_refused(configure: Callable) -> None:
         configure(steps=0)
 
 
+def test_phases_that_a_total_leaves_no_step_are_named(configure: Callable, capsys: pytest.CaptureFixture) -> None:
+    configure(steps=2)  # three equal phases, in two steps: borders at 0.67, 1.33 and 2
+    text = " ".join(capsys.readouterr().out.split())
+    assert "2 steps leave none to the phase 'latent': it is left out." in text
+    assert "'warm-up'" not in text and "'joint'" not in text
+
+
 def test_steps_follow_from_visits_where_no_total_is_given(configure: Callable) -> None:
     assert configure(steps=None).max_num_iterations == 12  # 3 phases x 8 visits x 4 scenes / (4 scenes x 2 views)
 
