@@ -75,7 +75,15 @@ tda_ae = MethodSpecification(
     description="Stage 1: learn the 3D-aware autoencoder (3Da-AE) together with N latent Tri-Plane scenes.",
 )
 tda_scenes = MethodSpecification(
-    _method("tda-scenes", TdaPipelineConfig(schedule=StageTwo(), starts_from="stage-one")),
+    _method(
+        "tda-scenes",
+        TdaPipelineConfig(
+            schedule=StageTwo(),
+            starts_from="stage-one",
+            # Scenes are independent here: small batches give each of them more updates for the same visits.
+            datamanager=MultiSceneDataManagerConfig(scenes_per_step=4, views_per_scene=1),
+        ),
+    ),
     description="Stage 2: learn many new scenes in the latent space of a finished tda-ae run.",
 )
 tda_rgb = MethodSpecification(
@@ -87,7 +95,7 @@ tda_rgb = MethodSpecification(
             model=TdaModelConfig(
                 autoencoder=AutoencoderConfig(kind="identity", f=1, channels=3),
                 triplane=TriPlaneConfig(micro_channels=32, macro_channels=0, bases=0),
-                sampling=SamplingConfig(coarse=48, fine=48, side=1),
+                sampling=SamplingConfig(coarse=48, fine=48, side=1, train_side=1),
             ),
         ),
     ),

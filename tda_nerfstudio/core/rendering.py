@@ -17,14 +17,15 @@ from tda_nerfstudio.core.scenes import LatentScenes
 class SamplingConfig:
     """How densely rays are sampled."""
 
-    coarse: int = 24
+    coarse: int = 12
     """Even samples along a ray, for its density alone."""
-    fine: int = 24
+    fine: int = 12
     """Samples where the coarse ones found something, for density and latent colour."""
     side: int = 2
     """Rays per side of a latent pixel when images are rendered: a latent pixel is an area, 2 means 2 x 2 rays."""
-    train_side: int = 1
-    """The same in training, where each ray is jittered inside its part of the pixel."""
+    train_side: int = 2
+    """The same in training, where each ray is jittered inside its part of the pixel. With a single one, edges are
+    noise, and an encoder that trains learns to blur them away."""
     rays_per_chunk: int = 32768
     """Rays rendered at once when images are rendered, to bound memory."""
 
