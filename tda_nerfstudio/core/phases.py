@@ -90,7 +90,7 @@ class Schedule:
 class StageOne(Schedule):
     """Learn the 3D-aware autoencoder together with N latent scenes (Sec. 3.2 of 2403.11678)."""
 
-    warmup_visits: float = 1200
+    warmup_visits: float = 600
     """Visits for L_ae alone, for an autoencoder that starts without pre-trained weights; 0 skips it."""
     latent_visits: float = 120
     """Visits for the scenes alone, on cached latents of the frozen autoencoder."""
