@@ -59,14 +59,20 @@ class Span(NamedTuple):
 
 
 def timeline(phases: Sequence[Phase], scenes: int, images_per_step: float, total: int | None = None) -> list[Span]:
-    """Place phases on steps: visits * scenes / images_per_step each, rescaled to `total` steps when that is given."""
+    """Place phases on steps: visits * scenes / images_per_step each, rescaled to `total` steps when that is given.
+
+    Each gets a step at least, unless there are more phases than steps; then the shortest are left out.
+    """
     phases = [phase for phase in phases if phase.visits > 0]
     steps = [phase.visits * scenes / images_per_step for phase in phases]
     scale = 1.0 if total is None or not steps else total / sum(steps)
+    least = 1 if total is None or total >= len(phases) else 0
     spans, reached, start = [], 0.0, 0
-    for phase, length in zip(phases, steps, strict=True):
+    for i, (phase, length) in enumerate(zip(phases, steps, strict=True), 1):
         reached += length * scale
-        end = max(round(reached), start + (1 if total is None else 0))
+        end = max(round(reached), start + least)
+        if total is not None:
+            end = min(end, total - least * (len(phases) - i))
         spans.append(Span(phase, start, end))
         start = end
     return [span for span in spans if span.end > span.start]

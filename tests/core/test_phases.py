@@ -59,9 +59,15 @@ def test_a_total_is_met_and_shared_out_in_proportion(total):
         assert abs(span.end - span.start - share * total) <= 1
 
 
-def test_only_phases_that_a_total_leaves_no_step_are_lost():
-    spans = timeline([phase("a", 1), phase("b", 1000), phase("c", 10)], scenes=1, images_per_step=1, total=100)
-    assert borders(spans) == [("b", 0, 99), ("c", 99, 100)]
+@pytest.mark.parametrize("total", [3, 4, 100])
+def test_every_phase_gets_a_step_of_a_total_that_has_one_for_each(total):
+    spans = timeline([phase("a", 1), phase("b", 1000), phase("c", 1)], scenes=1, images_per_step=1, total=total)
+    assert borders(spans) == [("a", 0, 1), ("b", 1, total - 1), ("c", total - 1, total)]
+
+
+def test_fewer_steps_than_phases_leave_the_shortest_out():
+    spans = timeline([phase("a", 1), phase("b", 1000), phase("c", 10)], scenes=1, images_per_step=1, total=1)
+    assert borders(spans) == [("b", 0, 1)]
 
 
 def test_the_phase_of_a_step_at_its_borders():
