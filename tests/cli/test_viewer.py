@@ -128,4 +128,5 @@ def test_the_drop_down_switches_the_scene_that_is_shown(viewer: str, stage_two) 
             shots.append(picture(page, settled(unlike=shots[-1] if shots else None)))
         browser.close()
     seconds, firsts, seconds_again = shots
-    assert difference(seconds, seconds_again) < difference(seconds, firsts) / 10
+    # Not 0: the viewer sends the same image as a JPEG of another quality when it comes to rest.
+    assert difference(seconds, seconds_again) < difference(seconds, firsts) / 4
