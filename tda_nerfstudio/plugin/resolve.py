@@ -103,8 +103,9 @@ def _stage_one(config: TdaTrainerConfig) -> None:
     pipeline.model.autoencoder = AutoencoderConfig(**model["autoencoder"])
     pipeline.model.triplane = TriPlaneConfig(**model["triplane"])
     pipeline.datamanager.dataparser.box = tuple(model["box"])
+    start = "Resuming on" if _resuming(config) else "Starting from"
     CONSOLE.print(
-        f"{'Resuming on' if _resuming(config) else 'Starting from'} the {'newest' if chosen is None else 'chosen'} stage 1:"
+        f"{start} the {'newest' if chosen is None else 'chosen'} stage 1:"
         f" {manifest['run']}\n  trained on {len(manifest['scene_names'])} scenes of {manifest['data']};"
         f" {quality(manifest['metrics'])}",
         markup=False,
