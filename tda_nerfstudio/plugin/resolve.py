@@ -36,6 +36,11 @@ def resolve(config: TdaTrainerConfig) -> None:
         _stage_one(config)
     model = config.pipeline.model
     model.autoencoder = model.autoencoder.resolve()
+    if config.pipeline.datamanager.rays_per_view is not None and model.autoencoder.f > 1:
+        raise TdaError(
+            "--pipeline.datamanager.rays-per-view is for tda-rgb: with an autoencoder, images are encoded and decoded"
+            " whole. Leave it out; smaller steps come from --pipeline.datamanager.scenes-per-step."
+        )
     config.pipeline.datamanager.seed = model.seed = config.machine.seed
     parser = TdaAtlas(config.pipeline.datamanager.dataparser)
     atlas = parser.atlas()

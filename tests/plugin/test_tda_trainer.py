@@ -133,6 +133,13 @@ def test_a_total_below_one_step_is_refused(configure: Callable) -> None:
         configure(steps=0)
 
 
+def test_random_rays_are_refused_with_an_autoencoder(configure: Callable) -> None:
+    config = configure()
+    config.pipeline.datamanager.rays_per_view = 64
+    with pytest.raises(TdaError, match="--pipeline.datamanager.rays-per-view is for tda-rgb"):
+        resolve.resolve(config)
+
+
 def test_phases_that_a_total_leaves_no_step_are_named(configure: Callable, capsys: pytest.CaptureFixture) -> None:
     configure(steps=2)  # three equal phases, in two steps: borders at 0.67, 1.33 and 2
     text = " ".join(capsys.readouterr().out.split())
