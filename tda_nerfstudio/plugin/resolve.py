@@ -45,7 +45,7 @@ def resolve(config: TdaTrainerConfig) -> None:
     parser = TdaAtlas(config.pipeline.datamanager.dataparser)
     atlas = parser.atlas()
     _report(atlas)
-    if config.pipeline.starts_from == "stage-one" and not _resuming(config):
+    if config.pipeline.starts_from == "stage-one" and not resuming(config):
         _check_box(parser.box(), fit_box(atlas.scenes))
     parser.box()
     _steps(config, atlas)
@@ -73,11 +73,12 @@ def _data(config: TdaTrainerConfig) -> None:
 def _go_on(config: TdaTrainerConfig) -> None:
     """Continue the run whose folder this is, where it was cut: its newest checkpoint is never overwritten."""
     folder = config.get_checkpoint_dir()
-    if config.load_dir is None and config.load_checkpoint is None and any(folder.glob("step-*.ckpt")):
+    if not resuming(config) and any(folder.glob("step-*.ckpt")):
         config.load_dir = folder
 
 
-def _resuming(config: TdaTrainerConfig) -> bool:
+def resuming(config: TdaTrainerConfig) -> bool:
+    """Tell whether a run goes on from a checkpoint."""
     return config.load_dir is not None or config.load_checkpoint is not None
 
 
@@ -108,7 +109,7 @@ def _stage_one(config: TdaTrainerConfig) -> None:
     pipeline.model.autoencoder = AutoencoderConfig(**model["autoencoder"])
     pipeline.model.triplane = TriPlaneConfig(**model["triplane"])
     pipeline.datamanager.dataparser.box = tuple(model["box"])
-    start = "Resuming on" if _resuming(config) else "Starting from"
+    start = "Resuming on" if resuming(config) else "Starting from"
     CONSOLE.print(
         f"{start} the {'newest' if chosen is None else 'chosen'} stage 1:"
         f" {manifest['run']}\n  trained on {len(manifest['scene_names'])} scenes of {manifest['data']};"

@@ -71,8 +71,7 @@ class TdaTrainer(Trainer):
             if self.config.load_dir is not None:
                 resolve.check_load_dir(self.config.load_dir)
             super().setup(test_mode)
-            fresh = self.config.load_dir is None and self.config.load_checkpoint is None
-            if self.config.pipeline.starts_from == "stage-one" and fresh:
+            if self.config.pipeline.starts_from == "stage-one" and not resolve.resuming(self.config):
                 self.pipeline.start_from_stage_one()
             spans = self.pipeline.plan(self.config.max_num_iterations)
             self.total_steps = spans[-1].end
