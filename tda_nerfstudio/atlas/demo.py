@@ -12,6 +12,7 @@ import numpy as np
 from jaxtyping import Float
 from numpy.typing import NDArray
 
+from tda_nerfstudio.core.atomic import write_text
 from tda_nerfstudio.core.errors import TdaError
 
 DISTANCE, FIELD_OF_VIEW = 1.9, 39.6
@@ -45,9 +46,7 @@ def write_demo_atlas(
         _write_scene(out / names[i], i, recipe)
     first = max(scenes * 3 // 4, 1)
     splits = {"tda-ae": names[:first], "tda-scenes": names[first:] or names[:1], "tda-rgb": names[first:] or names[:1]}
-    temporary = out / ".splits.json.tmp"
-    temporary.write_text(json.dumps(splits, indent=1))
-    temporary.rename(out / "splits.json")
+    write_text(out / "splits.json", json.dumps(splits, indent=1))
     return out
 
 

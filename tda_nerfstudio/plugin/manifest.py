@@ -14,9 +14,9 @@ import torch
 from torch import Tensor
 
 from tda_nerfstudio.autoencoder.build import AutoencoderConfig
+from tda_nerfstudio.core.atomic import write_text
 from tda_nerfstudio.core.errors import TdaError
 from tda_nerfstudio.core.scenes import TriPlaneConfig
-from tda_nerfstudio.plugin.atomic import write_text
 
 NAME = "finished.json"
 PREFIX = "_model."

@@ -22,9 +22,9 @@ from nerfstudio.utils.rich_utils import CONSOLE
 from rich.markup import escape
 from rich.panel import Panel
 
+from tda_nerfstudio.core.atomic import save_tensors
 from tda_nerfstudio.core.errors import TdaError
 from tda_nerfstudio.plugin import resolve
-from tda_nerfstudio.plugin.atomic import save_tensors
 from tda_nerfstudio.plugin.evaluation import evaluate, quality
 from tda_nerfstudio.plugin.forecast import forecast
 from tda_nerfstudio.plugin.manifest import describe_model, write_manifest

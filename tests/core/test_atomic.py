@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 import torch
 
-from tda_nerfstudio.plugin import atomic
+from tda_nerfstudio.core import atomic
 
 
 @pytest.fixture
@@ -40,7 +40,7 @@ def test_a_failing_writer_leaves_the_old_file_and_nothing_else(checkpoint: Path,
         raise error
 
     with pytest.raises(type(error)):
-        atomic._replace(checkpoint, write)
+        atomic.replace_file(checkpoint, write, checkpoint.parent.parent)
     assert checkpoint.read_bytes() == before
     assert files(checkpoint) == ["nerfstudio_models/step-000000005.ckpt"]
 
@@ -61,7 +61,7 @@ def test_while_it_writes_the_checkpoint_folder_holds_whole_checkpoints_alone(che
         seen.extend(path.name for path in checkpoint.parent.iterdir())
         seen.append(checkpoint.read_bytes()[:2])
 
-    atomic._replace(checkpoint, write)
+    atomic.replace_file(checkpoint, write, checkpoint.parent.parent)
     assert seen == ["step-000000005.ckpt", b"PK"]
     assert checkpoint.read_bytes() == b"new"
 
@@ -73,5 +73,5 @@ def test_a_new_file_appears_only_when_it_is_whole(tmp_path: Path) -> None:
         file.write(b"x")
         assert not path.exists()
 
-    atomic._replace(path, write)
+    atomic.replace_file(path, write)
     assert files(path) == ["nerfstudio_models/step-000000001.ckpt"]

@@ -10,10 +10,10 @@ from typing import IO, Any
 import torch
 
 
-def _replace(path: Path, write: Callable[[IO[bytes]], object]) -> None:
+def replace_file(path: Path, write: Callable[[IO[bytes]], object], beside: Path | None = None) -> None:
+    """Let `write` fill a temporary file in the same folder (or in `beside`), then put it in the place of `path`."""
     path.parent.mkdir(parents=True, exist_ok=True)
-    # Not a name that nerfstudio would take for a checkpoint: it reads every file in its folder, so write beside it.
-    temporary = path.parent.parent / f".{path.name}.{os.getpid()}.tmp"
+    temporary = (beside or path.parent) / f".{path.name}.{os.getpid()}.tmp"
     try:
         with temporary.open("wb") as file:
             write(file)
@@ -26,9 +26,9 @@ def _replace(path: Path, write: Callable[[IO[bytes]], object]) -> None:
 
 def write_text(path: Path, text: str) -> None:
     """Replace a text file."""
-    _replace(path, lambda file: file.write(text.encode()))
+    replace_file(path, lambda file: file.write(text.encode()))
 
 
 def save_tensors(path: Path, content: Any) -> None:
-    """Replace a torch file."""
-    _replace(path, lambda file: torch.save(content, file))
+    """Replace a torch file in a folder that may hold nothing else: nerfstudio takes all it finds for checkpoints."""
+    replace_file(path, lambda file: torch.save(content, file), beside=path.parent.parent)
