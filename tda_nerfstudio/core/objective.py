@@ -107,5 +107,8 @@ def render_batch(
     else:
         chosen, h, w = centres[batch.pixels], 1, batch.pixels.shape[1]
     generator = seeded(seed, step, "rays")
-    out = render_views(scenes, planes, batch.slot, batch.view, chosen, codec.f, codec.background, sampling, generator)
+    occupied = scenes.occupied[batch.scene]
+    out = render_views(
+        scenes, planes, batch.slot, batch.view, chosen, codec.f, codec.background, sampling, generator, occupied
+    )
     return out.latent.view(views, h, w, -1).permute(0, 3, 1, 2)

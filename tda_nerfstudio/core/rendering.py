@@ -6,10 +6,11 @@ from dataclasses import dataclass
 from typing import NamedTuple
 
 import torch
-from jaxtyping import Float, Int
+from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
 from tda_nerfstudio.core import cameras, compositing, ray_sampling
+from tda_nerfstudio.core.occupancy import clip_to_occupied
 from tda_nerfstudio.core.scenes import LatentScenes
 
 
@@ -26,6 +27,8 @@ class SamplingConfig:
     train_side: int = 2
     """The same in training, where each ray is jittered inside its part of the pixel. With a single one, edges are
     noise, and an encoder that trains learns to blur them away."""
+    explore: float = 0.06
+    """Share of the latent pixels that in training look into empty space too, where something may have to grow."""
     rays_per_chunk: int = 32768
     """Rays rendered at once when images are rendered, to bound memory."""
 
@@ -38,6 +41,34 @@ class Rendering(NamedTuple):
     depth: Float[Tensor, " ray"]
 
 
+def clip(
+    scenes: LatentScenes,
+    slot: Int[Tensor, " ray"],
+    origins: Float[Tensor, "ray 3"],
+    directions: Float[Tensor, "ray 3"],
+    occupied: Bool[Tensor, "scene G G G"] | None = None,
+    explore: Bool[Tensor, " ray"] | None = None,
+) -> tuple[Int[Tensor, " met"], Float[Tensor, " met"], Float[Tensor, " met"], Float[Tensor, " ray"]]:
+    """Find the rays that meet the box and an occupied cell in it, and from where to where, in world units.
+
+    Rays that `explore` need no occupied cell and keep their whole way through the box. Also returns where every ray
+    leaves the box: what lies behind it all.
+    """
+    near, far, hit = cameras.clip_to_box(origins, directions, scenes.box)
+    index, behind = hit.nonzero()[:, 0], far.clamp(min=0)
+    near, far = near[index], far[index]
+    if occupied is None or not len(index):
+        return index, near, far, behind
+    origins, directions = origins[index], directions[index]
+    start, end = (scenes.unit(origins + at[:, None] * directions) for at in (near, far))
+    first, last, met = clip_to_occupied(occupied, slot[index], start, end)
+    if explore is not None:
+        whole = explore[index]
+        first, last, met = first.masked_fill(whole, 0.0), last.masked_fill(whole, 1.0), met | whole
+    near, far = torch.lerp(near, far, first), torch.lerp(near, far, last)
+    return index[met], near[met], far[met], behind
+
+
 def render_rays(
     scenes: LatentScenes,
     planes: Float[Tensor, "scene 3 R R F"],
@@ -47,19 +78,20 @@ def render_rays(
     background: Float[Tensor, " channel"],
     sampling: SamplingConfig,
     jitter: Float[Tensor, "ray fine"] | None = None,
+    occupied: Bool[Tensor, "scene G G G"] | None = None,
+    explore: Bool[Tensor, " ray"] | None = None,
 ) -> Rendering:
-    """Render rays of the scenes whose fused planes are given, over a background in (-1, 1); rays that miss the box cost
-    nothing.
+    """Render rays of the scenes whose fused planes are given, over a background in (-1, 1).
 
-    The coarse pass only decides where to look: it has no colour and no gradient.
+    Rays that miss the box, or the occupied cells of it where they are given, cost nothing; `clip` says what the others
+    see. The coarse pass only decides where to look: it has no colour and no gradient.
     """
-    near, far, hit = cameras.clip_to_box(origins, directions, scenes.box)
+    index, near, far, depth = clip(scenes, slot, origins, directions, occupied, explore)
     count, background = len(origins), (background + 1) / 2
     latent = background.expand(count, -1)
-    opacity, depth = origins.new_zeros(count), far.clamp(min=0)
-    index = hit.nonzero()[:, 0]
+    opacity = origins.new_zeros(count)
     if len(index):
-        near, far, origins, directions, slot = near[index], far[index], origins[index], directions[index], slot[index]
+        origins, directions, slot = origins[index], directions[index], slot[index]
         scale = scenes.length_scale()
 
         def look(at: Float[Tensor, "ray sample"]) -> Tensor:
@@ -77,7 +109,7 @@ def render_rays(
         seen, hit_opacity = compositing.composite(weights, colour.view(*weights.shape, -1), background)
         latent = latent.index_copy(0, index, seen)
         opacity = opacity.index_copy(0, index, hit_opacity)
-        ends = (weights * at).sum(1) + (1 - hit_opacity) * far
+        ends = (weights * at).sum(1) + (1 - hit_opacity) * depth[index]
         depth = depth.index_copy(0, index, ends)
     return Rendering(2 * latent - 1, opacity, depth)
 
@@ -103,25 +135,30 @@ def render_views(
     background: Float[Tensor, " channel"],
     sampling: SamplingConfig,
     generator: torch.Generator | None = None,
+    occupied: Bool[Tensor, "scene G G G"] | None = None,
 ) -> Rendering:
     """Render latent pixels of several views, each averaged over its area; rows are view-major.
 
-    With a generator (on the CPU) samples are jittered, as for training; without one the result is deterministic.
+    With a generator (on the CPU) samples are jittered and some pixels explore, as for training; without one the result
+    is deterministic.
     """
     device, (views, pixels) = centres.device, centres.shape[:2]
-    side, noise, jitter = sampling.side, None, None
+    side, noise, jitter, explore = sampling.side, None, None, None
     if generator is not None:
         side = sampling.train_side
         noise = torch.rand(views, pixels, side * side, 2, generator=generator).to(device)
         jitter = torch.rand(views * pixels * side * side, sampling.fine, generator=generator).to(device)
+        if occupied is not None:
+            explore = (torch.rand(views * pixels, generator=generator) < sampling.explore).to(device)
+            explore = explore.repeat_interleave(side * side)
     origins, directions = cameras.rays(view, jittered_pixels(centres, side, noise), f)
     slot, origins = slot.repeat_interleave(pixels * side * side), origins.reshape(-1, 3)
     directions = directions.reshape(-1, 3)
     if generator is not None:
-        out = render_rays(scenes, planes, slot, origins, directions, background, sampling, jitter)
+        out = render_rays(scenes, planes, slot, origins, directions, background, sampling, jitter, occupied, explore)
     else:
         size = sampling.rays_per_chunk
         chunks = zip(slot.split(size), origins.split(size), directions.split(size), strict=True)
-        parts = [render_rays(scenes, planes, s, o, d, background, sampling) for s, o, d in chunks]
+        parts = [render_rays(scenes, planes, s, o, d, background, sampling, None, occupied) for s, o, d in chunks]
         out = Rendering(*(torch.cat(part) for part in zip(*parts, strict=True)))
     return Rendering(*(part.view(views * pixels, side * side, *part.shape[1:]).mean(1) for part in out))

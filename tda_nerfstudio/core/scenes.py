@@ -5,11 +5,12 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import torch
-from jaxtyping import Float, Int
+from jaxtyping import Bool, Float, Int
 from torch import Tensor, nn
 
 from tda_nerfstudio.core import triplane
 from tda_nerfstudio.core.activation import softplus
+from tda_nerfstudio.core.occupancy import occupied_cells
 
 
 @dataclass
@@ -26,6 +27,8 @@ class TriPlaneConfig:
     """M: base planes shared by all scenes."""
     hidden: int = 64
     """Width of the MLP's only hidden layer."""
+    grid: int = 32
+    """G: cells along each side of the grid that says where a scene is empty."""
 
     @property
     def channels(self) -> int:
@@ -37,7 +40,8 @@ class LatentScenes(nn.Module):
     """Hold N scenes and answer density and latent colour at points of any of them.
 
     Parameters: micro [N, 3 R R F_mic] and weights [N, M], whose rows get sparse gradients; base [M, 3, R, R, F_mac];
-    the MLP. Buffer: box [2, 3] in the world frame, which the planes span.
+    the MLP. Buffers: box [2, 3] in the world frame, which the planes span; occupied [N, G, G, G], the cells of it
+    (x, y, z) that rays of a scene look into, all of them at first.
     """
 
     def __init__(self, scenes: int, latent_channels: int, config: TriPlaneConfig, seed: int = 0) -> None:
@@ -53,6 +57,8 @@ class LatentScenes(nn.Module):
             self.head = nn.Linear(config.hidden, 1 + latent_channels)
         self.register_buffer("box", torch.tensor([[-1.0] * 3, [1.0] * 3]))
         self.box: Tensor
+        self.register_buffer("occupied", torch.ones(scenes, *[config.grid] * 3, dtype=torch.bool))
+        self.occupied: Tensor
 
     def __len__(self) -> int:
         return len(self.micro)
@@ -89,7 +95,29 @@ class LatentScenes(nn.Module):
         return softplus(raw[:, 0] - 1), torch.sigmoid(raw[:, 1:]) * 1.002 - 0.001
 
     @torch.no_grad()
-    def warm_start(self, weights: Float[Tensor, " base"]) -> None:
-        """Start every scene from the class' mean: no micro planes, the given mixture of base planes."""
+    def cell_densities(self, planes: Float[Tensor, "scene 3 R R F"]) -> Float[Tensor, "scene G G G"]:
+        """Answer densities at the centres of the grid's cells, indexed [x, y, z].
+
+        The same as `density` of `features` there, but planes pass the hidden layer before they are summed: it is
+        linear, and a plane has G^2 cells, not G^3.
+        """
+        size, found = (self.config.grid,) * 2, []
+        for of_scene in planes:
+            cells = torch.nn.functional.interpolate(of_scene.permute(0, 3, 1, 2), size, mode="bilinear")
+            xy, xz, yz = torch.einsum("pfvu,hf->puvh", cells, self.hidden.weight)
+            raw = xy[:, :, None] + xz[:, None] + yz[None] + self.hidden.bias
+            found.append(self.density(softplus(raw).flatten(0, 2)).view(raw.shape[:3]))
+        return torch.stack(found)
+
+    @torch.no_grad()
+    def refresh(self, scene: Int[Tensor, " scene"], grow: bool = False) -> None:
+        """Look again where scenes are empty; with `grow`, what was occupied stays so."""
+        found = occupied_cells(self.cell_densities(self.planes(scene)))
+        self.occupied[scene] = found | self.occupied[scene] if grow else found
+
+    @torch.no_grad()
+    def warm_start(self, weights: Float[Tensor, " base"], occupied: Bool[Tensor, "G G G"]) -> None:
+        """Start every scene from the class: no micro planes, the given mixture of base planes, the space it fills."""
         self.micro.zero_()
         self.weights.copy_(weights.expand_as(self.weights))
+        self.occupied.copy_(occupied.expand_as(self.occupied))

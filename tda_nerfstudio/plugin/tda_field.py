@@ -34,7 +34,8 @@ class LatentTriPlaneField(Field):
         """Render latent pixels of views of one scene, without jitter."""
         index = torch.tensor([scene], device=centres.device)
         slot = torch.zeros(len(centres), dtype=torch.long, device=centres.device)
-        return render_views(self.scenes, self.scenes.planes(index), slot, view, centres, f, background, sampling)
+        planes, occupied = self.scenes.planes(index), self.scenes.occupied[index]
+        return render_views(self.scenes, planes, slot, view, centres, f, background, sampling, occupied=occupied)
 
     def get_density(self, ray_samples: RaySamples) -> tuple[Tensor, Tensor]:
         """Answer the active scene's density at ray samples, for nerfstudio's own samplers and exporters."""

@@ -22,6 +22,8 @@ from tda_nerfstudio.plugin.viewer.scene_control import SceneControl
 
 BACKGROUND_EVERY = 50
 """Steps between measurements of the latent background while the encoder trains."""
+REFRESH_EVERY = 32
+"""Steps between looks at where the scenes in a batch are empty."""
 ENCODE_BATCH = 32
 """Images encoded at once for the latent cache; fixed, so that a resumed run caches the same bits."""
 
@@ -116,7 +118,8 @@ class TdaPipeline(VanillaPipeline):
         check_state(given, own, where, shared)
         self.model.load_state_dict({k: v for k, v in given.items() if k.startswith(shared)}, strict=False)
         self.check_autoencoder(where)
-        self.model.field.scenes.warm_start(given["field.scenes.weights"].mean(0).to(self.model.device))
+        weights, occupied = given["field.scenes.weights"].mean(0), given["field.scenes.occupied"].any(0)
+        self.model.field.scenes.warm_start(weights.to(self.model.device), occupied.to(self.model.device))
 
     def check_autoencoder(self, where: str) -> None:
         """Raise TdaError unless the autoencoder in use is the one that this run was configured with."""
@@ -172,6 +175,9 @@ class TdaPipeline(VanillaPipeline):
             self.begin(span, optimizers)
         elif span.phase.encodes and (step - span.start) % BACKGROUND_EVERY == 0:
             self.measure_background()
+        if span.phase.renders and step % REFRESH_EVERY == 0:
+            scene = self.datamanager.draw(step)[0].to(self.model.device)
+            self.model.field.scenes.refresh(scene, grow=self.config.starts_from == "stage-one")
         share = span.rate_share(step)
         for name, rate in span.phase.rates.items():
             if name in optimizers.optimizers:

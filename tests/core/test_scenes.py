@@ -56,7 +56,9 @@ def test_without_bases_or_macro_channels_planes_are_micro_alone(macro, bases):
 def test_a_warm_start_gives_every_scene_the_same_planes():
     scenes, mean = LatentScenes(4, 4, SMALL), torch.tensor([0.5, -1.0, 0.0, 2.0, 0.25])
     base = scenes.base.detach().clone()
-    scenes.warm_start(mean)
+    filled = torch.rand(SMALL.grid, SMALL.grid, SMALL.grid) < 0.5
+    scenes.warm_start(mean, filled)
+    assert torch.equal(scenes.occupied, filled.expand(4, -1, -1, -1))
     planes = scenes.planes(torch.arange(4))
     assert torch.equal(planes, planes[:1].expand(4, -1, -1, -1, -1))
     assert (planes[..., :2] == 0).all()
@@ -121,7 +123,7 @@ def test_a_seed_gives_the_same_scenes_whatever_was_drawn_before():
     torch.rand(13)
     again, other = (LatentScenes(3, 4, SMALL, seed=seed).state_dict() for seed in (7, 8))
     assert all(torch.equal(first[name], again[name]) for name in first)
-    assert not any(torch.equal(first[name], other[name]) for name in first if name != "box")
+    assert not any(torch.equal(first[name], other[name]) for name in first if name not in ("box", "occupied"))
 
 
 def test_making_scenes_leaves_the_global_randomness_alone():

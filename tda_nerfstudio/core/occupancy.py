@@ -1,0 +1,49 @@
+"""Where scenes are empty: a coarse grid over the box, a row a scene, that shortens rays to what they may meet."""
+
+from __future__ import annotations
+
+import torch
+from jaxtyping import Bool, Float, Int
+from torch import Tensor
+
+SEEN = 0.01
+"""Opacity of a cell, seen along the side of a grid's longest axis, from which on it counts as occupied."""
+
+
+def occupied_cells(
+    density: Float[Tensor, "scene G G G"], seen: float = SEEN, reach: int = 1
+) -> Bool[Tensor, "scene G G G"]:
+    """Mark the cells whose density (per half of the box' longest side) shows, and those within `reach` of them.
+
+    A cell's density is known at its centre alone: the margin keeps what is thinner than a cell, and lets
+    `clip_to_occupied` step by more than one.
+    """
+    visible = density * (2 / density.shape[-1]) > -torch.log1p(torch.tensor(-seen))
+    size = 2 * reach + 1
+    return torch.nn.functional.max_pool3d(visible[:, None].float(), size, stride=1, padding=reach)[:, 0] > 0
+
+
+def clip_to_occupied(
+    occupied: Bool[Tensor, "scene G G G"],
+    slot: Int[Tensor, " ray"],
+    start: Float[Tensor, "ray 3"],
+    end: Float[Tensor, "ray 3"],
+) -> tuple[Float[Tensor, " ray"], Float[Tensor, " ray"], Bool[Tensor, " ray"]]:
+    """Find the first and the last share of each ray, from start to end in [-1, 1]^3, that lies in occupied cells.
+
+    Cells are indexed [x, y, z]. Looks once a cell of an axis-parallel ray, so that a block of two cells is never
+    stepped over. Returns (0, 1) where nothing is occupied, and whether anything is.
+    """
+    grid = occupied.shape[-1]
+    share = (torch.arange(grid, device=start.device, dtype=start.dtype) + 0.5) / grid
+    first_cell, way = (start + 1) * (grid / 2), (end - start) * (grid / 2)
+    index = slot[:, None]
+    for axis in range(3):
+        cell = torch.addcmul(first_cell[:, axis, None], way[:, axis, None], share[None])
+        index = index * grid + cell.clamp_(0, grid - 1).long()
+    met = occupied.view(-1)[index]
+    any_met = met.any(1)
+    counts = met.to(torch.uint8)
+    first = torch.where(any_met, counts.argmax(1), 0)
+    last = torch.where(any_met, grid - counts.flip(1).argmax(1), grid)
+    return first.to(start.dtype) / grid, last.to(start.dtype) / grid, any_met
