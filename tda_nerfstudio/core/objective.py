@@ -54,7 +54,7 @@ def latent_variance(latents: Float[Tensor, "view channel h w"]) -> Float[Tensor,
 
 
 def perturbed(z: Float[Tensor, "image C h w"], share: float, seed: int, step: int) -> Float[Tensor, "image C h w"]:
-    """Add noise to latents, a share of each channel's standard deviation: decoders must bear what renderings get wrong."""
+    """Add noise, a share of each channel's standard deviation: decoders must bear what renderings get wrong."""
     spread = share * z.detach().std((0, 2, 3), keepdim=True)
     return z + torch.randn(z.shape, generator=seeded(seed, step, "latents")).to(z) * spread
 
