@@ -41,7 +41,10 @@ class PaintedCaster(Raycaster):
 
 
 def random_object(rng: Rng, textured: float = 0.5) -> PaintedCaster:
-    """Make an object of 1 to 12 parts around the origin, longest side 1; `textured` is the share of painted parts."""
+    """Make an object around the origin, longest side 1; `textured` is the share of painted parts.
+
+    It has 2 to 12 parts, or up to 23 where they are mirrored.
+    """
     parts, count = [], int(min(1 + rng.geometric(0.25), 12))
     arrangement, boxy = rng.choice(["heap", "stack", "mirrored"]), rng.random() < 0.4
     height = 0.0

@@ -62,7 +62,7 @@ def pretrain(
         out: Folder of the run: checkpoint, recipe, and log.jsonl with the PSNR of each test set over time.
         channels: C, latent channels.
         steps: Length in steps: the same options then give the same bits.
-        minutes: Length in minutes of training instead, not reproducible to the bit: the learning rate follows the clock.
+        minutes: Length in minutes of training instead; not reproducible to the bit, as learning rates follow the clock.
         seed: Of weights, images and noise.
         batch: Images a step.
         sprites: Rendered objects to compose images from.
