@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -24,25 +26,22 @@ def file_name(config: AutoencoderConfig) -> str:
 
 
 def find(config: AutoencoderConfig) -> Path | None:
-    """Find weights whose f, C, width and blocks are those of a light autoencoder."""
+    """Find weights whose f, C, width and blocks are those of a light autoencoder. Raises TdaError for a damaged file."""
     path = FOLDER / file_name(config)
     if not path.is_file():
         return None
     from safetensors import safe_open
 
-    with safe_open(path, "pt") as file:
-        sizes = file.metadata()
-    return path if sizes == _sizes(config) else None
+    with _damage_named(path), safe_open(path, "pt") as file:
+        return path if file.metadata() == _sizes(config) else None
 
 
 def load(model: Autoencoder, path: Path) -> None:
-    """Fill a light autoencoder from a file. Raises TdaError when the installation is damaged."""
+    """Fill a light autoencoder from a file. Raises TdaError for a damaged one."""
     from safetensors.torch import load_file
 
-    try:
+    with _damage_named(path):
         model.load_state_dict({name: tensor.float() for name, tensor in load_file(path).items()})
-    except Exception as error:
-        raise TdaError(f"The embedded weights {path} are damaged ({error}). Install the package again.") from error
 
 
 def save(model: Autoencoder, config: AutoencoderConfig, folder: Path) -> Path:
@@ -54,6 +53,14 @@ def save(model: Autoencoder, config: AutoencoderConfig, folder: Path) -> Path:
     replace_file(path, lambda file: file.write(to_bytes(kept, _sizes(config))))
     load(model, path)
     return path
+
+
+@contextmanager
+def _damage_named(path: Path) -> Iterator[None]:
+    try:
+        yield
+    except Exception as error:
+        raise TdaError(f"The pre-trained weights {path} are damaged ({error}). Install the package again.") from error
 
 
 def _sizes(config: AutoencoderConfig) -> dict[str, str]:

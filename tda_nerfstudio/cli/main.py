@@ -77,6 +77,28 @@ def pretrain(
     pretrain(out, recipe, pool, tests, workers)
 
 
+@autoencoder.command
+def export(
+    run: tyro.conf.Positional[Path],
+    out: tyro.conf.Positional[Path],
+    pool: Path | None = None,
+    tests: tuple[Path, ...] = (),
+) -> None:
+    """Write a pre-training run's weights in float16, with a model card of what was measured with them.
+
+    Args:
+        run: Folder that `tda ae pretrain` wrote.
+        out: Folder to write; the package reads its own from tda_nerfstudio/autoencoder/weights.
+        pool: Folder of rendered objects and test sets; by default inside `run`.
+        tests: Atlases whose test views are scored beside the made test sets.
+    """
+    from tda_nerfstudio.studies.card import export
+
+    for name, quality in export(run, out, pool, tests).items():
+        print(f"{name}: {quality:.2f} dB")
+    print(f"Wrote weights and card to {out}")
+
+
 @app.command
 def run(preset: tyro.conf.Positional[Path], out: Path | None = None, dry: bool = False) -> None:
     """Run a preset: print the ns-train, ns-eval and ns-render lines it stands for, and run those not yet done.
