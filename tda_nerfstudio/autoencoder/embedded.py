@@ -26,7 +26,7 @@ def file_name(config: AutoencoderConfig) -> str:
 
 
 def find(config: AutoencoderConfig) -> Path | None:
-    """Find weights whose f, C, width and blocks are those of a light autoencoder. Raises TdaError for a damaged file."""
+    """Find weights whose f, C, width and blocks are those of a light one. Raises TdaError for a damaged file."""
     path = FOLDER / file_name(config)
     if not path.is_file():
         return None
