@@ -104,8 +104,12 @@ class Raycaster:
         ambient = GROUND + (SKY - GROUND) * (normal[:, 2] * 0.5 + 0.5)
         diffuse = ambient + KEY * facing * lit
         shine = SHINE * lit * np.maximum((normal * half).sum(1), 0) ** 24
-        light[hit] = self._albedo[face] * diffuse[:, None] + shine[:, None]
+        light[hit] = self.albedo(face, point) * diffuse[:, None] + shine[:, None]
         return light, hit
+
+    def albedo(self, face: Int[np.ndarray, " ray"], point: Float[np.ndarray, "ray 3"]) -> Float[np.ndarray, "ray 3"]:
+        """Look up the linear colour of faces where they were hit."""
+        return self._albedo[face]
 
     def _unblocked(self, points: Float[np.ndarray, "point 3"]) -> NDArray[np.bool_]:
         towards = np.broadcast_to(KEY_LIGHT, points.shape).astype(np.float32)

@@ -7,6 +7,7 @@ from typing import Any, Literal
 
 import torch
 
+from tda_nerfstudio.autoencoder import embedded
 from tda_nerfstudio.autoencoder.base import Autoencoder
 from tda_nerfstudio.core.errors import TdaError
 
@@ -25,6 +26,8 @@ class AutoencoderConfig:
     """light: channels at 1/f of the resolution, four times those at 2/f."""
     blocks: int = 3
     """light: residual blocks at 1/f of the resolution, in encoder and decoder."""
+    start: Literal["embedded", "scratch"] = "embedded"
+    """light: from the package's pre-trained weights, where there are some of these sizes, or from the seed."""
     source: str | None = None
     """kl, tiny: a local folder or a hub id; only safetensors are read."""
     revision: str | None = None
@@ -40,7 +43,14 @@ class AutoencoderConfig:
             return pretrained.resolve(self)
         if self.kind == "identity":
             return replace(self, f=1, channels=3)
+        if self.start == "embedded" and embedded.find(self) is None:
+            return replace(self, start="scratch")
         return self
+
+    @property
+    def knows(self) -> bool:
+        """Whether a resolved autoencoder starts from pre-trained weights."""
+        return self.kind in ("kl", "tiny") or (self.kind == "light" and self.start == "embedded")
 
     def build(self, seed: int = 0) -> Autoencoder:
         """Build the autoencoder; what has no pre-trained weights starts from the seed. Raises TdaError."""
@@ -57,7 +67,11 @@ class AutoencoderConfig:
                     raise TdaError(
                         f"The light autoencoder knows f = 4, 8, 16 and C >= 1, not f = {self.f}, C = {self.channels}."
                     )
-                return LightAutoencoder(self.f, self.channels, self.width, self.blocks)
+                model = LightAutoencoder(self.f, self.channels, self.width, self.blocks)
+                weights = embedded.find(self) if self.start == "embedded" else None
+                if weights is not None:  # else a checkpoint follows, made where there were some
+                    embedded.load(model, weights)
+                return model
             from tda_nerfstudio.autoencoder import pretrained
 
             return pretrained.build(self)

@@ -12,7 +12,9 @@ from tda_nerfstudio.core.errors import TdaError
 
 app = tyro.extras.SubcommandApp()
 atlas = tyro.extras.SubcommandApp()
+autoencoder = tyro.extras.SubcommandApp()
 app.command(atlas, name="atlas", help="Make atlases: folders of posed images, one sub-folder a scene.")
+app.command(autoencoder, name="ae", help="Make starting weights for the light autoencoder.")
 
 
 @atlas.command
@@ -38,6 +40,63 @@ def demo(
 
     path = write_demo_atlas(out, scenes=scenes, train_views=views, test_views=test_views, size=size, seed=seed)
     print(f"Wrote {scenes} scenes to {path}. Next: ns-train tda-ae --data {path}")
+
+
+@autoencoder.command
+def pretrain(
+    out: tyro.conf.Positional[Path],
+    channels: int = 4,
+    steps: int | None = None,
+    minutes: float | None = None,
+    seed: int = 0,
+    batch: int = 16,
+    sprites: int = 4096,
+    data: tuple[Path, ...] = (),
+    pool: Path | None = None,
+    tests: tuple[Path, ...] = (),
+    workers: int = 0,
+) -> None:
+    """Pre-train the light autoencoder on broad data; repeat the same line to go on after an interruption.
+
+    Args:
+        out: Folder of the run: checkpoint, recipe, and log.jsonl with the PSNR of each test set over time.
+        channels: C, latent channels.
+        steps: Length in steps: the same options then give the same bits.
+        minutes: Length in minutes of training instead; not reproducible to the bit, as learning rates follow the clock.
+        seed: Of weights, images and noise.
+        batch: Images a step.
+        sprites: Rendered objects to compose images from.
+        data: Atlases whose training views are mixed in, at least 128 x 128.
+        pool: Folder where rendered objects and test sets are kept, for several runs; by default inside `out`.
+        tests: Atlases whose test views are scored beside the made test sets.
+        workers: Processes that make images; 0 makes them between steps (about an eighth of the time on one core).
+    """
+    from tda_nerfstudio.studies.pretrain import Recipe, pretrain
+
+    recipe = Recipe(channels, steps, minutes, seed, batch, sprites, tuple(str(path) for path in data))
+    pretrain(out, recipe, pool, tests, workers)
+
+
+@autoencoder.command
+def export(
+    run: tyro.conf.Positional[Path],
+    out: tyro.conf.Positional[Path],
+    pool: Path | None = None,
+    tests: tuple[Path, ...] = (),
+) -> None:
+    """Write a pre-training run's weights in float16, with a model card of what was measured with them.
+
+    Args:
+        run: Folder that `tda ae pretrain` wrote.
+        out: Folder to write; the package reads its own from tda_nerfstudio/autoencoder/weights.
+        pool: Folder of rendered objects and test sets; by default inside `run`.
+        tests: Atlases whose test views are scored beside the made test sets.
+    """
+    from tda_nerfstudio.studies.card import export
+
+    for name, quality in export(run, out, pool, tests).items():
+        print(f"{name}: {quality:.2f} dB")
+    print(f"Wrote weights and card to {out}")
 
 
 @app.command

@@ -53,6 +53,12 @@ def latent_variance(latents: Float[Tensor, "view channel h w"]) -> Float[Tensor,
     return latents.var((0, 2, 3)).clamp(min=1e-4)[:, None, None]
 
 
+def perturbed(z: Float[Tensor, "image C h w"], share: float, seed: int, step: int) -> Float[Tensor, "image C h w"]:
+    """Add noise, a share of each channel's standard deviation: decoders must bear what renderings get wrong."""
+    spread = share * z.detach().std((0, 2, 3), keepdim=True)
+    return z + torch.randn(z.shape, generator=seeded(seed, step, "latents")).to(z) * spread
+
+
 def objective(
     phase: Phase, scenes: LatentScenes, codec: Codec, batch: Batch, sampling: SamplingConfig, seed: int, step: int
 ) -> dict[str, Float[Tensor, ""]]:
@@ -69,9 +75,7 @@ def objective(
         z = codec.encode(batch.images)
         encoded = codec.normalise_moving(z) if phase.renders else None
         if "ae" in phase.losses:
-            spread = phase.latent_noise * z.detach().std((0, 2, 3), keepdim=True)
-            noise = torch.randn(z.shape, generator=seeded(seed, step, "latents")).to(z) * spread
-            losses["ae"] = image_loss(codec.decode(z + noise), batch.images)
+            losses["ae"] = image_loss(codec.decode(perturbed(z, phase.latent_noise, seed, step)), batch.images)
     if phase.renders:
         planes = scenes.planes(batch.scene)
         rendered = render_batch(scenes, planes, codec, batch, sampling, seed, step)

@@ -12,6 +12,8 @@ from typing import Literal, NamedTuple
 
 RAMP = 20
 """Steps over which learning rates rise at the start of a phase, while Adam's statistics are young."""
+WARMUP, SHORT_WARMUP = 600, 60
+"""Stage 1's visits of warm-up for an autoencoder that starts from nothing, and for one with pre-trained weights."""
 GROUPS = ("micro", "weights", "base", "mlp", "encoder", "decoder")
 
 
@@ -96,8 +98,8 @@ class Schedule:
 class StageOne(Schedule):
     """Learn the 3D-aware autoencoder together with N latent scenes (Sec. 3.2 of 2403.11678)."""
 
-    warmup_visits: float = 600
-    """Visits for L_ae alone, for an autoencoder that starts without pre-trained weights; 0 skips it."""
+    warmup_visits: float | None = None
+    """Visits for L_ae alone; 0 skips it. By default as many as the autoencoder's start needs."""
     latent_visits: float = 120
     """Visits for the scenes alone, on cached latents of the frozen autoencoder."""
     joint_visits: float = 600
@@ -121,7 +123,8 @@ class StageOne(Schedule):
         scene_rates = {"micro": 3e-2, "weights": 3e-2, "base": 1e-2, "mlp": 3e-3}
         ae_rates = {"encoder": self.ae_rate, "decoder": self.ae_rate}
         joint_ae_rates = {"encoder": self.joint_ae_rate, "decoder": self.joint_ae_rate}
-        warmup = Phase("warm-up", self.warmup_visits, {"ae": 1.0}, ae_rates, latent_noise=self.latent_noise)
+        visits = WARMUP if self.warmup_visits is None else self.warmup_visits
+        warmup = Phase("warm-up", visits, {"ae": 1.0}, ae_rates, latent_noise=self.latent_noise)
         fit = {"latent": 1.0, "tv": self.tv_weight}
         latent = Phase("latent", self.latent_visits, fit, scene_rates, final_rate=0.3)
         if self.space == "standard":

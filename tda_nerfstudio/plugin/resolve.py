@@ -14,7 +14,7 @@ from tda_nerfstudio.atlas.atlas import Atlas
 from tda_nerfstudio.atlas.bounds import fit_box
 from tda_nerfstudio.autoencoder.build import AutoencoderConfig
 from tda_nerfstudio.core.errors import TdaError
-from tda_nerfstudio.core.phases import timeline
+from tda_nerfstudio.core.phases import SHORT_WARMUP, WARMUP, StageOne, timeline
 from tda_nerfstudio.core.scenes import TriPlaneConfig
 from tda_nerfstudio.plugin.evaluation import quality
 from tda_nerfstudio.plugin.manifest import newest_stage_one, read_manifest
@@ -36,6 +36,7 @@ def resolve(config: TdaTrainerConfig) -> None:
         _stage_one(config)
     model = config.pipeline.model
     model.autoencoder = model.autoencoder.resolve()
+    _start(config)
     if config.pipeline.datamanager.rays_per_view is not None and model.autoencoder.f > 1:
         raise TdaError(
             "--pipeline.datamanager.rays-per-view is for tda-rgb: with an autoencoder, images are encoded and decoded"
@@ -116,6 +117,20 @@ def _stage_one(config: TdaTrainerConfig) -> None:
         f" {quality(manifest['metrics'])}",
         markup=False,
     )
+
+
+def _start(config: TdaTrainerConfig) -> None:
+    """Fit stage 1's warm-up to what its autoencoder starts from, and say what that is."""
+    schedule, autoencoder = config.pipeline.schedule, config.pipeline.model.autoencoder
+    if not isinstance(schedule, StageOne) or schedule.warmup_visits is not None:
+        return
+    schedule.warmup_visits = SHORT_WARMUP if autoencoder.knows else WARMUP
+    if autoencoder.kind == "light":
+        weights = "the package's pre-trained weights" if autoencoder.knows else "scratch"
+        CONSOLE.print(
+            f"The autoencoder (f = {autoencoder.f}, C = {autoencoder.channels}) starts from {weights}:"
+            f" {schedule.warmup_visits:g} visits of warm-up."
+        )
 
 
 def _report(atlas: Atlas) -> None:

@@ -7,13 +7,11 @@ forecast, and a manifest when a run is finished.
 from __future__ import annotations
 
 import shlex
-import signal
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
-from types import FrameType
 from typing import Literal
 
 from nerfstudio.engine.callbacks import TrainingCallback, TrainingCallbackLocation
@@ -24,6 +22,7 @@ from rich.panel import Panel
 
 from tda_nerfstudio.core.atomic import save_tensors
 from tda_nerfstudio.core.errors import TdaError
+from tda_nerfstudio.core.interrupts import signals_deferred
 from tda_nerfstudio.plugin import resolve
 from tda_nerfstudio.plugin.evaluation import evaluate, quality
 from tda_nerfstudio.plugin.forecast import forecast
@@ -94,7 +93,7 @@ class TdaTrainer(Trainer):
             return
         self.config.max_num_iterations = remaining  # nerfstudio counts from the step it starts at
         try:
-            with clear_errors(), self.errors_saved(), self.signals_saved():
+            with clear_errors(), self.errors_saved(), signals_deferred(self.ask_to_stop):
                 super().train()
         finally:
             self.config.max_num_iterations = self.total_steps
@@ -113,22 +112,10 @@ class TdaTrainer(Trainer):
                 f"{error} Step {self.last_step} is saved; go on from it with:\n{self.resume_command()}"
             ) from error
 
-    @contextmanager
-    def signals_saved(self) -> Iterator[None]:
-        """Turn the first Ctrl-C or SIGTERM into a save at the end of the step; a second one acts at once."""
-
-        def ask(number: int, frame: FrameType | None) -> None:
-            self.stop_signal = number
-            for kind, handler in before.items():
-                signal.signal(kind, handler)
-            CONSOLE.print("\nStopping after this step: saving a checkpoint. Press Ctrl-C again to leave without.")
-
-        before = {kind: signal.signal(kind, ask) for kind in (signal.SIGINT, signal.SIGTERM)}
-        try:
-            yield
-        finally:
-            for kind, handler in before.items():
-                signal.signal(kind, handler)
+    def ask_to_stop(self, number: int) -> None:
+        """Turn a signal into a save at the end of the step."""
+        self.stop_signal = number
+        CONSOLE.print("\nStopping after this step: saving a checkpoint. Press Ctrl-C again to leave without.")
 
     def end_step(self, step: int) -> None:
         """Note that a step is whole; save and leave when a signal came."""

@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from tda_nerfstudio.core.errors import TdaError
+from tda_nerfstudio.core.interrupts import signals_deferred
 from tda_nerfstudio.plugin import resolve
 from tda_nerfstudio.plugin.tda_trainer import clear_errors
 
@@ -26,7 +27,7 @@ def trainer(configure: Callable):
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
 def test_a_signal_saves_at_the_end_of_its_step_and_ends_with_its_code(trainer, capsys, number: int) -> None:
     handlers = [signal.getsignal(kind) for kind in (signal.SIGINT, signal.SIGTERM)]
-    with pytest.raises(SystemExit) as caught, trainer.signals_saved():
+    with pytest.raises(SystemExit) as caught, signals_deferred(trainer.ask_to_stop):
         os.kill(os.getpid(), number)
         assert [signal.getsignal(kind) for kind in (signal.SIGINT, signal.SIGTERM)] == handlers  # a second one acts
         assert not trainer.checkpoint_dir.exists()
@@ -41,7 +42,7 @@ def test_a_signal_saves_at_the_end_of_its_step_and_ends_with_its_code(trainer, c
 
 
 def test_without_a_signal_a_step_saves_nothing(trainer) -> None:
-    with trainer.signals_saved():
+    with signals_deferred(trainer.ask_to_stop):
         trainer.end_step(6)
     assert not trainer.checkpoint_dir.exists()
 
@@ -166,3 +167,20 @@ def test_the_output_folder_becomes_absolute(configure: Callable, tmp_path: Path,
     config = configure(output=Path("out"))
     monkeypatch.chdir("/")
     assert config.get_checkpoint_dir().absolute().is_relative_to(tmp_path / "out")
+
+
+@pytest.mark.parametrize(
+    ("start", "visits", "said"),
+    [("scratch", 600, "scratch"), ("embedded", 60, "the package's pre-trained weights")],
+)
+def test_the_warm_up_is_as_long_as_the_autoencoders_start_needs(configure, capsys, start, visits, said) -> None:
+    config = configure()
+    config.pipeline.schedule.warmup_visits, config.pipeline.model.autoencoder.start = None, start
+    capsys.readouterr()
+    resolve._start(config)
+    assert config.pipeline.schedule.warmup_visits == visits
+    text = " ".join(capsys.readouterr().out.split())
+    assert text == f"The autoencoder (f = 4, C = 4) starts from {said}: {visits} visits of warm-up."
+    config.pipeline.schedule.warmup_visits = 7
+    resolve._start(config)
+    assert config.pipeline.schedule.warmup_visits == 7

@@ -1,0 +1,240 @@
+"""Train the light autoencoder on broad data: seeded, resumable to the same bits, any length in steps or minutes."""
+
+from __future__ import annotations
+
+import itertools
+import json
+import math
+import shlex
+import signal
+import time
+from collections.abc import Iterator
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from tda_nerfstudio.atlas.broad import BroadImages
+from tda_nerfstudio.atlas.sprites import SpritePool
+from tda_nerfstudio.autoencoder.base import Autoencoder
+from tda_nerfstudio.autoencoder.build import AutoencoderConfig
+from tda_nerfstudio.core.atomic import save_tensors, write_text
+from tda_nerfstudio.core.errors import TdaError
+from tda_nerfstudio.core.interrupts import signals_deferred
+from tda_nerfstudio.core.objective import perturbed
+from tda_nerfstudio.studies.unseen import Images, reconstruct, unseen_sets
+
+RATE, LAST_RATE, RAMP = 3e-3, 0.02, 100
+"""Adam's learning rate at its peak, the share of it at the end, and steps to get to the peak."""
+CLIP = 0.1
+"""Largest norm of a step's gradient: one odd batch must not undo hundreds of steps."""
+NOISE = 0.1
+"""Noise on latents before decoding, as a share of their standard deviation, as in stage 1's joint phase."""
+SAVE_EVERY, VALIDATE_EVERY = 60.0, 150.0
+"""Seconds between checkpoints, and seconds of training between validations."""
+VALIDATION = 32
+"""Images of each test set that the curve is drawn with."""
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """What decides the bits of a pre-training run, when its length is in steps."""
+
+    channels: int = 4
+    steps: int | None = None
+    minutes: float | None = None
+    seed: int = 0
+    batch: int = 16
+    sprites: int = 4096
+    data: tuple[str, ...] = ()
+
+    def __post_init__(self) -> None:
+        length = self.minutes if self.steps is None else self.steps
+        if (self.steps is None) == (self.minutes is None) or length is None or length <= 0:
+            raise TdaError("Say how long to train: --steps N (reproducible to the bit) or --minutes M, one of them.")
+        if min(self.batch, self.sprites) < 1:
+            raise TdaError(f"--batch and --sprites must be at least 1, not {self.batch} and {self.sprites}.")
+
+    def progress(self, step: int, seconds: float) -> float:
+        """Share of the run that is behind at a step."""
+        return step / self.steps if self.steps is not None else seconds / (60 * (self.minutes or 1))
+
+
+def rate_share(step: int, progress: float) -> float:
+    """Factor on the learning rate: a ramp up, then half a cosine down."""
+    fall = (1 + math.cos(math.pi * min(progress, 1.0))) / 2
+    return min(1.0, (step + 1) / RAMP) * (LAST_RATE + (1 - LAST_RATE) * fall)
+
+
+def pretraining_loss(output: Tensor, truth: Tensor) -> Tensor:
+    """Mean squared error of images in [0, 1]."""
+    return (output - truth).square().mean()
+
+
+class Pretraining:
+    """A run in its folder: recipe.json, log.jsonl and checkpoints/last.pt."""
+
+    def __init__(self, folder: Path, recipe: Recipe) -> None:
+        self.folder, self.recipe = folder, recipe
+        self.config = AutoencoderConfig(channels=recipe.channels)
+        self.device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
+        self.model: Autoencoder = self.config.build(recipe.seed).to(self.device)
+        self.optimizer = torch.optim.Adam(self.model.parameters(), RATE, betas=(0.9, 0.99), fused=True)
+        self.step, self.seconds = 0, 0.0
+        self._claim()
+
+    @property
+    def checkpoint(self) -> Path:
+        """Where the newest state is kept."""
+        return self.folder / "checkpoints" / "last.pt"
+
+    def _claim(self) -> None:
+        """Take the folder, or go on with what it holds. Raises TdaError when that is another run."""
+        path, own = self.folder / "recipe.json", json.dumps(asdict(self.recipe), indent=1)
+        if not path.exists():
+            write_text(path, own)
+        elif path.read_text() != own:
+            raise TdaError(
+                f"{self.folder} holds a run with another recipe:\n{path.read_text()}\nName another folder, or repeat"
+                " that run's options to go on with it."
+            )
+        if self.checkpoint.exists():
+            try:
+                state = torch.load(self.checkpoint, map_location=self.device, weights_only=True)
+            except Exception as error:
+                raise TdaError(f"{self.checkpoint} cannot be read ({error}). Remove it to start again.") from error
+            self.model.load_state_dict(state["model"])
+            self.optimizer.load_state_dict(state["optimizer"])
+            self.step, self.seconds = state["step"], state["seconds"]
+
+    @property
+    def progress(self) -> float:
+        """Share of the run that is behind, in [0, 1]."""
+        return min(self.recipe.progress(self.step, self.seconds), 1.0)
+
+    def save(self) -> None:
+        """Replace the checkpoint."""
+        state = {"step": self.step, "seconds": self.seconds}
+        state |= {"model": self.model.state_dict(), "optimizer": self.optimizer.state_dict()}
+        save_tensors(self.checkpoint, state)
+
+    def train(self, images: Images) -> Tensor:
+        """Take one step; its randomness follows from (seed, step)."""
+        truth = images.to(self.device).float() / 255
+        latents = self.model.encode(truth)
+        output = self.model.decode(perturbed(latents, NOISE, self.recipe.seed, self.step))
+        loss = pretraining_loss(output, truth)
+        self.optimizer.zero_grad()
+        loss.backward()
+        torch.nn.utils.clip_grad_norm_(self.model.parameters(), CLIP)
+        for group in self.optimizer.param_groups:
+            group["lr"] = RATE * rate_share(self.step, self.progress)
+        self.optimizer.step()
+        self.step += 1
+        return loss.detach()
+
+    def batches(self, dataset: BroadImages, workers: int) -> Iterator[Images]:
+        """Serve the batches that are still to come; batch i is images i B ... i B + B - 1, whoever makes them."""
+        start, size = self.step, self.recipe.batch
+        stop = None if self.recipe.steps is None else self.recipe.steps * size
+        yield from torch.utils.data.DataLoader(
+            dataset,
+            size,
+            sampler=itertools.islice(itertools.count(), start * size, stop),  # type: ignore[arg-type]
+            num_workers=workers,
+            worker_init_fn=_leave_signals_to_the_parent if workers else None,
+        )
+
+    def validate(self, sets: dict[str, Images]) -> dict[str, float]:
+        """Score the first images of each test set and add a line to the log."""
+        quality = {}
+        for name, images in sets.items():
+            chosen = torch.linspace(0, len(images) - 1, min(VALIDATION, len(images))).long()
+            quality[name] = round(float(reconstruct(self.model, images[chosen])[1].mean()), 3)
+        line = {"step": self.step, "seconds": round(self.seconds, 2), "psnr": quality}
+        with (self.folder / "log.jsonl").open("a") as log:
+            log.write(json.dumps(line) + "\n")
+        return quality
+
+
+def _leave_signals_to_the_parent(worker: int) -> None:
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    torch.set_num_threads(1)
+
+
+def pretrain(
+    folder: Path, recipe: Recipe, pool: Path | None = None, tests: tuple[Path, ...] = (), workers: int = 0
+) -> Pretraining:
+    """Train to the end of the recipe, or to a signal: then save, say how to go on, and leave with its exit code."""
+    run = Pretraining(folder, recipe)
+    pool = pool or folder / "sprites"
+    sets = unseen_sets(pool, tests)
+    dataset = BroadImages(SpritePool(pool, recipe.sprites, recipe.seed), recipe.seed, [Path(p) for p in recipe.data])
+    stopped: list[int] = []
+    with signals_deferred(stopped.append), _Display(run) as display:
+        saved, validated, before = time.monotonic(), run.seconds, time.monotonic()
+        for images in run.batches(dataset, workers):
+            if run.progress >= 1:
+                break
+            display.loss(run.train(images))
+            now = time.monotonic()
+            run.seconds += now - before
+            if run.seconds - validated > VALIDATE_EVERY:
+                display.quality(run.validate(sets))
+                validated = run.seconds
+            if stopped or now - saved > SAVE_EVERY:
+                run.save()
+                saved = now
+            if stopped:
+                break
+            before = time.monotonic()  # what validating and saving took is not training
+    if stopped:
+        print(f"Saved step {run.step}. Go on with:\n  {resume_command(run, pool, tests, workers)}", flush=True)
+        raise SystemExit(128 + stopped[0])
+    run.save()
+    print(f"Done after {run.step} steps: {run.validate(sets)}")
+    return run
+
+
+def resume_command(run: Pretraining, pool: Path, tests: tuple[Path, ...], workers: int) -> str:
+    """Spell the command that continues a run."""
+    words: list[Any] = ["tda", "ae", "pretrain", run.folder]
+    for name, value in asdict(run.recipe).items():
+        if value not in (None, ()):
+            words += [f"--{name}", *(value if isinstance(value, tuple) else [value])]
+    words += ["--pool", pool, "--workers", workers, *(["--tests", *tests] if tests else [])]
+    return shlex.join(str(word) for word in words)
+
+
+class _Display:
+    """A progress bar with loss, quality and the time left."""
+
+    def __init__(self, run: Pretraining) -> None:
+        from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, TimeRemainingColumn
+
+        columns = (TextColumn("{task.description}"), BarColumn(), TaskProgressColumn(), TimeRemainingColumn())
+        self._progress = Progress(*columns, speed_estimate_period=300)
+        self._task = self._progress.add_task("", total=1.0, completed=run.progress)  # type: ignore[arg-type]
+        self._run, self._loss, self._quality = run, None, ""
+
+    def __enter__(self) -> _Display:
+        self._progress.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._progress.stop()
+
+    def loss(self, loss: Tensor) -> None:
+        """Show a step and a moving mean of its loss."""
+        self._loss = loss if self._loss is None else torch.lerp(self._loss, loss, 0.02)
+        if self._run.step % 10 == 0:
+            text = f"step {self._run.step}  loss {float(self._loss):.5f}{self._quality}"
+            self._progress.update(self._task, completed=self._run.progress, description=text)
+
+    def quality(self, quality: dict[str, float]) -> None:
+        """Print the PSNR of each test set, and show their mean from now on."""
+        self._quality = f"  {sum(quality.values()) / len(quality):.2f} dB"
+        words = ", ".join(f"{name} {value:.2f}" for name, value in quality.items())
+        self._progress.console.print(f"step {self._run.step}: {words} dB", highlight=False)

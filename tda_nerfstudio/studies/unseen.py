@@ -1,0 +1,88 @@
+"""Test sets for autoencoders: images of classes and seeds that pre-training never draws."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+import torch
+from jaxtyping import Float, UInt8
+from torch import Tensor
+
+from tda_nerfstudio.atlas.atlas import read_atlas
+from tda_nerfstudio.atlas.demo import FIELD_OF_VIEW, camera_sphere
+from tda_nerfstudio.atlas.demo_vehicles import vehicle
+from tda_nerfstudio.atlas.images import ImageStore
+from tda_nerfstudio.atlas.objects import random_camera, random_object
+from tda_nerfstudio.atlas.pictures import picture
+from tda_nerfstudio.atlas.raycast import Raycaster
+from tda_nerfstudio.atlas.sprites import SIZE
+from tda_nerfstudio.autoencoder.base import Autoencoder
+from tda_nerfstudio.core.atomic import replace_file
+from tda_nerfstudio.core.metrics import psnr
+
+SEED = 2_000_003
+"""Far from the seeds that pre-training is given."""
+COUNT = 64
+"""Images in a made set."""
+BATCH = 32
+
+Images = UInt8[Tensor, "image 3 height width"]
+
+
+def on_white(rgba: UInt8[np.ndarray, "size size 4"]) -> UInt8[np.ndarray, "size size 3"]:
+    """Composite in sRGB on white."""
+    alpha = rgba[..., 3:].astype(np.uint16)
+    return ((rgba[..., :3] * alpha + 255 * (255 - alpha) + 127) // 255).astype(np.uint8)
+
+
+def demo_vehicle(index: int) -> UInt8[np.ndarray, "size size 3"]:
+    """Show a vehicle of the demo's own seed as its atlas does."""
+    focal = SIZE / 2 / math.tan(math.radians(FIELD_OF_VIEW / 2))
+    return on_white(Raycaster(vehicle(0, index)).render(camera_sphere(1, (SEED, index, 0))[0], focal, SIZE))
+
+
+def _object(index: int, textured: float) -> UInt8[np.ndarray, "size size 3"]:
+    rng = np.random.default_rng((SEED, int(textured), index))
+    return on_white(random_object(rng, textured).render(*random_camera(rng, SIZE), SIZE))
+
+
+MADE = {
+    "demo vehicles": demo_vehicle,
+    "objects": lambda index: _object(index, 0.0),
+    "textured objects": lambda index: _object(index, 1.0),
+    "pictures": lambda index: picture(np.random.default_rng((SEED, 2, index)), SIZE),
+}
+
+
+def unseen_sets(cache: Path, atlases: Sequence[Path] = ()) -> dict[str, Images]:
+    """Give the made sets (rendered once, then read from the cache folder) and the test views of atlases, by name."""
+    from rich.progress import track
+
+    sets = {}
+    for name, draw in MADE.items():
+        path = cache / f"unseen-1-{name.replace(' ', '-')}.npy"
+        if not path.exists():
+            images = np.stack([draw(i) for i in track(range(COUNT), description=f"Test set: {name}", transient=True)])
+            replace_file(path, lambda file, images=images: np.save(file, images))
+        sets[name] = torch.from_numpy(np.load(path)).permute(0, 3, 1, 2)
+    for root in atlases:
+        atlas = read_atlas(root)
+        paths = [path for scene in atlas.scenes for path in scene.test.paths]
+        store = ImageStore(paths, atlas.width, atlas.height)
+        sets[atlas.root.name] = store.get(range(len(store))).permute(0, 3, 1, 2)
+    return sets
+
+
+@torch.no_grad()
+def reconstruct(model: Autoencoder, images: Images) -> tuple[Float[Tensor, "image 3 height width"], Tensor]:
+    """Give what is left of images after encoding and decoding, and the PSNR of each in dB."""
+    device, shown, quality = model.latent_scale.device, [], []
+    for part in images.split(BATCH):
+        truth = part.to(device).float() / 255
+        image = model.decode(model.encode(truth))
+        shown.append(image.clamp(0, 1).cpu())
+        quality.append(psnr(image, truth).cpu())
+    return torch.cat(shown), torch.cat(quality)
