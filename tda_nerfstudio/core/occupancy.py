@@ -6,19 +6,25 @@ import torch
 from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
-SEEN = 0.01
-"""Opacity of a cell, seen along the side of a grid's longest axis, from which on it counts as occupied."""
+SEEN = 0.02
+"""Change of a normalised latent that a cell makes before the background, from which on it counts as occupied."""
 
 
 def occupied_cells(
-    density: Float[Tensor, "scene G G G"], seen: float = SEEN, reach: int = 1
+    density: Float[Tensor, "scene G G G"],
+    colour: Float[Tensor, "scene G G G channel"],
+    background: Float[Tensor, " channel"],
+    seen: float = SEEN,
+    reach: int = 1,
 ) -> Bool[Tensor, "scene G G G"]:
-    """Mark the cells whose density (per half of the box' longest side) shows, and those within `reach` of them.
+    """Mark the cells that show, and those within `reach` of them.
 
-    A cell's density is known at its centre alone: the margin keeps what is thinner than a cell, and lets
-    `clip_to_occupied` step by more than one.
+    Densities are per half of the box' longest side, colours in (-1, 1) like the background. What has the background's
+    colour is fog that no loss minds and no image shows. A cell is known at its centre alone: the margin keeps what is
+    thinner than a cell, and lets `clip_to_occupied` step by more than one.
     """
-    visible = density * (2 / density.shape[-1]) > -torch.log1p(torch.tensor(-seen))
+    opacity = -torch.expm1(-density * (2 / density.shape[-1]))
+    visible = opacity * (colour - background).abs().amax(-1) > seen
     size = 2 * reach + 1
     return torch.nn.functional.max_pool3d(visible[:, None].float(), size, stride=1, padding=reach)[:, 0] > 0
 

@@ -57,7 +57,11 @@ class Span(NamedTuple):
     def rate_share(self, step: int) -> float:
         """Factor on the phase's learning rates at an absolute step: a short ramp up, then the decay."""
         ramp = min(1.0, (step - self.start + 1) / RAMP)
-        return ramp * self.phase.final_rate ** ((step - self.start) / max(self.end - self.start, 1))
+        return ramp * self.phase.final_rate ** self.share(step)
+
+    def share(self, step: int) -> float:
+        """How much of the phase lies behind at an absolute step, from 0 to 1."""
+        return (step - self.start) / max(self.end - self.start, 1)
 
 
 def timeline(phases: Sequence[Phase], scenes: int, images_per_step: float, total: int | None = None) -> list[Span]:

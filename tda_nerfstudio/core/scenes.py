@@ -95,25 +95,26 @@ class LatentScenes(nn.Module):
         return softplus(raw[:, 0] - 1), torch.sigmoid(raw[:, 1:]) * 1.002 - 0.001
 
     @torch.no_grad()
-    def cell_densities(self, planes: Float[Tensor, "scene 3 R R F"]) -> Float[Tensor, "scene G G G"]:
-        """Answer densities at the centres of the grid's cells, indexed [x, y, z].
+    def cells(self, planes: Float[Tensor, "3 R R F"]) -> tuple[Float[Tensor, "G G G"], Float[Tensor, "G G G channel"]]:
+        """Answer density and latent colour in [0, 1] at the centres of the grid's cells, indexed [x, y, z].
 
-        The same as `density` of `features` there, but planes pass the hidden layer before they are summed: it is
-        linear, and a plane has G^2 cells, not G^3.
+        The same as `features` there give, but planes pass the hidden layer before they are summed: it is linear, and a
+        plane has G^2 cells, not G^3.
         """
-        size, found = (self.config.grid,) * 2, []
-        for of_scene in planes:
-            cells = torch.nn.functional.interpolate(of_scene.permute(0, 3, 1, 2), size, mode="bilinear")
-            xy, xz, yz = torch.einsum("pfvu,hf->puvh", cells, self.hidden.weight)
-            raw = xy[:, :, None] + xz[:, None] + yz[None] + self.hidden.bias
-            found.append(self.density(softplus(raw).flatten(0, 2)).view(raw.shape[:3]))
-        return torch.stack(found)
+        grid = self.config.grid
+        cells = torch.nn.functional.interpolate(planes.permute(0, 3, 1, 2), (grid, grid), mode="bilinear")
+        xy, xz, yz = torch.einsum("pfvu,hf->puvh", cells, self.hidden.weight)
+        raw = xy[:, :, None] + xz[:, None] + yz[None] + self.hidden.bias
+        density, colour = self.density_and_colour(softplus(raw).flatten(0, 2))
+        return density.view(grid, grid, grid), colour.view(grid, grid, grid, -1)
 
     @torch.no_grad()
-    def refresh(self, scene: Int[Tensor, " scene"], grow: bool = False) -> None:
-        """Look again where scenes are empty; with `grow`, what was occupied stays so."""
-        found = occupied_cells(self.cell_densities(self.planes(scene)))
-        self.occupied[scene] = found | self.occupied[scene] if grow else found
+    def refresh(self, scene: Int[Tensor, " scene"], background: Float[Tensor, " channel"], grow: bool) -> None:
+        """Look again where scenes are empty before a background in (-1, 1); with `grow`, what was occupied stays so."""
+        for s, planes in zip(scene.tolist(), self.planes(scene), strict=True):
+            density, colour = self.cells(planes)
+            found = occupied_cells(density[None], 2 * colour[None] - 1, background)[0]
+            self.occupied[s] = found | self.occupied[s] if grow else found
 
     @torch.no_grad()
     def warm_start(self, weights: Float[Tensor, " base"], occupied: Bool[Tensor, "G G G"]) -> None:

@@ -24,6 +24,8 @@ BACKGROUND_EVERY = 50
 """Steps between measurements of the latent background while the encoder trains."""
 REFRESH_EVERY = 32
 """Steps between looks at where the scenes in a batch are empty."""
+YOUNG = 0.25
+"""Share of a phase in which scenes may only claim more space: what they look like is not known yet."""
 ENCODE_BATCH = 32
 """Images encoded at once for the latent cache; fixed, so that a resumed run caches the same bits."""
 
@@ -177,7 +179,7 @@ class TdaPipeline(VanillaPipeline):
             self.measure_background()
         if span.phase.renders and step % REFRESH_EVERY == 0:
             scene = self.datamanager.draw(step)[0].to(self.model.device)
-            self.model.field.scenes.refresh(scene, grow=self.config.starts_from == "stage-one")
+            self.model.field.scenes.refresh(scene, self.model.autoencoder.background, grow=span.share(step) < YOUNG)
         share = span.rate_share(step)
         for name, rate in span.phase.rates.items():
             if name in optimizers.optimizers:

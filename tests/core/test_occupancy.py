@@ -28,18 +28,28 @@ def clip_one(grid: torch.Tensor, start: list[float], end: list[float]) -> tuple[
     return float(first), float(last), bool(met)
 
 
-def test_a_cell_counts_from_one_percent_of_opacity_on():
-    # A cell of a grid of 8 is 2 / 8 long where half the box' longest side is 1.
-    enough = -math.log(0.99) / 0.25
+def marked(density: torch.Tensor, colour: float = 1.0, reach: int = 1) -> torch.Tensor:
+    """Cells of one channel over a background of 0.5 that count as occupied."""
+    return occupied_cells(density, torch.full((*density.shape, 1), colour), torch.tensor([0.5]), reach=reach)
+
+
+def test_a_cell_counts_from_where_it_changes_the_background_by_a_fiftieth():
+    # A cell of a grid of 8 is 2 / 8 long where half the box' longest side is 1; the colour is 0.5 off.
+    enough = -math.log(1 - 0.02 / 0.5) / 0.25
     density = torch.zeros(2, 8, 8, 8)
     density[0, 3, 4, 5], density[1, 3, 4, 5] = enough * 1.001, enough * 0.999
-    assert occupied_cells(density, reach=0).nonzero().tolist() == [[0, 3, 4, 5]]
+    assert marked(density, reach=0).nonzero().tolist() == [[0, 3, 4, 5]]
+
+
+def test_fog_of_the_backgrounds_colour_is_empty_space():
+    assert not marked(torch.full((1, 8, 8, 8), 9.0), colour=0.515).any()
+    assert marked(torch.full((1, 8, 8, 8), 9.0), colour=0.45).all()
 
 
 def test_neighbours_of_a_visible_cell_count_too_but_not_across_the_grid():
     density = torch.zeros(1, 8, 8, 8)
     density[0, 0, 4, 7] = 5.0
-    found = occupied_cells(density).nonzero()[:, 1:].tolist()
+    found = marked(density).nonzero()[:, 1:].tolist()
     assert found == [[x, y, z] for x in (0, 1) for y in (3, 4, 5) for z in (6, 7)]
 
 
@@ -74,7 +84,7 @@ def test_no_ray_steps_over_or_beside_what_a_marked_block_surrounds(seed):
     density = torch.zeros(count, size, size, size)
     density[torch.arange(count), cells[:, 0], cells[:, 1], cells[:, 2]] = 9.0
     start, end = (points + (at - 9)[:, None] * directions for at in (near, far))
-    first, last, met = clip_to_occupied(occupied_cells(density), torch.arange(count), start, end)
+    first, last, met = clip_to_occupied(marked(density), torch.arange(count), start, end)
     share = (9 - near) / (far - near)
     assert met.all() and (first <= share).all() and (share <= last).all()
 
@@ -91,18 +101,17 @@ def scenes() -> LatentScenes:
 
 
 @pytest.mark.parametrize("cells", [4, 8, 12, 16])
-def test_densities_of_cells_are_those_of_their_centres(scenes, cells):
+def test_cells_are_what_their_centres_are(scenes, cells):
     scenes.config.grid = cells
-    planes = scenes.planes(torch.tensor([2, 0])).detach()
-    found = scenes.cell_densities(planes)
+    planes = scenes.planes(torch.tensor([2])).detach()
+    density, colour = scenes.cells(planes[0])
     line = (torch.arange(cells) + 0.5) / cells
     share = torch.stack(torch.meshgrid(line, line, line, indexing="ij"), -1).reshape(-1, 3)
     points = torch.lerp(scenes.box[0], scenes.box[1], share)
-    for i in range(2):
-        slot = torch.full((len(points),), i)
-        expected = scenes.density(scenes.features(planes, points, slot)).view(cells, cells, cells)
-        assert expected.std() > 0.1
-        torch.testing.assert_close(found[i], expected, rtol=1e-4, atol=1e-5)
+    wanted = scenes.density_and_colour(scenes.features(planes, points, torch.zeros(len(points), dtype=torch.long)))
+    assert wanted[0].std() > 0.1 and wanted[1].std() > 0.01
+    torch.testing.assert_close(density, wanted[0].view(cells, cells, cells), rtol=1e-4, atol=1e-5)
+    torch.testing.assert_close(colour, wanted[1].view(cells, cells, cells, 3), rtol=1e-4, atol=1e-5)
 
 
 def ball(scenes: LatentScenes, scene: int, centre: tuple[float, float, float], radius: float) -> None:
@@ -136,7 +145,7 @@ def look(scenes, occupied: torch.Tensor | None, generator=None, explore: float =
 def test_a_ball_looks_the_same_through_the_grid_that_it_makes(scenes):
     ball(scenes, 0, (0.2, -0.1, 0.3), 0.4)
     whole = look(scenes, None)
-    scenes.refresh(torch.tensor([0]))
+    scenes.refresh(torch.tensor([0]), BACKGROUND, grow=False)
     assert 0.05 < scenes.occupied[0].float().mean() < 0.6 and scenes.occupied[1:].all()
     through = look(scenes, scenes.occupied[:1])
     assert whole.opacity.max() > 0.9 and (whole.opacity < 0.01).float().mean() > 0.3
@@ -147,7 +156,7 @@ def test_a_ball_looks_the_same_through_the_grid_that_it_makes(scenes):
 
 def test_empty_rays_are_dropped_and_the_others_cut(scenes):
     ball(scenes, 0, (0.2, -0.1, 0.3), 0.3)
-    scenes.refresh(torch.tensor([0]))
+    scenes.refresh(torch.tensor([0]), BACKGROUND, grow=False)
     origins = torch.tensor([[3.0, 0.0, 0.0], [3.0, 0.0, -0.7], [3.0, 5.0, 0.0]])
     origins[0, 1:] = scenes.box.mean(0)[1:] + torch.tensor([-0.06, 0.18])
     directions, slot = torch.tensor([[-1.0, 0.0, 0.0]]).expand(3, -1), torch.zeros(3, dtype=torch.long)
@@ -186,9 +195,9 @@ def test_growing_keeps_what_was_occupied(scenes):
     ball(scenes, 0, (0.5, 0.5, 0.5), 0.4)
     before = grid_of((0, 0, 0), (1, 1, 1))
     scenes.occupied[:1] = before
-    scenes.refresh(torch.tensor([0]), grow=True)
+    scenes.refresh(torch.tensor([0]), BACKGROUND, grow=True)
     assert scenes.occupied[0, 0, 0, 0] and scenes.occupied[0, 1, 1, 1] and scenes.occupied[0, 6, 6, 6]
-    scenes.refresh(torch.tensor([0]))
+    scenes.refresh(torch.tensor([0]), BACKGROUND, grow=False)
     assert not scenes.occupied[0, 0, 0, 0] and scenes.occupied[0, 6, 6, 6]
 
 
@@ -218,7 +227,7 @@ def test_an_object_that_leaves_the_class_s_space_is_learnt_all_the_same():
                 optimizer.step()
                 optimizer.zero_grad()
             if step % 16 == 15:
-                scenes.refresh(torch.tensor([0]), grow=True)
+                scenes.refresh(torch.tensor([0]), BACKGROUND, grow=True)
         with torch.no_grad():
             errors[explore] = float((look(scenes, scenes.occupied).latent - target).square().mean())
         assert (scenes.occupied | ~roof).all()
