@@ -85,6 +85,32 @@ def test_optimizer_states_are_dropped_when_their_phase_begins_and_only_then(pipe
     assert all(states[name] for name in MOVING["joint"])
 
 
+def test_scenes_look_where_they_are_empty_in_phases_that_render_and_at_first_only_claim_space(
+    pipeline, optimizers, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    seen = []
+    scenes = pipeline.model.field.scenes
+    monkeypatch.setattr(scenes, "refresh", lambda scene, background, grow: seen.append((scene.tolist(), grow)))
+    monkeypatch.setattr(tda_pipeline, "REFRESH_EVERY", 2)
+    train(pipeline, optimizers, range(12))
+    visited = [pipeline.datamanager.draw(step)[0].tolist() for step in (4, 6, 8, 10)]
+    assert seen == list(zip(visited, [True, False, True, False], strict=True))
+
+
+def test_new_scenes_start_from_all_the_space_that_those_of_stage_one_fill(stage_one, stage_two, monkeypatch) -> None:
+    import yaml
+
+    config = yaml.load(stage_two.config.read_text(), Loader=yaml.Loader)
+    given = tda_pipeline.stage_one_tensors(stage_one.manifest | {"run": str(stage_one.folder)})
+    given["field.scenes.occupied"].zero_()
+    given["field.scenes.occupied"][0, :3] = given["field.scenes.occupied"][2, 30:] = True
+    monkeypatch.setattr(tda_pipeline, "stage_one_tensors", lambda manifest: given)
+    pipeline = config.pipeline.setup(device="cpu")
+    pipeline.start_from_stage_one()
+    occupied = pipeline.model.field.scenes.occupied
+    assert len(occupied) == 2 and occupied[:, :3].all() and occupied[:, 30:].all() and not occupied[:, 3:30].any()
+
+
 def test_the_latent_scale_is_measured_once_when_rendering_begins(pipeline, optimizers) -> None:
     train(pipeline, optimizers, range(4))
     assert float(pipeline.model.autoencoder.latent_scale) == 1
