@@ -71,7 +71,7 @@ def read_alpha(path: Path) -> UInt8[Tensor, "height width"] | None:
 
 
 class ImageStore:
-    """Images of one size, each read when first asked for and then kept as bytes."""
+    """Images of one size, each read when first asked for and then, unless told otherwise, kept as bytes."""
 
     def __init__(self, paths: Sequence[Path], width: int, height: int):
         self._paths = tuple(paths)
@@ -86,18 +86,20 @@ class ImageStore:
         """Memory in bytes once every image was read."""
         return len(self) * self._size[0] * self._size[1] * 3
 
-    def get(self, indices: Sequence[int]) -> UInt8[Tensor, "view height width 3"]:
-        """Copy out some images, reading those that were not read yet. Raises TdaError naming an unreadable file."""
+    def get(self, indices: Sequence[int], keep: bool = True) -> UInt8[Tensor, "view height width 3"]:
+        """Copy out some images, reading those that are not kept yet. Raises TdaError naming an unreadable file."""
         width, height = self._size
         images = torch.empty(len(indices), height, width, 3, dtype=torch.uint8)
         for row, index in enumerate(indices):
-            images[row] = self._image(int(index))
+            images[row] = self._image(int(index), keep)
         return images
 
-    def _image(self, index: int) -> UInt8[Tensor, "height width 3"]:
+    def _image(self, index: int, keep: bool) -> UInt8[Tensor, "height width 3"]:
         image = self._images[index]
         if image is None:
-            image = self._images[index] = read_image(self._paths[index], *self._size)
+            image = read_image(self._paths[index], *self._size)
+            if keep:
+                self._images[index] = image
         return image
 
 

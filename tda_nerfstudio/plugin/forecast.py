@@ -34,30 +34,28 @@ def forecast(pipeline: TdaPipeline, spans: list[Span], start: int) -> Group:
         visits = (span.end - span.start) * pipeline.datamanager.images_per_step / len(pipeline.datamanager.scene_names)
         table.add_row(span.phase.name, str(steps), f"{visits:.0f}", f"{seconds:.2f}", f"{steps * seconds / 60:.1f}")
     weights = sum(p.numel() * p.element_size() for p in pipeline.parameters())
-    images = pipeline.datamanager.train_store.store.bytes + pipeline.datamanager.eval_store.store.bytes
+    manager = pipeline.datamanager
+    images = manager.eval_store.store.bytes
+    if pipeline.model.autoencoder.f == 1 or any(span.phase.needs_images for span in spans):
+        images += manager.train_store.store.bytes
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * (1 if sys.platform == "darwin" else 1024)
     return Group(
         table,
-        f"{len(pipeline.datamanager.scene_names)} scenes: about {minutes:.0f} minutes,"
+        f"{len(manager.scene_names)} scenes: about {minutes:.0f} minutes,"
         f" {(peak + 2 * weights + images) / 2**30:.1f} GiB of memory, {3 * weights / 2**20:.0f} MiB on disk",
     )
 
 
 def dry_step(pipeline: TdaPipeline, span: Span) -> float:
     """Time the losses and gradients of a phase's first step, in seconds; leave no trace."""
-    manager, model, phase = pipeline.datamanager, pipeline.model, span.phase
+    model, phase = pipeline.model, span.phase
     groups = model.get_param_groups()
     for name, params in groups.items():
         for param in params:
             param.requires_grad_(name in phase.rates)
-    cameras, batch = manager.next_train(span.start)
-    if phase.needs_images:
-        batch["image"] = manager.train_images(batch["image_idx"])
-    if "latent" in phase.losses and not phase.encodes:
-        with torch.no_grad():  # of the right shape is enough, and spares the cache of all images
-            batch["latent"] = model.autoencoder.normalise(
-                model.autoencoder.encode(manager.train_images(batch["image_idx"]))
-            )
+    # While the encoder is still to move, latents of the right shape are enough: caching all of them would be in vain.
+    latents = pipeline.encode if pipeline.config.starts_from == "scratch" else pipeline.latents
+    cameras, batch = pipeline.batch_of(span.start, span, latents)
     before_it = [buffer.clone() for buffer in model.buffers()]
     seconds = 0.0
     for _ in range(2):

@@ -141,9 +141,9 @@ class MultiSceneDataManager(VanillaDataManager):
             batch["pixels"] = torch.randint(pixels, (len(index), self.config.rays_per_view), generator=generator)
         return cameras, batch
 
-    def train_images(self, index: Int[Tensor, " view"]) -> Float[Tensor, "view 3 height width"]:
-        """Read training images, in [0, 1], on the training device."""
-        return self.train_store.images(index).to(self.device).float().div_(255)
+    def train_images(self, index: Int[Tensor, " view"], keep: bool = True) -> Float[Tensor, "view 3 height width"]:
+        """Read training images, in [0, 1], on the training device; keep them in memory for the next time."""
+        return self.train_store.images(index, keep).to(self.device).float().div_(255)
 
     def eval_views(self) -> Iterator[tuple[int, Cameras, Float[Tensor, "view 3 height width"]]]:
         """Go through the scenes in order: index, held-out cameras and their images in [0, 1]."""
@@ -214,5 +214,5 @@ class _ViewStore:
             metadata={"scene_idx": scene[:, None]},
         )
 
-    def images(self, index: Tensor) -> Tensor:
-        return self.store.get(index.tolist()).permute(0, 3, 1, 2)
+    def images(self, index: Tensor, keep: bool = True) -> Tensor:
+        return self.store.get(index.tolist(), keep).permute(0, 3, 1, 2)

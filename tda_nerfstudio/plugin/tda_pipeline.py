@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import Any, Literal
 
@@ -10,8 +12,10 @@ import torch
 from nerfstudio.engine.callbacks import TrainingCallback, TrainingCallbackAttributes, TrainingCallbackLocation
 from nerfstudio.engine.optimizers import Optimizers
 from nerfstudio.pipelines.base_pipeline import Pipeline, VanillaPipeline, VanillaPipelineConfig
+from nerfstudio.utils.rich_utils import CONSOLE
 from torch import Tensor
 
+from tda_nerfstudio.atlas.latent_cache import ENCODE_BATCH, LatentCache
 from tda_nerfstudio.core.errors import TdaError
 from tda_nerfstudio.core.phases import RgbBaseline, Schedule, Span, span_at, timeline
 from tda_nerfstudio.plugin.evaluation import evaluate, scalars
@@ -26,8 +30,6 @@ REFRESH_EVERY = 32
 """Steps between looks at where the scenes in a batch are empty."""
 YOUNG = 0.25
 """Share of a phase in which scenes may only claim more space: what they look like is not known yet."""
-ENCODE_BATCH = 32
-"""Images encoded at once for the latent cache; fixed, so that a resumed run caches the same bits."""
 
 
 @dataclass
@@ -92,7 +94,8 @@ class TdaPipeline(VanillaPipeline):
         self.select_scene(self.datamanager.active_scene)
         self.spans: list[Span] = []
         self._span: Span | None = None
-        self._latents: Tensor | None = None
+        self.latent_folder: Path | None = None  # the trainer's to set: runs of one output directory share it
+        self._latents: LatentCache | None = None
 
     @property
     def model(self) -> TdaModel:
@@ -188,7 +191,9 @@ class TdaPipeline(VanillaPipeline):
 
     def enter(self, span: Span) -> None:
         """Switch to a phase without touching what was learnt: which groups move, and no stale latents."""
-        self._span, self._latents = span, None
+        self._span = span
+        if span.phase.encodes:
+            self._latents = None
         for name, params in self.model.get_param_groups().items():
             for param in params:
                 param.requires_grad_(name in span.phase.rates)
@@ -219,33 +224,40 @@ class TdaPipeline(VanillaPipeline):
         self.model.autoencoder.measure_background(self.datamanager.atlas.height, self.datamanager.atlas.width)
 
     @torch.no_grad()
+    def encode(self, index: Tensor, keep: bool = True) -> Tensor:
+        """Encode training images to normalised latents, with the encoder as it is now."""
+        codec = self.model.autoencoder
+        return codec.normalise(codec.encode(self.datamanager.train_images(index, keep)))
+
     def latents(self, index: Tensor) -> Tensor:
-        """Give normalised latents of training images, encoding all of them once a phase.
+        """Give normalised latents of training images, all encoded at the first call since the encoder moved.
 
-        RGB "latents" (f = 1) are made on the fly: they would take four times their images' memory.
+        Where it never moves they are kept on disk for later runs. RGB "latents" (f = 1) are made on the fly: they would
+        take four times their images' memory.
         """
-        encode = self.model.autoencoder
-        if encode.f == 1:
-            return encode.normalise(encode.encode(self.datamanager.train_images(index)))
+        codec = self.model.autoencoder
+        if codec.f == 1:
+            return self.encode(index)
         if self._latents is None:
-            from rich.progress import track
-
-            parts = torch.arange(len(self.datamanager.train_store.store)).split(ENCODE_BATCH)
-            self._latents = torch.cat(
-                [
-                    encode.normalise(encode.encode(self.datamanager.train_images(part))).cpu()
-                    for part in track(parts, description="Encoding training images", transient=True)
-                ]
+            folder = self.latent_folder if self.config.starts_from == "stage-one" else None
+            self._latents = LatentCache(
+                self.datamanager.atlas,
+                partial(self.encode, keep=False),
+                codec.fingerprint(),
+                folder,
+                partial(CONSOLE.print, style="yellow", markup=False),
             )
         return self._latents[index].to(self.model.device)
 
-    def batch_of(self, step: int, span: Span) -> tuple[Any, dict[str, Tensor]]:
-        """Draw a step's cameras and whatever its phase compares their renderings with."""
+    def batch_of(
+        self, step: int, span: Span, latents: Callable[[Tensor], Tensor] | None = None
+    ) -> tuple[Any, dict[str, Tensor]]:
+        """Draw a step's cameras and whatever its phase compares their renderings with; latents from the cache."""
         cameras, batch = self.datamanager.next_train(step)
         if span.phase.needs_images:
             batch["image"] = self.datamanager.train_images(batch["image_idx"])
         if "latent" in span.phase.losses and not span.phase.encodes:
-            batch["latent"] = self.latents(batch["image_idx"])
+            batch["latent"] = (latents or self.latents)(batch["image_idx"])
         return cameras, batch
 
     def get_train_loss_dict(self, step: int) -> tuple[dict, dict[str, Tensor], dict[str, Any]]:

@@ -72,6 +72,7 @@ class TdaTrainer(Trainer):
             super().setup(test_mode)
             if self.config.pipeline.starts_from == "stage-one" and not resolve.resuming(self.config):
                 self.pipeline.start_from_stage_one()
+            self.pipeline.latent_folder = self.config.output_dir / "latents"
             spans = self.pipeline.plan(self.config.max_num_iterations)
             self.total_steps = spans[-1].end
             self.stop_signal: int | None = None

@@ -81,6 +81,11 @@ def test_store_reads_lazily_and_once(tmp_path):
     images = store.get([2, 0, 2])
     assert images.dtype == torch.uint8 and images[:, 0, 0, 0].tolist() == [2, 0, 2] and images.shape == (3, 6, 8, 3)
     images.zero_()  # a copy: the store does not change with it
+    other = ImageStore(paths, 8, 6)
+    assert other.get([0], keep=False).unique().tolist() == [0]
+    save(paths[0], np.full((6, 8, 3), 7, np.uint8))
+    assert other.get([0]).unique().tolist() == [7]
+    assert store.get([0]).unique().tolist() == [0]
     paths[2].unlink()
     assert store.get([2])[0].unique().tolist() == [2]
     assert store.get([]).shape == (0, 6, 8, 3)

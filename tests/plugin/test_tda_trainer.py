@@ -3,16 +3,20 @@
 from __future__ import annotations
 
 import os
+import shutil
 import signal
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+import torch
+from PIL import Image
 
 from tda_nerfstudio.core.errors import TdaError
 from tda_nerfstudio.core.interrupts import signals_deferred
 from tda_nerfstudio.plugin import resolve
-from tda_nerfstudio.plugin.tda_trainer import clear_errors
+from tda_nerfstudio.plugin.tda_pipeline import TdaPipeline
+from tda_nerfstudio.plugin.tda_trainer import TdaTrainer, clear_errors
 
 
 @pytest.fixture
@@ -184,3 +188,83 @@ def test_the_warm_up_is_as_long_as_the_autoencoders_start_needs(configure, capsy
     config.pipeline.schedule.warmup_visits = 7
     resolve._start(config)
     assert config.pipeline.schedule.warmup_visits == 7
+
+
+@pytest.fixture
+def encode_scene(configure: Callable, stage_one, outputs: Path) -> Callable[..., TdaTrainer]:
+    """Give tests `encode_scene(output, name)`: a trainer of six steps of Encode-Scene that is not set up."""
+
+    def make(output: Path, name: str) -> TdaTrainer:
+        config = configure("tda-scenes", ("4:6",), steps=6, output=outputs)
+        config.output_dir, config.timestamp, config.pipeline.schedule.strategy = output, name, "encode"
+        if config.get_checkpoint_dir().exists():
+            config.load_dir = config.get_checkpoint_dir()
+        return config.setup(local_rank=0, world_size=1)
+
+    return make
+
+
+def learn(trainer: TdaTrainer) -> dict[str, torch.Tensor]:
+    """Train from the setup to the end; give what was learnt."""
+    trainer.setup()
+    trainer.train()
+    return trainer.pipeline.state_dict()
+
+
+def test_encode_scene_opens_no_training_image_once_they_are_cached(
+    encode_scene: Callable, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    first, second, third = (encode_scene(tmp_path, name) for name in ("one", "two", "three"))
+
+    def closed(plain: Callable) -> Callable:
+        def guard(path, *args, **kwargs):
+            assert "/train/" not in str(path), f"{path} is opened"
+            return plain(path, *args, **kwargs)
+
+        return guard
+
+    def close(patch: pytest.MonkeyPatch) -> None:
+        patch.setattr(Image, "open", closed(Image.open))
+        patch.setattr(Path, "open", closed(Path.open))
+
+    with monkeypatch.context() as patch, pytest.raises(AssertionError, match="vehicle_0004/train/r_000.png is opened"):
+        close(patch)
+        learn(first)
+    learn(second)
+    assert set(second.pipeline.datamanager.train_store.store._images) == {None}  # they were read, but not kept
+    with monkeypatch.context() as patch:
+        close(patch)
+        learn(third)
+    metrics = [resolve.read_manifest(trainer.base_dir)["metrics"]["scenes"] for trainer in (second, third)]
+    assert metrics[0] == metrics[1]
+    codec = second.pipeline.model.autoencoder.fingerprint()
+    files = {path.relative_to(tmp_path / "latents").as_posix() for path in tmp_path.glob("latents/tiny-*/*/*")}
+    assert {name.split("/", 1)[1] for name in files} == {f"{codec}/vehicle_000{i}.safetensors" for i in (4, 5)}
+
+
+def test_scenes_are_the_same_bits_with_a_cache_without_one_and_in_two_pieces(
+    encode_scene: Callable, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture
+) -> None:
+    states = {name: learn(encode_scene(tmp_path / "disk", name)) for name in ("cold", "warm")}
+    assert "Latents cannot be kept" not in capsys.readouterr().out
+    (tmp_path / "none").mkdir()
+    (tmp_path / "none/latents").touch()
+    states["memory"] = learn(encode_scene(tmp_path / "none", "memory"))
+    text = " ".join(capsys.readouterr().out.split())
+    assert text.count("Latents cannot be kept in") == 1
+    assert "(Not a directory): this run holds them in memory, and the next one encodes again." in text
+
+    loss = TdaPipeline.get_train_loss_dict
+
+    def cut(self: TdaPipeline, step: int):
+        if step == 2:
+            os.kill(os.getpid(), signal.SIGTERM)
+        return loss(self, step)
+
+    with monkeypatch.context() as patch, pytest.raises(SystemExit):
+        patch.setattr(TdaPipeline, "get_train_loss_dict", cut)
+        learn(encode_scene(tmp_path / "disk", "cut"))
+    shutil.rmtree(tmp_path / "disk/latents")
+    states["cut"] = learn(encode_scene(tmp_path / "disk", "cut"))
+    for name, state in states.items():
+        assert all(torch.equal(value, state[key]) for key, value in states["cold"].items()), name
