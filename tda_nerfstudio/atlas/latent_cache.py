@@ -112,7 +112,7 @@ class LatentCache:
             self._writable = False
             self._warn(
                 f"Latents cannot be kept in {path.parent} ({error.strerror or error}): this run holds them in memory,"
-                " and the next one encodes again. Make room there, or let it be written."
+                " and the next one encodes again. Make room there, or make it writable."
             )
             return latents
         found = _read(path)  # of another process, which may select other views, if that was quicker
@@ -139,8 +139,8 @@ class LatentCache:
 
 
 def _content(record: dict[str, Any]) -> dict[str, Any]:
-    """Leave out of a record what changes when files are copied or touched."""
-    return record | {"views": [(view[0], view[-1]) for view in record["views"]]}
+    """Leave out of a record what changes when files are copied, renamed or touched."""
+    return record | {"views": [view[-1] for view in record["views"]]}
 
 
 def _hash(path: Path) -> str:
