@@ -18,6 +18,7 @@ ALLOWED = {
     "plugin": {"plugin", "store", "atlas", "autoencoder", "core"},
     "methods": {"plugin", "autoencoder", "core"},
     "studies": {"studies", "plugin", "store", "atlas", "autoencoder", "core"},
+    "studies.bench": {"studies.bench", "autoencoder", "core"},
     "cli": {"cli", "methods", "studies", "plugin", "store", "atlas", "autoencoder", "core"},
 }
 HEAVY = {"diffusers", "open3d", "trimesh", "lpips", "nerfstudio", "torchvision", "torchmetrics", "matplotlib", "cv2"}
@@ -42,6 +43,8 @@ def imports(tree: ast.AST, at_module_level: bool = False) -> Iterator[str]:
 def package_of(path: Path) -> str:
     """Name a module's package below the root; `methods` and the root itself count as their own."""
     parts = path.relative_to(ROOT).with_suffix("").parts
+    if parts[:2] == ("studies", "bench"):
+        return "studies.bench"
     return parts[0] if parts != ("__init__",) else "root"
 
 

@@ -16,14 +16,16 @@ SCALE_PACE = 0.05
 """Share by which the latent scale follows a batch's, at every step in which the encoder trains."""
 
 
-def reduced_precision(x: Tensor) -> torch.autocast:
-    """Use bfloat16 in training where the processor multiplies it natively (twice as fast); exact float32 elsewhere."""
+def reduced_precision(x: Tensor, wanted: bool | None = None) -> torch.autocast:
+    """Use bfloat16 where the processor multiplies it natively (twice as fast) and it is wanted, by default in training;
+    exact float32 elsewhere.
+    """
     if x.is_cuda:
         able = torch.cuda.is_bf16_supported()
     else:
         able = getattr(torch.cpu, "_is_avx512_bf16_supported", lambda: False)()
-    training = torch.is_grad_enabled() and x.dtype == torch.float32
-    return torch.autocast(x.device.type, torch.bfloat16, enabled=able and training)
+    wanted = torch.is_grad_enabled() if wanted is None else wanted
+    return torch.autocast(x.device.type, torch.bfloat16, enabled=able and wanted and x.dtype == torch.float32)
 
 
 class Autoencoder(nn.Module):

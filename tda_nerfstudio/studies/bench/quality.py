@@ -1,0 +1,126 @@
+"""What equal visits buy: our path and the plain one fit the same scenes, step by step in turn.
+
+Both start from nothing and move all they have by Encode-Scene's losses. "Latents" are area averages of pictures of
+ellipsoid vehicles, exact ones, so that no autoencoder has to be trained first.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+
+import torch
+from torch import Tensor
+
+from tda_nerfstudio.core.cameras import View
+from tda_nerfstudio.core.metrics import psnr
+from tda_nerfstudio.core.objective import Batch
+from tda_nerfstudio.core.phases import Phase, timeline
+from tda_nerfstudio.core.randomness import seeded
+from tda_nerfstudio.core.scenes import LatentScenes
+from tda_nerfstudio.studies.bench import ellipsoids, plain, training
+from tda_nerfstudio.studies.bench.training import Training
+from tda_nerfstudio.studies.bench.views import see
+from tda_nerfstudio.studies.bench.workshop import Workshop
+
+IMAGES = 8
+"""Images a step, the same on both paths: two views of each of four scenes."""
+MARKS = 4
+"""Points of the curve, evenly spread over the visits."""
+
+
+@dataclass(frozen=True)
+class Mark:
+    """How good a path is after so many visits per scene and so many seconds of training steps.
+
+    PSNR in dB of latents in [0, 1], held-out views; the loss is the mean squared error on training views, in the same
+    units, rendered as for showing.
+    """
+
+    path: str
+    visits: float
+    seconds: float
+    psnr: float
+    loss: float
+
+
+@dataclass(frozen=True)
+class Views:
+    """Views of all scenes and their latents in (-1, 1), [scene, view, C, h, w]."""
+
+    view: View
+    latents: Tensor
+
+    def batch(self, scene: Tensor, slot: Tensor, chosen: Tensor, size: int) -> Batch:
+        """Pick views, given each one's scene as a position in `scene`."""
+        view = View(*(part[chosen] for part in self.view))
+        return Batch(scene, slot, view, size, size, latents=self.latents[scene[slot], chosen])
+
+
+def make_views(shop: Workshop, elevations: tuple[float, ...], count: int) -> Views:
+    """Draw all vehicles from cameras on orbits."""
+    size = shop.sizes.image
+    view = ellipsoids.cameras(elevations, count, size)
+    vehicles = [ellipsoids.make_vehicle(1000 + shop.seed + s) for s in range(shop.sizes.fit_scenes)]
+    latents = torch.stack([shop.latents(ellipsoids.pictures(vehicle, view, size)) for vehicle in vehicles])
+    return Views(View(*(part.to(shop.device) for part in view)), latents.to(shop.device))
+
+
+def fit(shop: Workshop, show: Callable[[str, float, float], None]) -> list[Mark]:
+    """Train both paths on the same images in turn; measure each of them at the same visits."""
+    show("drawing vehicles", 0, 0)
+    sizes, device = shop.sizes, shop.device
+    train, test = make_views(shop, ellipsoids.TRAIN_ORBITS, 10), make_views(shop, ellipsoids.TEST_ORBITS, 5)
+    count, visited = sizes.fit_scenes, min(IMAGES // 2, sizes.fit_scenes)
+    phase = replace(training.PHASES["encode-scene, all moves"], visits=sizes.fit_visits)
+    (span,) = timeline([phase], count, IMAGES)
+    paths = {"ours": _ours(shop, phase), "plain": _plain(shop)}
+    watches, marks = {path: shop.stopwatch() for path in paths}, []
+    for step in range(span.end):
+        show("fitting", step, span.end)
+        generator = seeded(shop.seed, step, "fit")
+        scene = torch.randperm(count, generator=generator)[:visited].to(device)
+        slot = torch.arange(visited, device=device).repeat_interleave(IMAGES // visited)
+        chosen = torch.randint(len(train.view.fx), slot.shape, generator=generator).to(device)
+        batch = train.batch(scene, slot, chosen, sizes.image)
+        for path, (trained, _) in paths.items():
+            trained.step(batch, watches[path], span.rate_share(step))
+        if (step + 1) * MARKS // span.end > step * MARKS // span.end:
+            for path, (_, render) in paths.items():
+                quality, loss = _score(test, render, sizes.image)[0], _score(train, render, sizes.image)[1]
+                seconds = sum(watches[path].parts.values())
+                marks.append(Mark(path, (step + 1) * IMAGES / count, seconds, quality, loss))
+    show("", span.end, span.end)
+    return marks
+
+
+def _ours(shop: Workshop, phase: Phase) -> tuple[Training, Callable[[Batch], Tensor]]:
+    scenes = LatentScenes(shop.sizes.fit_scenes, ellipsoids.CHANNELS, shop.sizes.triplane, shop.seed)
+    scenes.box.copy_(shop.box)
+    scenes, codec, how = scenes.to(shop.device), shop.codec(), shop.sizes.sampling
+    codec.background.copy_(shop.background)
+    trained = training.ours(phase, scenes, codec, how, shop.seed)
+    return trained, lambda batch: see(scenes, scenes.planes(batch.scene), batch, codec, how)
+
+
+def _plain(shop: Workshop) -> tuple[Training, Callable[[Batch], Tensor]]:
+    sizes, config, background = shop.sizes, shop.sizes.triplane, shop.background
+    features = (config.micro_channels, config.macro_channels, config.bases, config.resolution)
+    scenes = plain.PlainScenes(sizes.fit_scenes, ellipsoids.CHANNELS, *features, shop.seed).to(shop.device)
+    trained = training.plainly("encode-scene", scenes, None, sizes.f, background, sizes.plain_samples, shop.seed)
+    return trained, lambda batch: plain.render(scenes, batch, sizes.f, background, sizes.plain_samples)[1]
+
+
+@torch.no_grad()
+def _score(views: Views, render: Callable[[Batch], Tensor], size: int, most: int = 10) -> tuple[float, float]:
+    """PSNR and mean squared error of up to 10 views of each scene, evenly spread, as latents in [0, 1]."""
+    scores, errors, device = [], [], views.latents.device
+    for s in range(len(views.latents)):
+        chosen = torch.linspace(0, len(views.view.fx) - 1, most, device=device).long()
+        scene = torch.tensor([s], device=device)
+        batch = views.batch(scene, torch.zeros_like(chosen), chosen, size)
+        assert batch.latents is not None
+        seen, truth = (render(batch) + 1) / 2, (batch.latents + 1) / 2
+        scores.append(psnr(seen, truth).mean())
+        errors.append((seen - truth).square().mean())
+    return float(torch.stack(scores).mean()), float(torch.stack(errors).mean())

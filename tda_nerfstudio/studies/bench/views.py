@@ -1,0 +1,147 @@
+"""What happens without training: rendering a view, decoding latents, opening a run."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+
+import torch
+from jaxtyping import Float
+from torch import Tensor, nn
+
+from tda_nerfstudio.autoencoder.base import Autoencoder
+from tda_nerfstudio.core.cameras import grid_size, pixel_centres
+from tda_nerfstudio.core.objective import Batch
+from tda_nerfstudio.core.rendering import SamplingConfig, render_views
+from tda_nerfstudio.core.scenes import LatentScenes
+from tda_nerfstudio.studies.bench import plain
+from tda_nerfstudio.studies.bench.timing import Case, Job, Stopwatch
+from tda_nerfstudio.studies.bench.training import module_bytes
+from tda_nerfstudio.studies.bench.workshop import Workshop
+
+RAY_BYTES = 70_000
+"""What rendering keeps of a ray of 96 samples at most; measured."""
+PLAIN_DECODE_BYTES = 0.6e9
+"""What the plain autoencoder is, and needs to decode an image of 128 x 128; measured."""
+
+
+def see(
+    scenes: LatentScenes, planes: Tensor, batch: Batch, codec: Autoencoder, how: SamplingConfig
+) -> Float[Tensor, "view channel h w"]:
+    """Render a batch's views as they are shown, not as for training."""
+    h, w = grid_size(batch.height, batch.width, codec.f)
+    centres = pixel_centres(h, w, planes.device).expand(len(batch.slot), -1, -1)
+    out = render_views(scenes, planes, batch.slot, batch.view, centres, codec.f, codec.background, how)
+    return out.latent.view(len(batch.slot), h, w, -1).permute(0, 3, 1, 2)
+
+
+class Views:
+    """Make cases of a workshop's scenes and autoencoders at work; runs that open are kept in `folder`."""
+
+    def __init__(self, shop: Workshop, folder: Path, quick: bool = False) -> None:
+        self.shop, self.sizes, self.folder, self.quick = shop, shop.sizes, folder, quick
+
+    def views(self) -> list[Case]:
+        """List one view at full size, from a scene's row to its image."""
+        how = self.sizes.sampling
+        return [
+            self._ours(f"view, {how.side} x {how.side} rays", how),
+            self._ours("view, one ray", replace(how, side=1)),
+            self._ours("view", self.sizes.rgb_sampling, rgb=True),
+            self._plain("view"),
+            self._plain("view, rgb", rgb=True),
+        ]
+
+    def decodes(self) -> list[Case]:
+        """List decoding for numbers of images."""
+        return [
+            *(self._decode("ours", n, self.shop.codec) for n in self.sizes.decoded),
+            *(self._decode("plain", n, self.shop.plain_codec) for n in self.sizes.decoded if n == 1 or not self.quick),
+        ]
+
+    def opens(self) -> list[Case]:
+        """List opening a run: building the model, and loading its state from a file that was just written."""
+        shop, count = self.shop, self.sizes.scenes
+        return [
+            self._open("ours", lambda: nn.ModuleList([shop.scenes(count), shop.codec()])),
+            self._open("rgb", lambda: shop.scenes(count, rgb=True)),
+            self._open("plain", lambda: nn.ModuleList([shop.plain_scenes(count), shop.plain_codec()])),
+        ]
+
+    def _ours(self, name: str, how: SamplingConfig, rgb: bool = False) -> Case:
+        shop, count = self.shop, self.sizes.scenes
+
+        def make() -> Job:
+            scenes, codec = shop.scenes(count, rgb), shop.no_codec() if rgb else shop.codec()
+            batch = shop.batch(0, count, 1, 1, codec.f)
+
+            @torch.no_grad()
+            def run(watch: Stopwatch) -> None:
+                with watch.part("fuse"):
+                    planes = scenes.planes(batch.scene)
+                with watch.part("march"):
+                    y = see(scenes, planes, batch, codec, how)
+                with watch.part("decode"):
+                    codec.decode(codec.denormalise(y))
+
+            return Job(run, lambda: module_bytes(scenes, codec))
+
+        rays = (self.sizes.image / (1 if rgb else self.sizes.f) * how.side) ** 2
+        needs = 4 * count * self.sizes.floats_a_scene(rgb) + RAY_BYTES * rays
+        return Case("rgb" if rgb else "ours", name, make, needs)
+
+    def _plain(self, name: str, rgb: bool = False) -> Case:
+        shop, count = self.shop, self.sizes.scenes
+        f, background = (1, shop.background[:3]) if rgb else (self.sizes.f, shop.background)
+
+        def make() -> Job:
+            scenes, codec = shop.plain_scenes(count, rgb), None if rgb else shop.plain_codec()
+            batch = shop.batch(0, count, 1, 1, f)
+
+            @torch.no_grad()
+            def run(watch: Stopwatch) -> None:
+                with watch.watching((scenes, "planes", "fuse"), (plain, "march", "march")):
+                    y = plain.render(scenes, batch, f, background, self.sizes.plain_samples)[1]
+                if codec is not None:
+                    with watch.part("decode"):
+                        codec.decode(codec.denormalise(y))
+
+            return Job(run, lambda: module_bytes(scenes, codec))
+
+        needs = 4 * count * self.sizes.floats_a_scene(rgb) + RAY_BYTES * (self.sizes.image / f) ** 2
+        return Case("plain", name, make, needs + PLAIN_DECODE_BYTES * (not rgb))
+
+    def _decode(self, path: str, images: int, build: Callable[[], Autoencoder | plain.PlainAutoencoder]) -> Case:
+        shape = (images, self.sizes.autoencoder.channels, *[self.sizes.image // self.sizes.f] * 2)
+
+        def make() -> Job:
+            codec = build()
+            z = torch.randn(shape, generator=torch.Generator().manual_seed(self.shop.seed)).to(self.shop.device)
+
+            @torch.no_grad()
+            def run(watch: Stopwatch) -> None:
+                with watch.part("decode"):
+                    codec.decode(z)
+
+            return Job(run, lambda: module_bytes(codec))
+
+        needs = PLAIN_DECODE_BYTES * images if path == "plain" else 0
+        return Case(path, f"decode, {images} image{'s' * (images > 1)}", make, needs, images)
+
+    def _open(self, path: str, build: Callable[[], nn.Module]) -> Case:
+        file = self.folder / f"{path}.pt"
+
+        def make() -> Job:
+            torch.save(build().state_dict(), file)
+
+            def run(watch: Stopwatch) -> None:
+                with watch.part("build"):
+                    model = build()
+                with watch.part("load"):
+                    model.load_state_dict(torch.load(file, map_location=self.shop.device, weights_only=True))
+
+            return Job(run, lambda: file.stat().st_size)
+
+        needs = 8 * self.sizes.scenes * self.sizes.floats_a_scene(path == "rgb") + 2 * PLAIN_DECODE_BYTES
+        return Case(path, "open a run", make, needs)
