@@ -6,6 +6,10 @@ import torch
 from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
+REFRESH_EVERY = 32
+"""Steps between looks at where the scenes of a step are empty."""
+YOUNG = 0.25
+"""Share of a phase in which scenes may only claim more space: what they look like is not known yet."""
 SEEN = 0.02
 """Change of a normalised latent that a cell makes before the background, from which on it counts as occupied."""
 

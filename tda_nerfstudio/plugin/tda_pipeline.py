@@ -17,6 +17,7 @@ from torch import Tensor
 
 from tda_nerfstudio.atlas.latent_cache import ENCODE_BATCH, LatentCache
 from tda_nerfstudio.core.errors import TdaError
+from tda_nerfstudio.core.occupancy import REFRESH_EVERY, YOUNG
 from tda_nerfstudio.core.phases import RgbBaseline, Schedule, Span, span_at, timeline
 from tda_nerfstudio.plugin.evaluation import evaluate, scalars
 from tda_nerfstudio.plugin.manifest import check_state, read_manifest, stage_one_tensors
@@ -26,10 +27,6 @@ from tda_nerfstudio.plugin.viewer.scene_control import SceneControl
 
 BACKGROUND_EVERY = 50
 """Steps between measurements of the latent background while the encoder trains."""
-REFRESH_EVERY = 32
-"""Steps between looks at where the scenes in a batch are empty."""
-YOUNG = 0.25
-"""Share of a phase in which scenes may only claim more space: what they look like is not known yet."""
 
 
 @dataclass

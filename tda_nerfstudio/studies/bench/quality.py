@@ -15,6 +15,7 @@ from torch import Tensor
 from tda_nerfstudio.core.cameras import View
 from tda_nerfstudio.core.metrics import psnr
 from tda_nerfstudio.core.objective import Batch
+from tda_nerfstudio.core.occupancy import REFRESH_EVERY, YOUNG
 from tda_nerfstudio.core.phases import Phase, timeline
 from tda_nerfstudio.core.randomness import seeded
 from tda_nerfstudio.core.scenes import LatentScenes
@@ -74,7 +75,8 @@ def fit(shop: Workshop, show: Callable[[str, float, float], None]) -> list[Mark]
     count, visited = sizes.fit_scenes, min(IMAGES // 2, sizes.fit_scenes)
     phase = replace(training.PHASES["encode-scene, all moves"], visits=sizes.fit_visits)
     (span,) = timeline([phase], count, IMAGES)
-    paths = {"ours": _ours(shop, phase), "plain": _plain(shop)}
+    scenes, *ours = _ours(shop, phase)
+    paths = {"ours": ours, "plain": _plain(shop)}
     watches, marks = {path: shop.stopwatch() for path in paths}, []
     for step in range(span.end):
         show("fitting", step, span.end)
@@ -85,6 +87,9 @@ def fit(shop: Workshop, show: Callable[[str, float, float], None]) -> list[Mark]
         batch = train.batch(scene, slot, chosen, sizes.image)
         for path, (trained, _) in paths.items():
             trained.step(batch, watches[path], span.rate_share(step))
+        if step % REFRESH_EVERY == 0:
+            with watches["ours"].part("grid"):
+                scenes.refresh(scene, shop.background, grow=span.share(step) < YOUNG)
         if (step + 1) * MARKS // span.end > step * MARKS // span.end:
             for path, (_, render) in paths.items():
                 quality, loss = _score(test, render, sizes.image)[0], _score(train, render, sizes.image)[1]
@@ -94,13 +99,13 @@ def fit(shop: Workshop, show: Callable[[str, float, float], None]) -> list[Mark]
     return marks
 
 
-def _ours(shop: Workshop, phase: Phase) -> tuple[Training, Callable[[Batch], Tensor]]:
+def _ours(shop: Workshop, phase: Phase) -> tuple[LatentScenes, Training, Callable[[Batch], Tensor]]:
     scenes = LatentScenes(shop.sizes.fit_scenes, ellipsoids.CHANNELS, shop.sizes.triplane, shop.seed)
     scenes.box.copy_(shop.box)
     scenes, codec, how = scenes.to(shop.device), shop.codec(), shop.sizes.sampling
     codec.background.copy_(shop.background)
     trained = training.ours(phase, scenes, codec, how, shop.seed)
-    return trained, lambda batch: see(scenes, scenes.planes(batch.scene), batch, codec, how)
+    return scenes, trained, lambda batch: see(scenes, scenes.planes(batch.scene), batch, codec, how)
 
 
 def _plain(shop: Workshop) -> tuple[Training, Callable[[Batch], Tensor]]:

@@ -32,7 +32,10 @@ def see(
     """Render a batch's views as they are shown, not as for training."""
     h, w = grid_size(batch.height, batch.width, codec.f)
     centres = pixel_centres(h, w, planes.device).expand(len(batch.slot), -1, -1)
-    out = render_views(scenes, planes, batch.slot, batch.view, centres, codec.f, codec.background, how)
+    occupied = scenes.occupied[batch.scene]
+    out = render_views(
+        scenes, planes, batch.slot, batch.view, centres, codec.f, codec.background, how, occupied=occupied
+    )
     return out.latent.view(len(batch.slot), h, w, -1).permute(0, 3, 1, 2)
 
 

@@ -137,6 +137,8 @@ class Workshop:
         shape = (count, 3, config.resolution, config.resolution, config.micro_channels)
         body = ellipsoids.body_planes(torch.tensor([BODY]), self.box, config.resolution)
         scenes.micro.data.view(shape)[..., 0] = body
+        scenes.refresh(torch.tensor([0]), torch.ones(scenes.head.out_features - 1), grow=False)
+        scenes.occupied.copy_(scenes.occupied[:1].expand_as(scenes.occupied))
         return scenes.to(self.device)
 
     def plain_scenes(self, count: int, rgb: bool = False) -> plain.PlainScenes:
