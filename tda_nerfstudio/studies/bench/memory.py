@@ -36,7 +36,6 @@ def peak_bytes(device: torch.device, work: Callable[[], T]) -> tuple[T, int | No
     On CUDA what torch allocated; on Linux the resident set, whose high-water mark a process may reset, after the
     allocator gave back what it kept; None elsewhere.
     """
-    gc.collect()
     if device.type == "cuda":
         before = torch.cuda.memory_allocated(device)
         torch.cuda.reset_peak_memory_stats(device)

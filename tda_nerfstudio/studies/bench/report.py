@@ -31,7 +31,8 @@ class Report:
     def tables(self) -> list[tuple[str, Sequence[str], list[list[str]]]]:
         """List title, headings and lines of each table; the headline comes first."""
         tables: list[tuple[str, Sequence[str], list[list[str]]]] = []
-        tables.append(("headline", HEADLINE, [_figure_line(figure) for figure in self.figures]))
+        on_cpu = self.machine["device"] == "cpu"
+        tables.append(("headline", HEADLINE, [_figure_line(figure, on_cpu) for figure in self.figures]))
         for name, rows in self.groups.items():
             parts = [part for part in PARTS if any(row.samples and row.part(part) for row in rows)]
             headings = ("path", "case", "ms", "spread", "ms an image", *parts, "state MB", "peak MB")
@@ -59,13 +60,13 @@ class Report:
         ]
 
 
-def _figure_line(figure: Figure) -> list[str]:
+def _figure_line(figure: Figure, on_cpu: bool) -> list[str]:
     def number(value: float | None) -> str:
         return "" if value is None else f"{value:.2f}"
 
     value = f"{number(figure.value)} {figure.unit}" if figure.value is not None else ""
     quartiles = f"{number(figure.low)} to {number(figure.high)}" if figure.low is not None else ""
-    return [figure.what, value, quartiles, number(figure.by_cpu), figure.target, figure.verdict]
+    return [figure.what, value, quartiles, number(figure.by_cpu if on_cpu else None), figure.target, figure.verdict]
 
 
 def _row_line(row: Row, parts: Sequence[str]) -> list[str]:
@@ -99,29 +100,27 @@ def show(report: Report) -> None:
         console.print(f"[bold red]{warning}[/bold red]")
 
 
-def write(report: Report, out: Path) -> list[Path]:
-    """Write bench.json and bench.md, and bench.png where matplotlib is installed and something grew."""
-    table, data, picture = out / "bench.md", out / "bench.json", out / "bench.png"
-    write_text(data, json.dumps(asdict(report), indent=1))
+def write(report: Report, out: Path) -> None:
+    """Write bench.json, which holds every sample, and bench.md."""
+    write_text(out / "bench.json", json.dumps(asdict(report), indent=1))
     blocks = ["# tda bench", *report.header(), *(f"**{warning}**" for warning in report.warnings)]
     for title, headings, lines in report.tables():
         rows = [list(headings), ["---"] * len(headings), *lines]
         blocks += [f"## {title}", "\n".join("| " + " | ".join(row) + " |" for row in rows)]
-    write_text(table, "\n\n".join(blocks) + "\n")
-    return [data, table, picture] if draw(report, picture) else [data, table]
+    write_text(out / "bench.md", "\n\n".join(blocks) + "\n")
 
 
-def draw(report: Report, path: Path) -> bool:
-    """Draw how steps grow with scenes, rays and samples; say whether that was possible."""
+def draw(report: Report, path: Path) -> None:
+    """Draw how steps grow with scenes, rays and samples, where that was timed and matplotlib is installed."""
     grown = [name for name in GROWTH if any(row.samples for row in report.groups.get(name, []))]
     try:
         from matplotlib.backends.backend_agg import FigureCanvasAgg
         from matplotlib.figure import Figure as Canvas
     except ImportError:
         print("matplotlib is missing: bench.png is skipped.")
-        return False
+        return
     if not grown:
-        return False
+        return
     canvas = Canvas(figsize=(4 * len(grown), 3.4), layout="constrained")
     FigureCanvasAgg(canvas)
     for axes, name in zip(canvas.subplots(1, len(grown), squeeze=False)[0], grown, strict=True):
@@ -136,4 +135,3 @@ def draw(report: Report, path: Path) -> bool:
         axes.grid(alpha=0.3, which="both")
         axes.legend(fontsize=7)
     replace_file(path, lambda file: canvas.savefig(file, format="png", dpi=120))
-    return True

@@ -15,7 +15,7 @@ from tda_nerfstudio.core.errors import TdaError, suggest
 from tda_nerfstudio.studies.bench.headline import headline
 from tda_nerfstudio.studies.bench.machine import describe, warnings
 from tda_nerfstudio.studies.bench.quality import fit
-from tda_nerfstudio.studies.bench.report import Report, show, write
+from tda_nerfstudio.studies.bench.report import Report, draw, show, write
 from tda_nerfstudio.studies.bench.steps import Steps
 from tda_nerfstudio.studies.bench.timing import Case, time_group
 from tda_nerfstudio.studies.bench.views import Views
@@ -64,6 +64,7 @@ def run_bench(
             report.warnings = warnings(report.machine, [row for rows in report.groups.values() for row in rows])
             write(report, out)
     show(report)
+    draw(report, out / "bench.png")
     return report
 
 

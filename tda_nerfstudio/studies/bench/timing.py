@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import statistics
 import time
 from collections.abc import Callable, Iterator, Sequence
@@ -160,6 +161,7 @@ def time_group(
 
     `show` gets the case at work, and how much of the group is done of how much, in seconds by the warm-up's measure.
     """
+    gc.collect()
     rows, ready = [], []
     for case in cases:
         row = Row(case.path, case.name, case.images, case.x)

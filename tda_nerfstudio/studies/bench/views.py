@@ -24,6 +24,8 @@ RAY_BYTES = 70_000
 """What rendering keeps of a ray of 96 samples at most; measured."""
 PLAIN_DECODE_BYTES = 0.6e9
 """What the plain autoencoder is, and needs to decode an image of 128 x 128; measured."""
+MOST_PLAIN_IMAGES = 8
+"""Decoded by the plain autoencoder at once; 32 take half a minute."""
 
 
 def see(
@@ -57,10 +59,11 @@ class Views:
         ]
 
     def decodes(self) -> list[Case]:
-        """List decoding for numbers of images."""
+        """List decoding for numbers of images; few of them by the plain autoencoder, which takes seconds."""
+        most = 1 if self.quick else MOST_PLAIN_IMAGES
         return [
             *(self._decode("ours", n, self.shop.codec) for n in self.sizes.decoded),
-            *(self._decode("plain", n, self.shop.plain_codec) for n in self.sizes.decoded if n == 1 or not self.quick),
+            *(self._decode("plain", n, self.shop.plain_codec) for n in self.sizes.decoded if n <= most),
         ]
 
     def opens(self) -> list[Case]:
