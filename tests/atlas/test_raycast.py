@@ -19,8 +19,8 @@ from tda_nerfstudio.atlas.raycast import (
     Mesh,
     Paint,
     Raycaster,
-    join,
     focal_length,
+    join,
     square_camera,
 )
 from tda_nerfstudio.core import cameras
