@@ -12,7 +12,7 @@ import numpy as np
 from jaxtyping import Float
 from numpy.typing import NDArray
 
-from tda_nerfstudio.atlas.raycast import Mesh, join
+from tda_nerfstudio.atlas.raycast import Mesh, corner_normals, join
 
 GROUND = -0.2
 GLASS, TYRE, TRIM = (0.10, 0.13, 0.17), (0.07, 0.07, 0.08), (0.16, 0.16, 0.18)
@@ -79,15 +79,8 @@ def smooth_mesh(vertices: NDArray, faces: NDArray, colour: Colour, crease: float
     colours = colour(corners.mean(1).reshape(-1, 2, 3).mean(1)).repeat(2, axis=0)
     area = np.cross(corners[:, 1] - corners[:, 0], corners[:, 2] - corners[:, 0])
     keep = np.linalg.norm(area, axis=1) > 1e-10
-    faces, corners, area, colours = faces[keep], corners[keep], area[keep], colours[keep]
-    flat = area / np.linalg.norm(area, axis=1, keepdims=True)
-    summed = np.zeros_like(vertices)
-    for k in range(3):
-        np.add.at(summed, faces[:, k], area)
-    smooth = summed[faces]
-    smooth /= np.maximum(np.linalg.norm(smooth, axis=2, keepdims=True), 1e-12)
-    sharp = (smooth * flat[:, None]).sum(2, keepdims=True) < crease
-    normals = np.where(sharp, flat[:, None], smooth)
+    faces, colours = faces[keep], colours[keep]
+    normals = corner_normals(vertices, faces, crease)
     return Mesh(vertices, faces, normals, colours)
 
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import struct
-import zlib
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -13,13 +12,13 @@ from jaxtyping import UInt8
 from PIL import Image
 from torch import Tensor
 
+from tda_nerfstudio.atlas.decoding import DECODE_ERRORS, reason
 from tda_nerfstudio.core.errors import TdaError
 
 IMAGE_SUFFIXES = (".png", ".jpg", ".jpeg", ".webp", ".bmp", ".tif", ".tiff")
 _PNG, _PNG_END = b"\x89PNG\r\n\x1a\n", b"IEND\xaeB`\x82"
 _JPEG, _JPEG_END = b"\xff\xd8", b"\xff\xd9"
 _TAIL = 1024  # the end marker is looked for here: some writers append a few bytes after it
-_DECODE_ERRORS = (OSError, SyntaxError, ValueError, EOFError, struct.error, zlib.error, Image.DecompressionBombError)
 
 
 def probe_image(path: Path) -> tuple[int, int]:
@@ -39,8 +38,8 @@ def probe_image(path: Path) -> tuple[int, int]:
                 size, end = image.size, _JPEG_END if head.startswith(_JPEG) else b""
     except FileNotFoundError:
         raise TdaError(f"Image {path} is missing. Restore it, or remove its frame.") from None
-    except _DECODE_ERRORS as error:
-        raise TdaError(f"Image {path} cannot be read ({_reason(error)}). Write it again as PNG or JPEG.") from error
+    except DECODE_ERRORS as error:
+        raise TdaError(f"Image {path} cannot be read ({reason(error)}). Write it again as PNG or JPEG.") from error
     if end not in tail:
         raise TdaError(f"Image {path} is truncated: its end marker is missing. Copy or render it again.")
     return size[0], size[1]
@@ -118,11 +117,5 @@ def _decode(path: Path) -> Image.Image:
             return image
     except FileNotFoundError:
         raise TdaError(f"Image {path} is missing. Restore it, or remove its frame.") from None
-    except _DECODE_ERRORS as error:
-        raise TdaError(f"Image {path} cannot be decoded ({_reason(error)}). Copy or render it again.") from error
-
-
-def _reason(error: BaseException) -> str:
-    """Shorten a library's message to its first line, without the path it may repeat."""
-    text = str(error).splitlines()[0] if str(error) else ""
-    return "not an image" if text.startswith("cannot identify") else text or type(error).__name__
+    except DECODE_ERRORS as error:
+        raise TdaError(f"Image {path} cannot be decoded ({reason(error)}). Copy or render it again.") from error

@@ -8,13 +8,13 @@ import numpy as np
 from jaxtyping import Float, Int, UInt8
 from numpy.typing import NDArray
 
+from tda_nerfstudio.atlas.colour import LINEAR
 from tda_nerfstudio.atlas.demo_vehicles import loft, plain
 from tda_nerfstudio.atlas.pictures import Rng, flat, palette, picture
-from tda_nerfstudio.atlas.raycast import Mesh, Raycaster, join, to_linear
+from tda_nerfstudio.atlas.raycast import Mesh, Raycaster, join
 
 TEXTURE = 128
 """Pixels along a side of a part's texture."""
-LINEAR = to_linear(np.arange(256) / 255).astype(np.float32)
 
 
 class PaintedCaster(Raycaster):

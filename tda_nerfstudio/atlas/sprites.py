@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 import os
 from collections.abc import Sequence
 from concurrent.futures import ProcessPoolExecutor, as_completed
@@ -11,10 +10,10 @@ from pathlib import Path
 import numpy as np
 from jaxtyping import UInt8
 
-from tda_nerfstudio.atlas.demo import FIELD_OF_VIEW, camera_sphere
 from tda_nerfstudio.atlas.demo_vehicles import vehicle
 from tda_nerfstudio.atlas.objects import random_camera, random_object
-from tda_nerfstudio.atlas.raycast import Raycaster
+from tda_nerfstudio.atlas.posed import FIELD_OF_VIEW, camera_sphere
+from tda_nerfstudio.atlas.raycast import Raycaster, focal_length, square_camera
 from tda_nerfstudio.core.atomic import replace_file
 
 SIZE = 128
@@ -39,10 +38,10 @@ def render_sprites(seed: int, start: int, count: int) -> UInt8[np.ndarray, "spri
         rng = np.random.default_rng((seed, 2, k))
         if is_vehicle and rng.random() < 0.7:
             camera = camera_sphere(64, (seed, 3, k))[rng.integers(64)]
-            focal = SIZE / 2 / math.tan(math.radians(FIELD_OF_VIEW / 2))
+            focal = focal_length(FIELD_OF_VIEW, SIZE)
         else:
             camera, focal = random_camera(rng, SIZE)
-        sprites.append(caster.render(camera, focal, SIZE))
+        sprites.append(caster.render(square_camera(camera, focal, SIZE)))
     return np.stack(sprites)
 
 

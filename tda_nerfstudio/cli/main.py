@@ -42,6 +42,42 @@ def demo(
     print(f"Wrote {scenes} scenes to {path}. Next: ns-train tda-ae --data {path}")
 
 
+@atlas.command
+def meshes(
+    models: tyro.conf.Positional[Path],
+    out: tyro.conf.Positional[Path],
+    views: int = 40,
+    test_views: int = 10,
+    size: int = 128,
+    seed: int = 0,
+    normalise: Literal["model", "class", "none"] = "model",
+    up: str = "y",
+    front: str = "z",
+    poses: Path | None = None,
+) -> None:
+    """Render a folder of GLB, glTF, OBJ and PLY models as an atlas: z up, front along -y.
+
+    Args:
+        models: Folder of models, sub-folders included; each becomes a scene named after its file.
+        out: Folder to write, new or an interrupted one to complete.
+        views: Training views of each.
+        test_views: Held-out views of each.
+        size: Width and height in pixels.
+        seed: How the cameras are turned.
+        normalise: Fit each model into the cameras' sight, scale the whole class alike, or leave models as they are.
+        up: Axis of the files that points up: x, y, z, -x, -y or -z.
+        front: Axis of the files that points forward, such as --front=-z.
+        poses: Take the cameras of the scenes of the same names in this atlas, in place of views, size and seed.
+    """
+    from tda_nerfstudio.atlas.meshes import Look, write_mesh_atlas
+
+    look = Look(views, test_views, size, seed, normalise, up, front, str(poses.absolute()) if poses else None)
+    good, broken = write_mesh_atlas(models, out, look)
+    for reason in broken.values():
+        print(f"Left out: {reason}", file=sys.stderr)
+    print(f"Wrote {len(good)} scenes to {out}, {len(broken)} models left out. Next: ns-train tda-ae --data {out}")
+
+
 @autoencoder.command
 def pretrain(
     out: tyro.conf.Positional[Path],

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -12,12 +11,12 @@ from jaxtyping import Float, UInt8
 from torch import Tensor
 
 from tda_nerfstudio.atlas.atlas import read_atlas
-from tda_nerfstudio.atlas.demo import FIELD_OF_VIEW, camera_sphere
 from tda_nerfstudio.atlas.demo_vehicles import vehicle
 from tda_nerfstudio.atlas.images import ImageStore
 from tda_nerfstudio.atlas.objects import random_camera, random_object
 from tda_nerfstudio.atlas.pictures import picture
-from tda_nerfstudio.atlas.raycast import Raycaster
+from tda_nerfstudio.atlas.posed import FIELD_OF_VIEW, camera_sphere
+from tda_nerfstudio.atlas.raycast import Raycaster, focal_length, square_camera
 from tda_nerfstudio.atlas.sprites import SIZE
 from tda_nerfstudio.autoencoder.base import Autoencoder
 from tda_nerfstudio.core.atomic import replace_file
@@ -40,13 +39,13 @@ def on_white(rgba: UInt8[np.ndarray, "size size 4"]) -> UInt8[np.ndarray, "size 
 
 def demo_vehicle(index: int) -> UInt8[np.ndarray, "size size 3"]:
     """Show a vehicle of the demo's own seed as its atlas does."""
-    focal = SIZE / 2 / math.tan(math.radians(FIELD_OF_VIEW / 2))
-    return on_white(Raycaster(vehicle(0, index)).render(camera_sphere(1, (SEED, index, 0))[0], focal, SIZE))
+    c2w = camera_sphere(1, (SEED, index, 0))[0]
+    return on_white(Raycaster(vehicle(0, index)).render(square_camera(c2w, focal_length(FIELD_OF_VIEW, SIZE), SIZE)))
 
 
 def _object(index: int, textured: float) -> UInt8[np.ndarray, "size size 3"]:
     rng = np.random.default_rng((SEED, int(textured), index))
-    return on_white(random_object(rng, textured).render(*random_camera(rng, SIZE), SIZE))
+    return on_white(random_object(rng, textured).render(square_camera(*random_camera(rng, SIZE), SIZE)))
 
 
 MADE = {

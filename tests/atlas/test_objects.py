@@ -8,7 +8,7 @@ import pytest
 from tda_nerfstudio.atlas import objects
 from tda_nerfstudio.atlas.demo_vehicles import loft, plain
 from tda_nerfstudio.atlas.objects import TEXTURE, PaintedCaster, random_camera, random_object
-from tda_nerfstudio.atlas.raycast import KEY_LIGHT, Mesh
+from tda_nerfstudio.atlas.raycast import DEMO_LIGHT, Mesh, square_camera
 
 
 def rng(*seed: int) -> np.random.Generator:
@@ -38,7 +38,7 @@ def test_objects_have_two_to_23_parts_around_the_origin():
 
 def test_the_seed_says_all_and_views_differ():
     def view(seed):
-        return random_object(rng(7)).render(*random_camera(rng(seed), 32), 32)
+        return random_object(rng(7)).render(square_camera(*random_camera(rng(seed), 32), 32))
 
     np.testing.assert_array_equal(view(1), view(1))
     assert (view(1) != view(2)).any()
@@ -65,6 +65,6 @@ def test_a_picture_lies_upright_on_the_face_that_is_looked_at():
     found = caster.albedo(np.zeros(4, int), points)
     # The last point lies a whole picture to the right, where it is mirrored: 1.25 + 0.5 is 0.25 from the left.
     assert found.tolist() == [[1, 0, 0], [0, 0, 0], [0, 0, 0], [1, 0, 0]]
-    assert KEY_LIGHT[0] > 0  # the wall is lit
-    image = caster.render(np.array([[0.0, 0, 1, 3], [1, 0, 0, 0], [0, 1, 0, 0]]), 60.0, 32)
+    assert DEMO_LIGHT.towards[0] > 0  # the wall is lit
+    image = caster.render(square_camera(np.array([[0.0, 0, 1, 3], [1, 0, 0, 0], [0, 1, 0, 0]]), 60.0, 32))
     assert image[12, 12, 0] > 150 and image[12, 20, 0] < 120

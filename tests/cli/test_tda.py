@@ -52,7 +52,27 @@ def test_atlas_demo_writes_scenes_and_splits_and_keeps_what_is_there(command, tm
     refused = command("tda", *words[:-1], "24", cwd=tmp_path)
     assert refused.code == 1
     assert "Traceback" not in refused.text
-    assert "tda: cars/vehicle_0000 exists already and was not made with these sizes and seed" in refused.flat
+    assert "tda: cars/vehicle_0000 exists already and was not made with these options" in refused.flat
+
+
+def test_atlas_meshes_writes_scenes_and_names_what_it_leaves_out(command, tmp_path: Path) -> None:
+    import subprocess
+
+    (tmp_path / "models").mkdir()
+    (tmp_path / "models/good.obj").write_text("v 0 0 0\nv 1 0 0\nv 0 1 0\nf 1 2 3\n")
+    (tmp_path / "models/bad.glb").write_bytes(b"glTF")
+    words = ["atlas", "meshes", "models", "out", "--views", "2", "--test-views", "1", "--size", "8", "--front=-z"]
+    done = subprocess.run([sys.executable, "-c", LIGHT, *words], cwd=tmp_path, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    assert "Wrote 1 scenes to out, 1 models left out. Next: ns-train tda-ae --data out" in done.stdout
+    assert "Left out: Model models/bad.glb: It is truncated: 4 of 12 bytes are there. Copy it again." in done.stderr
+    assert done.stdout.splitlines()[-1] == "LOADED"
+    assert len(list((tmp_path / "out/good").glob("t*/*.png"))) == 3
+    (tmp_path / "models/good.obj").unlink()
+    refused = command("tda", *words, cwd=tmp_path)
+    assert refused.code == 1
+    assert "Traceback" not in refused.text
+    assert "tda: No model in models could be rendered, of 1. The first: Model models/bad.glb: It is" in refused.flat
 
 
 def test_a_dry_run_prints_plain_commands_and_makes_nothing(command, tmp_path: Path) -> None:

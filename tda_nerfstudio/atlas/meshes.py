@@ -1,0 +1,185 @@
+"""Render a folder of models as an atlas.
+
+One picture of one model: `Raycaster(fit(read_model(path)), LIGHT).render(square_camera(c2w, focal, 128))`.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import multiprocessing
+import os
+import signal
+import zlib
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from concurrent.futures import ProcessPoolExecutor, as_completed
+from concurrent.futures.process import BrokenProcessPool
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any, Literal
+
+from tda_nerfstudio.atlas.models import SUFFIXES, axes, fit, fitting_scale, read_model
+from tda_nerfstudio.atlas.posed import finished, sphere_views, write_scene
+from tda_nerfstudio.atlas.raycast import Camera, Light, Mesh, Raycaster
+from tda_nerfstudio.core.errors import TdaError, suggest
+
+LIGHT = Light((0.45, -0.35, 0.82), key=0.72, sky=0.38, ground=0.19)
+"""From the front and above, without a highlight."""
+
+Normalise = Literal["model", "class", "none"]
+
+
+@dataclass(frozen=True)
+class Look:
+    """How models are read and seen; what a scene's recipe says beside its model."""
+
+    train_views: int = 40
+    test_views: int = 10
+    size: int = 128
+    seed: int = 0
+    normalise: Normalise = "model"
+    """`model` fits each, `class` scales all alike so that the largest fits, `none` leaves them as their files say."""
+    up: str = "y"
+    front: str = "z"
+    poses: str | None = None
+    """An atlas whose cameras are used, scene by scene of the same name, in place of views, size and seed."""
+
+
+@dataclass(frozen=True)
+class _Job:
+    name: str
+    path: Path
+    root: Path
+    look: Look
+    scale: float | None = None
+
+
+def write_mesh_atlas(
+    models: Path, out: Path, look: Look | None = None, workers: int | None = None
+) -> tuple[list[str], dict[str, str]]:
+    """Render every model below a folder as one scene; scenes that are already there with the same recipe stay.
+
+    A scene is named after its file (`a/b.glb` is `a_b`) and written whole or not at all, so that an interrupted call
+    can be repeated. Returns the names of the good scenes, and why each other model was left out. Raises TdaError when
+    no model is good, when `out` holds something else, or when sizes make no sense.
+    """
+    look = look or Look()
+    if min(look.train_views, look.test_views) < 1 or look.size < 8:
+        raise TdaError(
+            "An atlas needs at least 1 training and 1 held-out view and 8 pixels, not"
+            f" {look.train_views} + {look.test_views} views and {look.size} pixels."
+        )
+    axes(look.up, look.front)
+    found, broken = _find(models)
+    jobs = {name: _Job(name, path, models, look) for name, path in found.items()}
+    if look.normalise == "class":
+        scales = dict(_each(_measure, jobs.values(), workers, f"Measuring {len(jobs)} models"))
+        broken |= {name: scale for name, scale in scales.items() if isinstance(scale, str)}
+        least = min((scale for scale in scales.values() if not isinstance(scale, str)), default=None)
+        jobs = {name: _Job(name, job.path, models, look, least) for name, job in jobs.items() if name not in broken}
+    missing = [job for job in jobs.values() if not finished(out / job.name, _recipe(job))]
+    out.mkdir(parents=True, exist_ok=True)
+    tasks = [(job, out / job.name) for job in missing]
+    results = _each(_render, tasks, workers, f"Rendering {len(tasks)} of {len(jobs)} models")
+    broken |= {name: reason for name, reason in results if isinstance(reason, str)}
+    good = sorted(jobs.keys() - broken)
+    if not good:
+        raise TdaError(f"No model in {models} could be rendered, of {len(broken)}. The first: {min(broken.items())[1]}")
+    return good, dict(sorted(broken.items()))
+
+
+def _cameras(name: str, look: Look) -> Mapping[str, Iterable[Camera]]:
+    """Give both splits' cameras: around the origin, turned by seed and name, or those of an atlas' scene."""
+    if look.poses is None:
+        return sphere_views(look.train_views, look.test_views, look.size, (look.seed, zlib.crc32(name.encode())))
+    from tda_nerfstudio.atlas.layouts import Views, read_scene
+
+    folder = Path(look.poses) / name
+    if not folder.is_dir():
+        known = [path.name for path in folder.parent.iterdir()] if folder.parent.is_dir() else []
+        raise TdaError(f"{look.poses} has no scene '{name}' to take poses from.{suggest(name, known)}")
+    scene = read_scene(folder)
+
+    def cameras(views: Views) -> Iterator[Camera]:
+        for row in range(len(views)):
+            fx, fy, cx, cy = (float(values[row]) for values in (views.fx, views.fy, views.cx, views.cy))
+            yield Camera(views.c2w[row].double().numpy(), fx, fy, cx, cy, scene.width, scene.height)
+
+    return {"train": cameras(scene.train), "test": cameras(scene.test)}
+
+
+def _find(models: Path) -> tuple[dict[str, Path], dict[str, str]]:
+    """List model files by scene name, and those whose name is taken."""
+    if not models.is_dir():
+        raise TdaError(f"The folder {models} does not exist. Give a folder of models ({', '.join(SUFFIXES)}).")
+    found: dict[str, Path] = {}
+    broken: dict[str, str] = {}
+    for path in sorted(path for path in models.rglob("*") if path.suffix.lower() in SUFFIXES and path.is_file()):
+        inside = path.relative_to(models)
+        name = "_".join(inside.with_suffix("").parts)
+        if name in found:
+            broken[str(inside)] = f"Model {path}: scene '{name}' is {found[name]} already. Rename one of them."
+        else:
+            found[name] = path
+    if not found:
+        raise TdaError(f"The folder {models} holds no model. Known formats are {', '.join(SUFFIXES)}.")
+    return found, broken
+
+
+def _recipe(job: _Job) -> dict[str, Any]:
+    try:
+        with job.path.open("rb") as file:
+            digest = hashlib.file_digest(file, "sha256").hexdigest()[:16]
+    except OSError:
+        digest = None  # said when the model is read
+    return {"model": digest} | asdict(job.look) | {"scale": job.scale}
+
+
+def _mesh(job: _Job) -> Mesh:
+    try:
+        return read_model(job.path, job.root, job.look.up, job.look.front)
+    except TdaError:
+        raise
+    except Exception as error:  # one model never takes the others down
+        raise TdaError(
+            f"Model {job.path} cannot be read ({type(error).__name__}: {error}). Export it again."
+        ) from error
+
+
+def _measure(job: _Job) -> tuple[str, float | str]:
+    try:
+        return job.name, fitting_scale(_mesh(job))
+    except TdaError as error:
+        return job.name, str(error)
+
+
+def _render(task: tuple[_Job, Path]) -> tuple[str, str | None]:
+    job, folder = task
+    try:
+        views, mesh = _cameras(job.name, job.look), _mesh(job)
+    except TdaError as error:
+        return job.name, str(error)
+    mesh = mesh if job.look.normalise == "none" else fit(mesh, job.scale)
+    write_scene(folder, Raycaster(mesh, LIGHT), views, _recipe(job))
+    return job.name, None
+
+
+def _each(work: Callable, tasks: Iterable, workers: int | None, description: str) -> Iterator[tuple[str, Any]]:
+    """Do all tasks in processes of their own, in whatever order they end, behind a progress bar."""
+    from rich.progress import track
+
+    tasks = list(tasks)
+    count = min(workers or os.cpu_count() or 1, len(tasks))
+    if count <= 1:
+        yield from track(map(work, tasks), description, len(tasks), disable=not tasks)
+        return
+    context = multiprocessing.get_context("spawn")
+    with ProcessPoolExecutor(count, context, signal.signal, (signal.SIGINT, signal.SIG_IGN)) as pool:
+        try:
+            futures = [pool.submit(work, task) for task in tasks]
+            yield from (future.result() for future in track(as_completed(futures), description, len(futures)))
+        except BrokenProcessPool as error:
+            raise TdaError(
+                "A process died, likely for want of memory. Repeat the command: what is done stays."
+            ) from error
+        finally:
+            pool.shutdown(cancel_futures=True)
