@@ -131,12 +131,12 @@ def test_stage_two_finds_the_newest_stage_one_and_says_so(stage_one, stage_two, 
 def test_stage_two_keeps_the_shared_parts_bit_by_bit_and_moves_its_scenes(stage_one, stage_two) -> None:
     one, two = stage_one.state["pipeline"], stage_two.state["pipeline"]
     scenes = "_model.field.scenes."
-    own = {f"{scenes}micro", f"{scenes}weights"}
+    own = {f"{scenes}micro", f"{scenes}weights", f"{scenes}occupied"}
     assert one.keys() == two.keys()
     assert [name for name in one if name not in own and not torch.equal(one[name], two[name])] == []
     micro, weights = two[f"{scenes}micro"], two[f"{scenes}weights"]
     mean = one[f"{scenes}weights"].mean(0)
-    assert len(micro) == len(weights) == 2
+    assert len(micro) == len(weights) == len(two[f"{scenes}occupied"]) == 2
     for scene in range(2):
         assert micro[scene].abs().max() > 0
         assert not torch.equal(weights[scene], mean)
