@@ -20,7 +20,7 @@ SAMPLE_BYTES = {"ours": 500, "rgb": 300, "plain": 1300}
 IMAGE_BYTES = 20e6
 """What training through our autoencoder keeps of an image of 128 x 128; measured."""
 PLAIN_CODEC_BYTES, PLAIN_IMAGE_BYTES = 1.5e9, 1.5e9
-"""States of the plain autoencoder in training, and what it keeps of an image of 128 x 128; measured."""
+"""States of the plain autoencoder in training, and what it keeps of an image of 128 x 128; a high estimate."""
 IMAGES = (8, 4)
 """Scenes and views of each in Encode-Scene: 32 images, as many as a published step has."""
 
