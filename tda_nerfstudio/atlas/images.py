@@ -56,9 +56,14 @@ def read_image(path: Path, width: int, height: int) -> UInt8[Tensor, "height wid
         raise TdaError(f"Image {path} is {image.width} x {image.height}, expected {width} x {height}. Render it again.")
     if not image.has_transparency_data:
         return torch.from_numpy(np.array(image.convert("RGB")))
-    rgba = np.asarray(image.convert("RGBA")).astype(np.uint16)  # 255 * 255 + 127 still fits
-    rgb, alpha = rgba[..., :3], rgba[..., 3:]
-    return torch.from_numpy(((rgb * alpha + 255 * (255 - alpha) + 127) // 255).astype(np.uint8))
+    return torch.from_numpy(on_white(np.asarray(image.convert("RGBA"))))
+
+
+def on_white(rgba: UInt8[np.ndarray, "height width 4"]) -> UInt8[np.ndarray, "height width 3"]:
+    """Composite straight alpha in sRGB on white: rgb * a + (1 - a)."""
+    wide = rgba.astype(np.uint16)  # 255 * 255 + 127 still fits
+    rgb, alpha = wide[..., :3], wide[..., 3:]
+    return ((rgb * alpha + 255 * (255 - alpha) + 127) // 255).astype(np.uint8)
 
 
 def read_alpha(path: Path) -> UInt8[Tensor, "height width"] | None:

@@ -12,7 +12,7 @@ from torch import Tensor
 
 from tda_nerfstudio.atlas.atlas import read_atlas
 from tda_nerfstudio.atlas.demo_vehicles import vehicle
-from tda_nerfstudio.atlas.images import ImageStore
+from tda_nerfstudio.atlas.images import ImageStore, on_white
 from tda_nerfstudio.atlas.objects import random_camera, random_object
 from tda_nerfstudio.atlas.pictures import picture
 from tda_nerfstudio.atlas.posed import FIELD_OF_VIEW, camera_sphere
@@ -29,12 +29,6 @@ COUNT = 64
 BATCH = 32
 
 Images = UInt8[Tensor, "image 3 height width"]
-
-
-def on_white(rgba: UInt8[np.ndarray, "size size 4"]) -> UInt8[np.ndarray, "size size 3"]:
-    """Composite in sRGB on white."""
-    alpha = rgba[..., 3:].astype(np.uint16)
-    return ((rgba[..., :3] * alpha + 255 * (255 - alpha) + 127) // 255).astype(np.uint8)
 
 
 def demo_vehicle(index: int) -> UInt8[np.ndarray, "size size 3"]:
