@@ -6,19 +6,15 @@ One picture of one model: `Raycaster(fit(read_model(path)), LIGHT).render(square
 from __future__ import annotations
 
 import hashlib
-import multiprocessing
-import os
-import signal
 import zlib
-from collections.abc import Callable, Iterable, Iterator, Mapping
-from concurrent.futures import ProcessPoolExecutor, as_completed
-from concurrent.futures.process import BrokenProcessPool
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, Literal
 
 from tda_nerfstudio.atlas.models import SUFFIXES, axes, fit, fitting_scale, read_model
 from tda_nerfstudio.atlas.posed import finished, sphere_views, write_scene
+from tda_nerfstudio.atlas.processes import in_processes
 from tda_nerfstudio.atlas.raycast import Camera, Light, Mesh, Raycaster
 from tda_nerfstudio.core.errors import TdaError, suggest
 
@@ -72,14 +68,14 @@ def write_mesh_atlas(
     found, broken = _find(models)
     jobs = {name: _Job(name, path, models, look) for name, path in found.items()}
     if look.normalise == "class":
-        scales = dict(_each(_measure, jobs.values(), workers, f"Measuring {len(jobs)} models"))
+        scales = dict(in_processes(_measure, jobs.values(), workers, f"Measuring {len(jobs)} models"))
         broken |= {name: scale for name, scale in scales.items() if isinstance(scale, str)}
         least = min((scale for scale in scales.values() if not isinstance(scale, str)), default=None)
         jobs = {name: _Job(name, job.path, models, look, least) for name, job in jobs.items() if name not in broken}
     missing = [job for job in jobs.values() if not finished(out / job.name, _recipe(job))]
     out.mkdir(parents=True, exist_ok=True)
     tasks = [(job, out / job.name) for job in missing]
-    results = _each(_render, tasks, workers, f"Rendering {len(tasks)} of {len(jobs)} models")
+    results = in_processes(_render, tasks, workers, f"Rendering {len(tasks)} of {len(jobs)} models")
     broken |= {name: reason for name, reason in results if isinstance(reason, str)}
     good = sorted(jobs.keys() - broken)
     if not good:
@@ -161,25 +157,3 @@ def _render(task: tuple[_Job, Path]) -> tuple[str, str | None]:
     mesh = mesh if job.look.normalise == "none" else fit(mesh, job.scale)
     write_scene(folder, Raycaster(mesh, LIGHT), views, _recipe(job))
     return job.name, None
-
-
-def _each(work: Callable, tasks: Iterable, workers: int | None, description: str) -> Iterator[tuple[str, Any]]:
-    """Do all tasks in processes of their own, in whatever order they end, behind a progress bar."""
-    from rich.progress import track
-
-    tasks = list(tasks)
-    count = min(workers or os.cpu_count() or 1, len(tasks))
-    if count <= 1:
-        yield from track(map(work, tasks), description, len(tasks), disable=not tasks)
-        return
-    context = multiprocessing.get_context("spawn")
-    with ProcessPoolExecutor(count, context, signal.signal, (signal.SIGINT, signal.SIG_IGN)) as pool:
-        try:
-            futures = [pool.submit(work, task) for task in tasks]
-            yield from (future.result() for future in track(as_completed(futures), description, len(futures)))
-        except BrokenProcessPool as error:
-            raise TdaError(
-                "A process died, likely for want of memory. Repeat the command: what is done stays."
-            ) from error
-        finally:
-            pool.shutdown(cancel_futures=True)

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Sequence
-from concurrent.futures import ProcessPoolExecutor, as_completed
 from pathlib import Path
 
 import numpy as np
@@ -13,6 +11,7 @@ from jaxtyping import UInt8
 from tda_nerfstudio.atlas.demo_vehicles import vehicle
 from tda_nerfstudio.atlas.objects import random_camera, random_object
 from tda_nerfstudio.atlas.posed import FIELD_OF_VIEW, camera_sphere
+from tda_nerfstudio.atlas.processes import in_processes
 from tda_nerfstudio.atlas.raycast import Raycaster, focal_length, square_camera
 from tda_nerfstudio.core.atomic import replace_file
 
@@ -45,7 +44,8 @@ def render_sprites(seed: int, start: int, count: int) -> UInt8[np.ndarray, "spri
     return np.stack(sprites)
 
 
-def _write_chunk(path: Path, seed: int, chunk: int) -> None:
+def _write_chunk(task: tuple[Path, int, int]) -> None:
+    path, seed, chunk = task
     sprites = render_sprites(seed, chunk * CHUNK, CHUNK)
     replace_file(path, lambda file: np.save(file, sprites))
 
@@ -55,25 +55,11 @@ class SpritePool(Sequence[UInt8[np.ndarray, "size size 4"]]):
 
     def __init__(self, folder: Path, count: int, seed: int, workers: int | None = None) -> None:
         paths = [folder / f"sprites-1-seed{seed}-{i:04d}.npy" for i in range(-(-count // CHUNK))]
-        missing = [i for i, path in enumerate(paths) if not path.exists()]
-        if missing:
-            self._render(paths, missing, seed, workers or os.cpu_count() or 1)
+        missing = [(path, seed, i) for i, path in enumerate(paths) if not path.exists()]
+        for _ in in_processes(_write_chunk, missing, workers, f"Rendering {len(missing) * CHUNK} objects"):
+            pass
         self._chunks = [np.load(path, mmap_mode="r") for path in paths]
         self._count = count
-
-    @staticmethod
-    def _render(paths: list[Path], missing: list[int], seed: int, workers: int) -> None:
-        from rich.progress import track
-
-        with ProcessPoolExecutor(workers) as processes:
-            jobs = [processes.submit(_write_chunk, paths[i], seed, i) for i in missing]
-            text = f"Rendering {len(missing) * CHUNK} objects"
-            try:
-                for job in track(as_completed(jobs), description=text, total=len(jobs)):
-                    job.result()
-            except BaseException:
-                processes.shutdown(wait=False, cancel_futures=True)
-                raise
 
     def __len__(self) -> int:
         return self._count
