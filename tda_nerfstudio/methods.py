@@ -11,6 +11,7 @@ from nerfstudio.engine.optimizers import OptimizerConfig
 from nerfstudio.plugins.types import MethodSpecification
 
 from tda_nerfstudio.autoencoder.build import AutoencoderConfig
+from tda_nerfstudio.autoencoder.muon import Muon
 from tda_nerfstudio.core.phases import GROUPS, RgbBaseline, StageOne, StageTwo
 from tda_nerfstudio.core.rendering import SamplingConfig
 from tda_nerfstudio.core.row_adam import RowAdam
@@ -41,14 +42,23 @@ class FusedAdamConfig(OptimizerConfig):
     """Whether to update in one pass."""
 
 
+@dataclass
+class MuonConfig(OptimizerConfig):
+    """Muon, which trains an autoencoder in a fraction of Adam's steps; its learning rate comes from the phase."""
+
+    _target: type = Muon
+    """The optimizer class to use."""
+    eps: float = 1e-8
+    """Added to Adam's denominator, for gains and biases."""
+
+
 OPTIMIZERS: dict[str, OptimizerConfig] = {
     "micro": RowAdamConfig(),
     "weights": RowAdamConfig(),
     "base": FusedAdamConfig(),
     "mlp": FusedAdamConfig(),
-    # At learning rates that train an autoencoder in minutes, one odd batch undoes hundreds of steps: clip its gradient.
-    "encoder": FusedAdamConfig(max_norm=0.1),
-    "decoder": FusedAdamConfig(max_norm=0.1),
+    "encoder": MuonConfig(),
+    "decoder": MuonConfig(),
 }
 
 

@@ -20,7 +20,7 @@ class AutoencoderConfig:
     """light: our own; kl, tiny: diffusers' AutoencoderKL and AutoencoderTiny; identity: none, for RGB scenes."""
     f: int = 8
     """Down-scaling from image to latent pixels; light knows 4, 8 and 16."""
-    channels: int = 4
+    channels: int = 16
     """C: latent channels."""
     width: int = 128
     """light: channels at 1/f of the resolution, four times those at 2/f."""

@@ -23,7 +23,7 @@ from tda_nerfstudio.studies.unseen import Images, reconstruct, unseen_sets
 
 SAMPLE, FIRST = 256, 1_000_000_000
 """Images that latents are measured on, and the first of them: far beyond those that were trained on."""
-LOSS = "mean squared error"
+LOSS = "root mean squared error of an image"
 CARD = """# Pre-trained light autoencoder, f = {f}, C = {channels}
 
 `{file}`: {parameters:,} parameters in float16 ({megabytes:.2f} MB); the start of every light autoencoder with

@@ -20,18 +20,19 @@ from tda_nerfstudio.atlas.broad import BroadImages
 from tda_nerfstudio.atlas.sprites import SpritePool
 from tda_nerfstudio.autoencoder.base import Autoencoder
 from tda_nerfstudio.autoencoder.build import AutoencoderConfig
+from tda_nerfstudio.autoencoder.muon import Muon
 from tda_nerfstudio.core.atomic import save_tensors, write_text
 from tda_nerfstudio.core.errors import TdaError
 from tda_nerfstudio.core.interrupts import signals_deferred
 from tda_nerfstudio.core.objective import perturbed
 from tda_nerfstudio.studies.unseen import Images, reconstruct, unseen_sets
 
-RATE, LAST_RATE, RAMP = 3e-3, 0.02, 100
-"""Adam's learning rate at its peak, the share of it at the end, and steps to get to the peak."""
-CLIP = 0.1
-"""Largest norm of a step's gradient: one odd batch must not undo hundreds of steps."""
-NOISE = 0.1
-"""Noise on latents before decoding, as a share of their standard deviation, as in stage 1's joint phase."""
+RATE, LAST_RATE, RAMP = 1e-3, 0.02, 100
+"""Muon's learning rate at its peak, the share of it at the end, and steps to get to the peak."""
+FLOOR = 1e-5
+"""Mean squared error (50 dB) below which an image has nothing more to teach."""
+NOISE = 0.05
+"""Noise on latents before decoding, as a share of their standard deviation: scenes do not hit them exactly either."""
 SAVE_EVERY, VALIDATE_EVERY = 60.0, 150.0
 """Seconds between checkpoints, and seconds of training between validations."""
 VALIDATION = 32
@@ -42,7 +43,7 @@ VALIDATION = 32
 class Recipe:
     """What decides the bits of a pre-training run, when its length is in steps."""
 
-    channels: int = 4
+    channels: int = 16
     steps: int | None = None
     minutes: float | None = None
     seed: int = 0
@@ -69,8 +70,11 @@ def rate_share(step: int, progress: float) -> float:
 
 
 def pretraining_loss(output: Tensor, truth: Tensor) -> Tensor:
-    """Mean squared error of images in [0, 1]."""
-    return (output - truth).square().mean()
+    """Mean over images in [0, 1] of the root of their mean squared error.
+
+    A mean of squares is ruled by the worst images; a mean of PSNRs by plain ones, which need nothing more.
+    """
+    return ((output - truth).square().flatten(1).mean(1) + FLOOR).sqrt().mean()
 
 
 class Pretraining:
@@ -81,7 +85,7 @@ class Pretraining:
         self.config = AutoencoderConfig(channels=recipe.channels)
         self.device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
         self.model: Autoencoder = self.config.build(recipe.seed).to(self.device)
-        self.optimizer = torch.optim.Adam(self.model.parameters(), RATE, betas=(0.9, 0.99), fused=True)
+        self.optimizer = Muon(self.model.parameters(), RATE)
         self.step, self.seconds = 0, 0.0
         self._claim()
 
@@ -128,7 +132,6 @@ class Pretraining:
         loss = pretraining_loss(output, truth)
         self.optimizer.zero_grad()
         loss.backward()
-        torch.nn.utils.clip_grad_norm_(self.model.parameters(), CLIP)
         for group in self.optimizer.param_groups:
             group["lr"] = RATE * rate_share(self.step, self.progress)
         self.optimizer.step()

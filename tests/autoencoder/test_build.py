@@ -18,7 +18,7 @@ def test_light_by_default_with_the_sizes_it_says():
     config = AutoencoderConfig()
     assert config.resolve() in (config, replace(config, start="scratch"))
     model = config.build()
-    assert isinstance(model, LightAutoencoder) and (model.f, model.channels) == (config.f, config.channels) == (8, 4)
+    assert isinstance(model, LightAutoencoder) and (model.f, model.channels) == (config.f, config.channels) == (8, 16)
 
 
 def test_width_and_blocks_are_used():

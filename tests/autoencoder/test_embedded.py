@@ -41,8 +41,8 @@ def test_an_autoencoder_of_these_sizes_starts_from_them_whatever_the_seed(weight
     first, scratch = config.build(seed=1), replace(TINY, start="scratch").build(seed=5)
     assert first.fingerprint() == config.build(seed=2).fingerprint() != scratch.fingerprint()
     assert float(first.latent_scale) == pytest.approx(0.3) and first.background.tolist() == pytest.approx([0.1, -0.7])
-    weight = scratch.state_dict()["decoder.0.weight"]
-    assert torch.equal(first.state_dict()["decoder.0.weight"], weight.half().float())
+    weight = scratch.state_dict()["decoder.deep.0.weight"]
+    assert torch.equal(first.state_dict()["decoder.deep.0.weight"], weight.half().float())
     assert all(tensor.dtype == torch.float32 for tensor in first.state_dict().values())
 
 

@@ -52,7 +52,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(scope="module")
 def lines(folder: Path, tiny_atlas: Path, outputs: Path, stage_one, stage_two, stage_one_words, tiny_sizes) -> dict:
     """Spell every further run of ns-train; all but the first two are refused."""
-    decoder, weights = "_model.autoencoder.decoder.0.weight", "_model.field.scenes.weights"
+    decoder, weights = "_model.autoencoder.decoder.deep.0.weight", "_model.field.scenes.weights"
     lacking = edit_checkpoint(stage_one.models, folder / "lacking", lambda state: state.pop(decoder))
     misshaped = edit_checkpoint(
         stage_one.models, folder / "misshaped", lambda state: state.update({weights: torch.zeros(7, 3)})
@@ -211,7 +211,10 @@ def test_the_rgb_baseline_does_not_speak_of_an_autoencoder(trained) -> None:
         ("empty data", r"The data folder \S+/empty is empty: it holds no scene. Give a folder with one sub-folder"),
         ("unknown scene", r"Unknown scene 'vehicle_00003'. Did you mean 'vehicle_0003'\? There are 6 scenes."),
         ("unknown active scene", r"Unknown scene 'vehicle_003' in \S+ \(6 scenes\). Did you mean 'vehicle_0003'\?"),
-        ("missing tensor", r"The checkpoint of step 11 does not fit.* missing: _model.autoencoder.decoder.0.weight"),
+        (
+            "missing tensor",
+            r"The checkpoint of step 11 does not fit.* missing: _model.autoencoder.decoder.deep.0.weight",
+        ),
         (
             "misshaped tensor",
             r"other shapes: _model.field.scenes.weights is \(7, 3\), not \(4, 3\). Use the config.yml",

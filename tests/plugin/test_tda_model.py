@@ -37,7 +37,7 @@ def test_outputs_have_the_cameras_size_and_are_finite_and_contiguous(model, size
     width, height = size
     outputs = model.get_outputs_for_camera(camera(model, width, height))
     shapes = {name: tuple(value.shape) for name, value in outputs.items()}
-    sizes = {"rgb": 3, "latent": 4, "depth": 1, "accumulation": 1}
+    sizes = {"rgb": 3, "latent": 16, "depth": 1, "accumulation": 1}
     assert shapes == {name: (height, width, channels) for name, channels in sizes.items()}
     for name, value in outputs.items():
         assert value.is_contiguous(), name
@@ -138,5 +138,5 @@ def test_the_seed_alone_decides_initial_weights(configure) -> None:
     config.model = replace(config.model, seed=config.model.seed + 1)
     other = config.setup(device="cpu").state_dict()
     assert all(torch.equal(first[name], second[name]) for name in first)
-    for part in ("field.scenes.micro", "field.scenes.base", "autoencoder.encoder.1.weight"):
+    for part in ("field.scenes.micro", "field.scenes.base", "autoencoder.encoder.deep.1.weight"):
         assert not torch.equal(first[f"_model.{part}"], other[f"_model.{part}"])

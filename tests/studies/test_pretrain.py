@@ -57,7 +57,7 @@ def test_a_run_that_was_cut_ends_in_the_same_bits(tmp_path: Path, monkeypatch, c
     monkeypatch.setattr(Pretraining, "train", train)
     again = pretrain(tmp_path / "cut", recipe(), workers=1)
     assert again.model.fingerprint() == whole.model.fingerprint()
-    moments = [state(tmp_path / name)["optimizer"]["state"][0]["exp_avg"] for name in ("whole", "cut")]
+    moments = [state(tmp_path / name)["optimizer"]["state"][0]["momentum"] for name in ("whole", "cut")]
     assert torch.equal(*moments)
 
 
@@ -78,9 +78,10 @@ def test_minutes_end_a_run_and_its_learning_rate_follows_the_clock(tmp_path: Pat
 
 
 def test_training_lowers_the_loss(tmp_path: Path):
-    run = Pretraining(tmp_path, recipe(steps=60))
-    images = torch.tensor([[20, 90, 200], [250, 180, 30]], dtype=torch.uint8)[..., None, None].expand(2, 3, 32, 32)
-    losses = [float(run.train(images)) for _ in range(60)]
+    run = Pretraining(tmp_path, recipe(steps=200))
+    colours = torch.tensor([[20, 90, 200], [250, 180, 30]], dtype=torch.uint8)[..., None, None]
+    images = colours * (torch.arange(32) % 2 == 0).expand(32, 32)  # stripes too fine for the shortcut
+    losses = [float(run.train(images)) for _ in range(200)]
     assert losses[-1] < losses[0] / 2
 
 

@@ -102,7 +102,8 @@ def fit(shop: Workshop, show: Callable[[str, float, float], None]) -> list[Mark]
 def _ours(shop: Workshop, phase: Phase) -> tuple[LatentScenes, Training, Callable[[Batch], Tensor]]:
     scenes = LatentScenes(shop.sizes.fit_scenes, ellipsoids.CHANNELS, shop.sizes.triplane, shop.seed)
     scenes.box.copy_(shop.box)
-    scenes, codec, how = scenes.to(shop.device), shop.codec(), shop.sizes.sampling
+    scenes, how = scenes.to(shop.device), shop.sizes.sampling
+    codec = replace(shop.sizes.autoencoder, channels=ellipsoids.CHANNELS).build().to(shop.device)
     codec.background.copy_(shop.background)
     trained = training.ours(phase, scenes, codec, how, shop.seed)
     return scenes, trained, lambda batch: see(scenes, scenes.planes(batch.scene), batch, codec, how)

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any
 
 import torch
 from torch import Tensor, nn
 
 from tda_nerfstudio.autoencoder.base import Autoencoder
+from tda_nerfstudio.autoencoder.muon import Muon
 from tda_nerfstudio.core import objective as objectives
 from tda_nerfstudio.core.objective import Batch
 from tda_nerfstudio.core.phases import GROUPS, Phase, RgbBaseline, StageOne, StageTwo
@@ -22,8 +23,6 @@ from tda_nerfstudio.studies.bench.timing import Stopwatch
 
 BETAS = (0.9, 0.99)
 """Of the Adam that moves our shared parts."""
-MAX_NORM = 0.1
-"""To which the gradients of our autoencoder are clipped."""
 PHASES: dict[str, Phase] = {
     **{phase.name: phase for phase in StageOne().phases()},
     "encode-scene": StageTwo().phases()[0],
@@ -42,7 +41,6 @@ class Training:
     """Each with its learning rate at the phase's start."""
     timed: tuple[tuple[Any, str, str], ...] = ()
     """Functions to time on their own: (owner, attribute, part)."""
-    clipped: list[list[nn.Parameter]] = field(default_factory=list)
     steps: int = 0
 
     def step(self, batch: Batch, watch: Stopwatch, share: float = 0.0) -> None:
@@ -54,8 +52,6 @@ class Training:
         with watch.part("backward"):
             loss.backward()
         with watch.part("optimizer"):
-            for params in self.clipped:
-                nn.utils.clip_grad_norm_(params, MAX_NORM)
             for optimizer, _ in self.optimizers:
                 optimizer.step()
                 optimizer.zero_grad()
@@ -88,11 +84,7 @@ def ours(phase: Phase, scenes: LatentScenes, codec: Autoencoder, sampling: Sampl
         for param in params:
             param.requires_grad_(name in phase.rates)
         if params and name in phase.rates:
-            row_wise = name in ("micro", "weights")
-            adam = RowAdam(params) if row_wise else torch.optim.Adam(params, betas=BETAS, fused=True)
-            training.optimizers.append((adam, phase.rates[name]))
-            if name in ("encoder", "decoder"):
-                training.clipped.append(params)
+            training.optimizers.append((_optimizer(name, params), phase.rates[name]))
     training.timed = (
         (scenes, "planes", "fuse"),
         (objectives, "render_views", "march"),
@@ -100,6 +92,12 @@ def ours(phase: Phase, scenes: LatentScenes, codec: Autoencoder, sampling: Sampl
         (codec, "decode", "decode"),
     )
     return training
+
+
+def _optimizer(name: str, params: list[nn.Parameter]) -> torch.optim.Optimizer:
+    if name in ("micro", "weights"):
+        return RowAdam(params)
+    return Muon(params) if name in ("encoder", "decoder") else torch.optim.Adam(params, betas=BETAS, fused=True)
 
 
 def plainly(

@@ -62,8 +62,12 @@ class Views:
         """List decoding for numbers of images; few of them by the plain autoencoder, which takes seconds."""
         most = 1 if self.quick else MOST_PLAIN_IMAGES
         return [
-            *(self._decode("ours", n, self.shop.codec) for n in self.sizes.decoded),
-            *(self._decode("plain", n, self.shop.plain_codec) for n in self.sizes.decoded if n <= most),
+            *(self._decode("ours", n, self.sizes.autoencoder.channels, self.shop.codec) for n in self.sizes.decoded),
+            *(
+                self._decode("plain", n, plain.PlainAutoencoder.channels, self.shop.plain_codec)
+                for n in self.sizes.decoded
+                if n <= most
+            ),
         ]
 
     def opens(self) -> list[Case]:
@@ -118,8 +122,10 @@ class Views:
         needs = 4 * count * self.sizes.floats_a_scene(rgb) + RAY_BYTES * (self.sizes.image / f) ** 2
         return Case("plain", name, make, needs + PLAIN_DECODE_BYTES * (not rgb))
 
-    def _decode(self, path: str, images: int, build: Callable[[], Autoencoder | plain.PlainAutoencoder]) -> Case:
-        shape = (images, self.sizes.autoencoder.channels, *[self.sizes.image // self.sizes.f] * 2)
+    def _decode(
+        self, path: str, images: int, channels: int, build: Callable[[], Autoencoder | plain.PlainAutoencoder]
+    ) -> Case:
+        shape = (images, channels, *[self.sizes.image // self.sizes.f] * 2)
 
         def make() -> Job:
             codec = build()

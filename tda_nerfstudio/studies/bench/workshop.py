@@ -93,22 +93,32 @@ class Workshop:
         scene = torch.randperm(scenes, generator=generator)[:visited]
         slot = torch.arange(len(scene)).repeat_interleave(views)
         chosen = torch.cat([torch.randperm(VIEWS, generator=generator)[:views] for _ in scene])
-        return self._batch(scene, slot, chosen, f, rays, generator)
+        return self._batch(scene, slot, chosen, f, rays, self.sizes.autoencoder.channels, generator)
 
     def random_batch(self, step: int, scenes: int, images: int, f: int) -> Batch:
         """Draw images of N scenes, each for itself, as the published design does."""
         generator = seeded(self.seed, step, "bench")
         drawn = torch.randint(scenes, (images,), generator=generator)
         scene, slot = drawn.unique(return_inverse=True)
-        return self._batch(scene, slot, torch.randint(VIEWS, (images,), generator=generator), f, None, generator)
+        chosen, channels = torch.randint(VIEWS, (images,), generator=generator), plain.PlainAutoencoder.channels
+        return self._batch(scene, slot, chosen, f, None, channels, generator)
 
     def _batch(
-        self, scene: Tensor, slot: Tensor, chosen: Tensor, f: int, rays: int | None, generator: torch.Generator
+        self,
+        scene: Tensor,
+        slot: Tensor,
+        chosen: Tensor,
+        f: int,
+        rays: int | None,
+        channels: int,
+        generator: torch.Generator,
     ) -> Batch:
         size = self.sizes.image
         pictures = self.pictures[scene[slot] % VEHICLES, chosen]
         images = pictures[:, :3]
-        latents = self.latents(pictures) if f > 1 else 2 * images - 1
+        # Pictures have four channels; where latents have more, they are there again.
+        again = -(-channels // ellipsoids.CHANNELS)
+        latents = self.latents(pictures).repeat(1, again, 1, 1)[:, :channels] if f > 1 else 2 * images - 1
         pixels = None if rays is None else torch.randint(size * size, (len(slot), rays), generator=generator)
         view = View(*(part[chosen].to(self.device) for part in self.view))
         tensors = [None if t is None else t.to(self.device) for t in (scene, slot, images, latents, pixels)]

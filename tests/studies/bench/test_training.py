@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 import torch
 
+from tda_nerfstudio.autoencoder.muon import Muon
 from tda_nerfstudio.core.row_adam import RowAdam
 from tda_nerfstudio.studies.bench import training
 from tda_nerfstudio.studies.bench.training import PHASES
@@ -27,9 +28,11 @@ def test_settings_and_optimizers_are_the_methods_own():
     for name, config in methods.OPTIMIZERS.items():
         if name in ("micro", "weights"):
             assert config._target is RowAdam
+        elif name in ("encoder", "decoder"):
+            assert config._target is Muon
         else:
             assert config._target is torch.optim.Adam and config.fused and config.betas == training.BETAS
-        assert config.max_norm == (training.MAX_NORM if name in ("encoder", "decoder") else None)
+        assert config.max_norm is None
 
 
 @pytest.mark.parametrize("phase", PHASES)
@@ -61,7 +64,7 @@ def test_a_batch_is_the_same_for_the_same_step_and_as_asked(shop: Workshop):
     batch, again, other = (shop.batch(step, 3, 2, 4, 4) for step in (5, 5, 6))
     assert torch.equal(batch.images, again.images) and not torch.equal(batch.images, other.images)
     assert batch.slot.tolist() == [0, 0, 0, 0, 1, 1, 1, 1] and len(batch.scene.unique()) == 2
-    assert batch.images.shape == (8, 3, 16, 16) and batch.latents.shape == (8, 4, 4, 4)
+    assert batch.images.shape == (8, 3, 16, 16) and batch.latents.shape == (8, 16, 4, 4)
     area = 2 * batch.images[3, 1, 4:8, 8:12].mean() - 1
     assert float(batch.latents[3, 1, 1, 2]) == pytest.approx(float(area), abs=1e-6)
     some = shop.batch(5, 3, 2, 4, 1, rays=7)
