@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
-from tda_nerfstudio.atlas.posed import finished, sphere_views, write_scene
+from tda_nerfstudio.atlas.writing import finished, sphere_views, write_scene
 from tda_nerfstudio.core.atomic import write_text
 from tda_nerfstudio.core.errors import TdaError
 
@@ -26,7 +26,7 @@ def write_demo_atlas(
         )
     from rich.progress import track
 
-    from tda_nerfstudio.atlas.demo_vehicles import vehicle
+    from tda_nerfstudio.atlas.procedural.vehicles import vehicle
     from tda_nerfstudio.atlas.raycast import Raycaster
 
     recipe = {"class": "vehicles 1", "train_views": train_views, "test_views": test_views, "size": size, "seed": seed}

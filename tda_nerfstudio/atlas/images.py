@@ -12,7 +12,7 @@ from jaxtyping import UInt8
 from PIL import Image
 from torch import Tensor
 
-from tda_nerfstudio.atlas.decoding import DECODE_ERRORS, reason
+from tda_nerfstudio.atlas.image_errors import DECODE_ERRORS, reason
 from tda_nerfstudio.core.errors import TdaError
 
 IMAGE_SUFFIXES = (".png", ".jpg", ".jpeg", ".webp", ".bmp", ".tif", ".tiff")

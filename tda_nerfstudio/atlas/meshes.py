@@ -12,10 +12,10 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, Literal
 
-from tda_nerfstudio.atlas.models import SUFFIXES, axes, fit, fitting_scale, read_model
-from tda_nerfstudio.atlas.posed import finished, sphere_views, write_scene
+from tda_nerfstudio.atlas.models.files import SUFFIXES, axes, fit, fitting_scale, read_model
 from tda_nerfstudio.atlas.processes import in_processes
 from tda_nerfstudio.atlas.raycast import Camera, Light, Mesh, Raycaster
+from tda_nerfstudio.atlas.writing import finished, sphere_views, write_scene
 from tda_nerfstudio.core.errors import TdaError, suggest
 
 LIGHT = Light((0.45, -0.35, 0.82), key=0.72, sky=0.38, ground=0.19)

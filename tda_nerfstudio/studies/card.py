@@ -12,8 +12,8 @@ from jaxtyping import Float
 from PIL import Image
 from torch import Tensor
 
-from tda_nerfstudio.atlas.broad import BroadImages
-from tda_nerfstudio.atlas.sprites import SIZE, SpritePool
+from tda_nerfstudio.atlas.procedural.broad import BroadImages
+from tda_nerfstudio.atlas.procedural.sprites import SIZE, SpritePool
 from tda_nerfstudio.autoencoder import embedded
 from tda_nerfstudio.core.atomic import replace_file, write_text
 from tda_nerfstudio.core.errors import TdaError

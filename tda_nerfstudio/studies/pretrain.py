@@ -16,8 +16,8 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from tda_nerfstudio.atlas.broad import BroadImages
-from tda_nerfstudio.atlas.sprites import SpritePool
+from tda_nerfstudio.atlas.procedural.broad import BroadImages
+from tda_nerfstudio.atlas.procedural.sprites import SpritePool
 from tda_nerfstudio.autoencoder.base import Autoencoder
 from tda_nerfstudio.autoencoder.build import AutoencoderConfig
 from tda_nerfstudio.autoencoder.muon import Muon

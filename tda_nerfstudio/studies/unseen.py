@@ -11,13 +11,13 @@ from jaxtyping import Float, UInt8
 from torch import Tensor
 
 from tda_nerfstudio.atlas.atlas import read_atlas
-from tda_nerfstudio.atlas.demo_vehicles import vehicle
 from tda_nerfstudio.atlas.images import ImageStore, on_white
-from tda_nerfstudio.atlas.objects import random_camera, random_object
-from tda_nerfstudio.atlas.pictures import picture
-from tda_nerfstudio.atlas.posed import FIELD_OF_VIEW, camera_sphere
+from tda_nerfstudio.atlas.procedural.objects import random_camera, random_object
+from tda_nerfstudio.atlas.procedural.pictures import picture
+from tda_nerfstudio.atlas.procedural.sprites import SIZE
+from tda_nerfstudio.atlas.procedural.vehicles import vehicle
 from tda_nerfstudio.atlas.raycast import Raycaster, focal_length, square_camera
-from tda_nerfstudio.atlas.sprites import SIZE
+from tda_nerfstudio.atlas.writing import FIELD_OF_VIEW, camera_sphere
 from tda_nerfstudio.autoencoder.base import Autoencoder
 from tda_nerfstudio.core.atomic import replace_file
 from tda_nerfstudio.core.metrics import psnr

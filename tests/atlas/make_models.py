@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 from PIL import Image
 
-from tda_nerfstudio.atlas.models import read_model
+from tda_nerfstudio.atlas.models.files import read_model
 from tda_nerfstudio.atlas.raycast import Camera, Light, Mesh, Raycaster
 
 PLAIN = Light((0, 0, 1), key=0, sky=1, ground=1)

@@ -14,8 +14,8 @@ import torch
 
 from tda_nerfstudio.atlas.atlas import read_atlas
 from tda_nerfstudio.atlas.demo import write_demo_atlas
-from tda_nerfstudio.atlas.demo_vehicles import GROUND, SHAPES, vehicle
-from tda_nerfstudio.atlas.posed import camera_sphere
+from tda_nerfstudio.atlas.procedural.vehicles import GROUND, SHAPES, vehicle
+from tda_nerfstudio.atlas.writing import camera_sphere
 from tda_nerfstudio.core.errors import TdaError
 
 SMALL = {"train_views": 3, "test_views": 2, "size": 16}
@@ -160,7 +160,7 @@ def test_all_vehicles_stand_alike(index):
 
 
 def test_lamps_are_in_front_and_brake_lights_behind():
-    from tda_nerfstudio.atlas.demo_vehicles import BRAKE, LAMP
+    from tda_nerfstudio.atlas.procedural.vehicles import BRAKE, LAMP
 
     for index in range(len(SHAPES)):
         mesh = vehicle(0, index)

@@ -14,7 +14,7 @@ from tda_nerfstudio.atlas.atlas import read_atlas
 from tda_nerfstudio.atlas.images import read_alpha, read_image
 from tda_nerfstudio.atlas.layouts import read_scene
 from tda_nerfstudio.atlas.meshes import LIGHT, Look, write_mesh_atlas
-from tda_nerfstudio.atlas.models import fit, read_model
+from tda_nerfstudio.atlas.models.files import fit, read_model
 from tda_nerfstudio.atlas.raycast import Raycaster
 from tda_nerfstudio.core.errors import TdaError
 

@@ -9,8 +9,7 @@ import pytest
 import torch
 
 from tda_nerfstudio.atlas.colour import to_linear, to_srgb
-from tda_nerfstudio.atlas.demo_vehicles import GROUND, block
-from tda_nerfstudio.atlas.posed import camera_sphere
+from tda_nerfstudio.atlas.procedural.vehicles import GROUND, block
 from tda_nerfstudio.atlas.raycast import (
     DEMO_LIGHT,
     LAYERS,
@@ -23,6 +22,7 @@ from tda_nerfstudio.atlas.raycast import (
     join,
     square_camera,
 )
+from tda_nerfstudio.atlas.writing import camera_sphere
 from tda_nerfstudio.core import cameras
 
 RED, GREEN = (1.0, 0.0, 0.0), (0.0, 1.0, 0.0)

@@ -14,8 +14,8 @@ from torch.utils.data import Dataset
 
 from tda_nerfstudio.atlas.atlas import read_atlas
 from tda_nerfstudio.atlas.images import read_image
-from tda_nerfstudio.atlas.pictures import Rng, flat, palette, picture
-from tda_nerfstudio.atlas.sprites import SIZE
+from tda_nerfstudio.atlas.procedural.pictures import Rng, flat, palette, picture
+from tda_nerfstudio.atlas.procedural.sprites import SIZE
 from tda_nerfstudio.core.errors import TdaError
 
 ON_WHITE, ELSEWHERE, PLAIN = 0.52, 0.2, 0.02

@@ -9,8 +9,8 @@ from jaxtyping import Float, Int, UInt8
 from numpy.typing import NDArray
 
 from tda_nerfstudio.atlas.colour import LINEAR
-from tda_nerfstudio.atlas.demo_vehicles import loft, plain
-from tda_nerfstudio.atlas.pictures import Rng, flat, palette, picture
+from tda_nerfstudio.atlas.procedural.pictures import Rng, flat, palette, picture
+from tda_nerfstudio.atlas.procedural.vehicles import loft, plain
 from tda_nerfstudio.atlas.raycast import Mesh, Raycaster, join
 
 TEXTURE = 128

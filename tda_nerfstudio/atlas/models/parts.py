@@ -11,8 +11,8 @@ import numpy as np
 from jaxtyping import Float, Int
 from PIL import Image
 
+from tda_nerfstudio.atlas.models.textures import Pyramids, Texture, open_texture
 from tda_nerfstudio.atlas.raycast import Mesh, Paint, corner_normals
-from tda_nerfstudio.atlas.textures import Pyramids, Texture, open_texture
 from tda_nerfstudio.core.errors import TdaError
 
 MAX_BYTES = 2**28

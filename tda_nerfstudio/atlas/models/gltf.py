@@ -18,9 +18,9 @@ import numpy as np
 from jaxtyping import Float
 from numpy.typing import NDArray
 
-from tda_nerfstudio.atlas.parts import MAX_PARTS, Material, Part, Source, check_count, read_file
+from tda_nerfstudio.atlas.models.parts import MAX_PARTS, Material, Part, Source, check_count, read_file
+from tda_nerfstudio.atlas.models.textures import CLAMP, MIRROR, REPEAT, Texture, read_pixels
 from tda_nerfstudio.atlas.selection import JSON_LIMIT
-from tda_nerfstudio.atlas.textures import CLAMP, MIRROR, REPEAT, Texture, read_pixels
 from tda_nerfstudio.core.errors import TdaError
 
 _TYPES = {5120: "i1", 5121: "u1", 5122: "<i2", 5123: "<u2", 5125: "<u4", 5126: "<f4"}

@@ -8,11 +8,11 @@ from pathlib import Path
 import numpy as np
 from jaxtyping import UInt8
 
-from tda_nerfstudio.atlas.demo_vehicles import vehicle
-from tda_nerfstudio.atlas.objects import random_camera, random_object
-from tda_nerfstudio.atlas.posed import FIELD_OF_VIEW, camera_sphere
+from tda_nerfstudio.atlas.procedural.objects import random_camera, random_object
+from tda_nerfstudio.atlas.procedural.vehicles import vehicle
 from tda_nerfstudio.atlas.processes import in_processes
 from tda_nerfstudio.atlas.raycast import Raycaster, focal_length, square_camera
+from tda_nerfstudio.atlas.writing import FIELD_OF_VIEW, camera_sphere
 from tda_nerfstudio.core.atomic import replace_file
 
 SIZE = 128

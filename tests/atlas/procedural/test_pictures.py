@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from tda_nerfstudio.atlas import pictures
+from tda_nerfstudio.atlas.procedural import pictures
 
 
 def rng(*seed: int) -> np.random.Generator:

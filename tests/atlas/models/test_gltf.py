@@ -12,8 +12,8 @@ import numpy as np
 import pytest
 from make_models import QUAD, png, quad_glb, see, textured, tree, write_glb
 
-from tda_nerfstudio.atlas import parts
-from tda_nerfstudio.atlas.models import read_model
+from tda_nerfstudio.atlas.models import parts
+from tda_nerfstudio.atlas.models.files import read_model
 from tda_nerfstudio.core.errors import TdaError
 
 CORNERS = np.array([[[255, 0, 0], [0, 255, 0]], [[0, 0, 255], [200, 100, 50]]], np.uint8)

@@ -11,8 +11,8 @@ from jaxtyping import Float
 from numpy.typing import NDArray
 
 from tda_nerfstudio.atlas.colour import to_linear
-from tda_nerfstudio.atlas.parts import Material, Part, Source, check_count, read_file
-from tda_nerfstudio.atlas.textures import Texture, read_pixels
+from tda_nerfstudio.atlas.models.parts import Material, Part, Source, check_count, read_file
+from tda_nerfstudio.atlas.models.textures import Texture, read_pixels
 from tda_nerfstudio.core.errors import TdaError
 
 GREY = 0.6

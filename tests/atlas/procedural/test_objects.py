@@ -5,9 +5,9 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from tda_nerfstudio.atlas import objects
-from tda_nerfstudio.atlas.demo_vehicles import loft, plain
-from tda_nerfstudio.atlas.objects import TEXTURE, PaintedCaster, random_camera, random_object
+from tda_nerfstudio.atlas.procedural import objects
+from tda_nerfstudio.atlas.procedural.objects import TEXTURE, PaintedCaster, random_camera, random_object
+from tda_nerfstudio.atlas.procedural.vehicles import loft, plain
 from tda_nerfstudio.atlas.raycast import DEMO_LIGHT, Mesh, square_camera
 
 

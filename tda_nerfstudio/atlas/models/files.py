@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 from jaxtyping import Float
 
-from tda_nerfstudio.atlas.parts import Source, build
+from tda_nerfstudio.atlas.models.parts import Source, build
 from tda_nerfstudio.atlas.raycast import Mesh
 from tda_nerfstudio.core.errors import TdaError
 
@@ -27,9 +27,9 @@ def read_model(path: Path, root: Path | None = None, up: str = "y", front: str =
         source = Source(path, root or path.parent)
         suffix = path.suffix.lower()
         if suffix in (".glb", ".gltf"):
-            from tda_nerfstudio.atlas.gltf import read_gltf as read
+            from tda_nerfstudio.atlas.models.gltf import read_gltf as read
         elif suffix in SUFFIXES:
-            from tda_nerfstudio.atlas.obj_ply import read_obj_or_ply as read
+            from tda_nerfstudio.atlas.models.obj_ply import read_obj_or_ply as read
         else:
             raise TdaError(f"Its format is not known. Known are {', '.join(SUFFIXES)}.")
         mesh = build(read(source))

@@ -9,10 +9,10 @@ import pytest
 import torch
 from PIL import Image
 
-from tda_nerfstudio.atlas import sprites
-from tda_nerfstudio.atlas.broad import BroadImages, recoloured
 from tda_nerfstudio.atlas.demo import write_demo_atlas
-from tda_nerfstudio.atlas.sprites import SIZE, SpritePool, render_sprites
+from tda_nerfstudio.atlas.procedural import sprites
+from tda_nerfstudio.atlas.procedural.broad import BroadImages, recoloured
+from tda_nerfstudio.atlas.procedural.sprites import SIZE, SpritePool, render_sprites
 from tda_nerfstudio.core.errors import TdaError
 
 

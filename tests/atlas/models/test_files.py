@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 from make_models import QUAD, quad_glb, tree, write_glb
 
-from tda_nerfstudio.atlas.models import RADIUS, axes, fit, fitting_scale, read_model
-from tda_nerfstudio.atlas.posed import DISTANCE, FIELD_OF_VIEW
+from tda_nerfstudio.atlas.models.files import RADIUS, axes, fit, fitting_scale, read_model
+from tda_nerfstudio.atlas.writing import DISTANCE, FIELD_OF_VIEW
 from tda_nerfstudio.core.errors import TdaError
 
 

@@ -11,9 +11,9 @@ import pytest
 from make_models import PLAIN, quad_glb
 from PIL import Image
 
-from tda_nerfstudio.atlas.models import read_model
-from tda_nerfstudio.atlas.posed import DISTANCE, HIGHEST, LOWEST, camera_sphere, finished, sphere_views, write_scene
+from tda_nerfstudio.atlas.models.files import read_model
 from tda_nerfstudio.atlas.raycast import Raycaster
+from tda_nerfstudio.atlas.writing import DISTANCE, HIGHEST, LOWEST, camera_sphere, finished, sphere_views, write_scene
 from tda_nerfstudio.core.errors import TdaError
 
 

@@ -10,7 +10,16 @@ from make_models import png
 from PIL import Image
 
 from tda_nerfstudio.atlas.colour import to_linear, to_srgb
-from tda_nerfstudio.atlas.textures import CLAMP, MAX_SIDE, MIRROR, REPEAT, Pyramids, Texture, open_texture, read_pixels
+from tda_nerfstudio.atlas.models.textures import (
+    CLAMP,
+    MAX_SIDE,
+    MIRROR,
+    REPEAT,
+    Pyramids,
+    Texture,
+    open_texture,
+    read_pixels,
+)
 from tda_nerfstudio.core.errors import TdaError
 
 BLACK, WHITE, RED = (0, 0, 0, 255), (255, 255, 255, 255), (255, 0, 0, 255)

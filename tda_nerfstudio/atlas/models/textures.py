@@ -12,7 +12,7 @@ from jaxtyping import Float, Int, UInt8
 from PIL import Image
 
 from tda_nerfstudio.atlas.colour import LINEAR, to_srgb
-from tda_nerfstudio.atlas.decoding import DECODE_ERRORS, reason
+from tda_nerfstudio.atlas.image_errors import DECODE_ERRORS, reason
 from tda_nerfstudio.core.errors import TdaError
 
 MAX_SIDE = 1024
