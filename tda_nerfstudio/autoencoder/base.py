@@ -37,12 +37,14 @@ class Autoencoder(nn.Module):
 
     f: int
     channels: int
+    sub: int
+    """A latent pixel's channels are those of sub x sub parts of it, laid out as PixelUnshuffle does."""
     encoder: nn.Module
     decoder: nn.Module
 
-    def __init__(self, f: int, channels: int) -> None:
+    def __init__(self, f: int, channels: int, sub: int = 1) -> None:
         super().__init__()
-        self.f, self.channels = f, channels
+        self.f, self.channels, self.sub = f, channels, sub
         self.register_buffer("latent_scale", torch.tensor(1.0))
         self.register_buffer("background", torch.zeros(channels))
         self.latent_scale: Tensor
@@ -112,7 +114,7 @@ class Autoencoder(nn.Module):
 
     def fingerprint(self) -> str:
         """Hash names, shapes and values of all tensors: 16 hexadecimal digits, the same on every device."""
-        digest = hashlib.sha256(f"f={self.f} C={self.channels}".encode())
+        digest = hashlib.sha256(f"f={self.f} C={self.channels} sub={self.sub}".encode())
         for name, tensor in sorted(self.state_dict().items()):
             digest.update(f"{name}{tuple(tensor.shape)}{tensor.dtype}".encode())
             digest.update(tensor.detach().cpu().contiguous().numpy().tobytes())

@@ -26,6 +26,9 @@ class AutoencoderConfig:
     """light: channels at 1/f of the resolution, four times those at 2/f."""
     blocks: int = 3
     """light: residual blocks at 1/f of the resolution, in encoder and decoder."""
+    sub: int | None = None
+    """light: parts per side of a latent pixel, each with C / sub^2 channels that rays see apart; 1 or 2. By default 2
+    where that leaves three channels or more."""
     start: Literal["embedded", "scratch"] = "embedded"
     """light: from the package's pre-trained weights, where there are some of these sizes, or from the seed."""
     source: str | None = None
@@ -43,9 +46,8 @@ class AutoencoderConfig:
             return pretrained.resolve(self)
         if self.kind == "identity":
             return replace(self, f=1, channels=3)
-        if self.start == "embedded" and embedded.find(self) is None:
-            return replace(self, start="scratch")
-        return self
+        sized = replace(self, sub=self.sub or (2 if self.channels >= 12 and self.channels % 4 == 0 else 1))
+        return replace(sized, start="scratch") if self.start == "embedded" and embedded.find(sized) is None else sized
 
     @property
     def knows(self) -> bool:
@@ -63,12 +65,18 @@ class AutoencoderConfig:
             if self.kind == "light":
                 from tda_nerfstudio.autoencoder.light import LightAutoencoder
 
-                if self.f not in (4, 8, 16) or self.channels < 1:
+                own = self.resolve()
+                if own.f not in (4, 8, 16) or own.channels < 1:
                     raise TdaError(
-                        f"The light autoencoder knows f = 4, 8, 16 and C >= 1, not f = {self.f}, C = {self.channels}."
+                        f"The light autoencoder knows f = 4, 8, 16 and C >= 1, not f = {own.f}, C = {own.channels}."
                     )
-                model = LightAutoencoder(self.f, self.channels, self.width, self.blocks)
-                weights = embedded.find(self) if self.start == "embedded" else None
+                if own.sub not in (1, 2) or own.channels % own.sub**2:
+                    raise TdaError(
+                        f"A latent pixel of C = {own.channels} channels has no {own.sub} x {own.sub} equal parts: give"
+                        " sub 1, or sub 2 and a C that divides by 4."
+                    )
+                model = LightAutoencoder(own.f, own.channels, own.width, own.blocks, own.sub)
+                weights = embedded.find(own) if own.start == "embedded" else None
                 if weights is not None:  # else a checkpoint follows, made where there were some
                     embedded.load(model, weights)
                 return model

@@ -26,7 +26,7 @@ def file_name(config: AutoencoderConfig) -> str:
 
 
 def find(config: AutoencoderConfig) -> Path | None:
-    """Find weights whose f, C, width and blocks are those of a light one. Raises TdaError for a damaged file."""
+    """Find weights whose f, C, sub, width and blocks are those of a light one. Raises TdaError for a damaged file."""
     path = FOLDER / file_name(config)
     if not path.is_file():
         return None
@@ -64,4 +64,4 @@ def _damage_named(path: Path) -> Iterator[None]:
 
 
 def _sizes(config: AutoencoderConfig) -> dict[str, str]:
-    return {name: str(getattr(config, name)) for name in ("f", "channels", "width", "blocks")}
+    return {name: str(getattr(config, name)) for name in ("f", "channels", "sub", "width", "blocks")}

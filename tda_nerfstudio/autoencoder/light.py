@@ -86,16 +86,27 @@ class Shortcut(nn.Module):
 class LightAutoencoder(Autoencoder):
     """Work at 1/f of the resolution, `blocks` residual blocks of `width` channels; briefly at 2/f, with a quarter.
 
-    A linear shortcut starts as the C strongest frequencies of every f x f patch, a small JPEG.
+    A linear shortcut starts as the C strongest frequencies of every f x f patch, a small JPEG. With sub = 2 a latent
+    pixel is made of 2 x 2 parts of C / 4 channels each, which see their quarter of the patch.
     """
 
     encoder: Shortcut
     decoder: Shortcut
 
-    def __init__(self, f: int = 8, channels: int = 4, width: int = 128, blocks: int = 3) -> None:
-        super().__init__(f, channels)
-        half, fine = f // 2, width // 4
+    def __init__(self, f: int = 8, channels: int = 16, width: int = 128, blocks: int = 3, sub: int = 2) -> None:
+        super().__init__(f, channels, sub)
+        half, fine, part, apart = f // 2, width // 4, f // sub, channels // sub**2
         pixels = 3 * half**2
+        to_latents: list[nn.Module] = [_faint(_conv(width, channels))]
+        from_latents: list[nn.Module] = [_conv(channels, width)]
+        if sub == 2:
+            to_latents = [
+                _conv(width, 4 * fine, 1),
+                nn.PixelShuffle(2),
+                _faint(_conv(fine, apart)),
+                nn.PixelUnshuffle(2),
+            ]
+            from_latents = [nn.PixelShuffle(2), _conv(apart, fine), nn.PixelUnshuffle(2), _conv(4 * fine, width, 1)]
         deep_encoder = nn.Sequential(
             nn.PixelUnshuffle(half),
             _conv(pixels, fine),
@@ -103,10 +114,10 @@ class LightAutoencoder(Autoencoder):
             nn.PixelUnshuffle(2),
             _conv(4 * fine, width, 1),
             *(ResidualBlock(width) for _ in range(blocks)),
-            _faint(_conv(width, channels)),
+            *to_latents,
         )
         deep_decoder = nn.Sequential(
-            _conv(channels, width),
+            *from_latents,
             *(ResidualBlock(width) for _ in range(blocks)),
             _conv(width, 4 * fine, 1),
             nn.PixelShuffle(2),
@@ -114,15 +125,15 @@ class LightAutoencoder(Autoencoder):
             _faint(_conv(fine, pixels)),
             nn.PixelShuffle(half),
         )
-        analysis, synthesis = nn.Conv2d(3 * f**2, channels, 1), nn.Conv2d(channels, 3 * f**2, 1)
-        basis, spread = frequencies(f, channels)
+        analysis, synthesis = nn.Conv2d(3 * part**2, apart, 1), nn.Conv2d(apart, 3 * part**2, 1)
+        basis, spread = frequencies(part, apart)
         with torch.no_grad():
             analysis.weight.copy_((basis / spread[:, None])[:, :, None, None])
             synthesis.weight.copy_((basis * spread[:, None]).T[:, :, None, None])
             for bias in (analysis.get_parameter("bias"), synthesis.get_parameter("bias")):
                 bias.zero_()
-        self.encoder = Shortcut(deep_encoder, nn.Sequential(nn.PixelUnshuffle(f), analysis))
-        self.decoder = Shortcut(deep_decoder, nn.Sequential(synthesis, nn.PixelShuffle(f)))
+        self.encoder = Shortcut(deep_encoder, nn.Sequential(nn.PixelUnshuffle(part), analysis, nn.PixelUnshuffle(sub)))
+        self.decoder = Shortcut(deep_decoder, nn.Sequential(nn.PixelShuffle(sub), synthesis, nn.PixelShuffle(part)))
         self.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
 
     def _decode(self, latents: Tensor) -> Tensor:

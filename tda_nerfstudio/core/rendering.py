@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from typing import NamedTuple
 
@@ -23,7 +24,8 @@ class SamplingConfig:
     fine: int = 12
     """Samples where the coarse ones found something, for density and latent colour."""
     side: int = 2
-    """Rays per side of a latent pixel when images are rendered: a latent pixel is an area, 2 means 2 x 2 rays."""
+    """Rays per side of a latent pixel when images are rendered: a latent pixel is an area, 2 means 2 x 2 rays. Where
+    latents have parts, each part needs a ray of its own; with fewer, parts share them."""
     train_side: int = 2
     """The same in training, where each ray is jittered inside its part of the pixel. With a single one, edges are
     noise, and an encoder that trains learns to blur them away."""
@@ -125,6 +127,20 @@ def jittered_pixels(
     return positions.flatten(1, 2)
 
 
+def assemble(values: Float[Tensor, "pixel ray channel"], sub: int) -> Float[Tensor, "pixel channel part"]:
+    """Average a latent pixel's side x side rays, row-major, over each of its sub x sub parts, row-major too.
+
+    Where rays do not divide by parts, parts share them.
+    """
+    pixels, count, channels = values.shape
+    side = math.isqrt(count)
+    grid = values.view(pixels, side, side, channels).permute(0, 3, 1, 2)
+    if side % sub:
+        grid = grid.repeat_interleave(sub, 2).repeat_interleave(sub, 3)
+    each = grid.shape[-1] // sub
+    return grid.reshape(pixels, channels, sub, each, sub, each).mean((3, 5)).flatten(2)
+
+
 def render_views(
     scenes: LatentScenes,
     planes: Float[Tensor, "scene 3 R R F"],
@@ -137,12 +153,13 @@ def render_views(
     generator: torch.Generator | None = None,
     occupied: Bool[Tensor, "scene G G G"] | None = None,
 ) -> Rendering:
-    """Render latent pixels of several views, each averaged over its area; rows are view-major.
+    """Render latent pixels of several views, each averaged over the area of its parts; rows are view-major.
 
+    The background has all C channels, a point of a scene C over the number of parts.
     With a generator (on the CPU) samples are jittered and some pixels explore, as for training; without one the result
     is deterministic.
     """
-    device, (views, pixels) = centres.device, centres.shape[:2]
+    device, (views, pixels), channels = centres.device, centres.shape[:2], scenes.channels
     side, noise, jitter, explore = sampling.side, None, None, None
     if generator is not None:
         side = sampling.train_side
@@ -154,11 +171,15 @@ def render_views(
     origins, directions = cameras.rays(view, jittered_pixels(centres, side, noise), f)
     slot, origins = slot.repeat_interleave(pixels * side * side), origins.reshape(-1, 3)
     directions = directions.reshape(-1, 3)
+    black = -background.new_ones(channels)  # parts have backgrounds of their own, which come last
     if generator is not None:
-        out = render_rays(scenes, planes, slot, origins, directions, background, sampling, jitter, occupied, explore)
+        out = render_rays(scenes, planes, slot, origins, directions, black, sampling, jitter, occupied, explore)
     else:
         size = sampling.rays_per_chunk
         chunks = zip(slot.split(size), origins.split(size), directions.split(size), strict=True)
-        parts = [render_rays(scenes, planes, s, o, d, background, sampling, None, occupied) for s, o, d in chunks]
+        parts = [render_rays(scenes, planes, s, o, d, black, sampling, None, occupied) for s, o, d in chunks]
         out = Rendering(*(torch.cat(part) for part in zip(*parts, strict=True)))
-    return Rendering(*(part.view(views * pixels, side * side, *part.shape[1:]).mean(1) for part in out))
+    sub = math.isqrt(len(background) // channels)
+    light, opacity, depth = (part.view(views * pixels, side * side, -1) for part in out)
+    behind = (1 - assemble(opacity, sub)) * (background + 1).view(channels, -1)
+    return Rendering((assemble(light + 1, sub) + behind - 1).flatten(1), opacity.mean((1, 2)), depth.mean((1, 2)))

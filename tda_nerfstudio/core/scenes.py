@@ -63,6 +63,11 @@ class LatentScenes(nn.Module):
     def __len__(self) -> int:
         return len(self.micro)
 
+    @property
+    def channels(self) -> int:
+        """Latent channels that a point has."""
+        return self.head.out_features - 1
+
     def planes(self, scene: Int[Tensor, " scene"]) -> Float[Tensor, "scene 3 R R F"]:
         """Fuse the planes of some scenes, each to be named once."""
         lookup = torch.nn.functional.embedding
@@ -109,8 +114,9 @@ class LatentScenes(nn.Module):
         return density.view(grid, grid, grid), colour.view(grid, grid, grid, -1)
 
     @torch.no_grad()
-    def refresh(self, scene: Int[Tensor, " scene"], background: Float[Tensor, " channel"], grow: bool) -> None:
+    def refresh(self, scene: Int[Tensor, " scene"], background: Float[Tensor, " C"], grow: bool) -> None:
         """Look again where scenes are empty before a background in (-1, 1); with `grow`, what was occupied stays so."""
+        background = background.view(self.channels, -1).mean(1)
         for s, planes in zip(scene.tolist(), self.planes(scene), strict=True):
             density, colour = self.cells(planes)
             found = occupied_cells(density[None], 2 * colour[None] - 1, background)[0]

@@ -13,7 +13,7 @@ from nerfstudio.models.base_model import Model, ModelConfig
 from nerfstudio.utils.rich_utils import CONSOLE
 from torch import Tensor
 from torch.nn import Parameter
-from torch.nn.functional import interpolate
+from torch.nn.functional import interpolate, pixel_shuffle
 
 from tda_nerfstudio.autoencoder.base import Autoencoder
 from tda_nerfstudio.autoencoder.build import AutoencoderConfig
@@ -65,7 +65,7 @@ class TdaModel(Model):
         names = self.kwargs["metadata"]["scene_names"]
         self.autoencoder = self.config.autoencoder.build(self.config.seed)
         box = self.scene_box.aabb
-        channels = self.autoencoder.channels
+        channels = self.autoencoder.channels // self.autoencoder.sub**2
         self.field = LatentTriPlaneField(len(names), channels, self.config.triplane, box, self.config.seed)
         self.native_focal: float | None = None
         self._shown: dict[str, Tensor] = {}
@@ -182,14 +182,16 @@ class TdaModel(Model):
         out, images = self.render(self.scene_of(camera), small, rows, columns)
         h, w = grid_size(rows, columns, self.autoencoder.f)
 
-        def full(grid: Float[Tensor, "pixel channel"]) -> Float[Tensor, "height width channel"]:
-            image = grid.view(1, h, w, -1).permute(0, 3, 1, 2)
-            large = interpolate(image, scale_factor=float(self.autoencoder.f), mode="nearest")[..., :rows, :columns]
-            return _resize(large, height, width, "nearest")
+        def full(grid: Float[Tensor, "pixel channel"], sub: int = 1) -> Float[Tensor, "height width channel"]:
+            image = pixel_shuffle(grid.view(1, h, w, -1).permute(0, 3, 1, 2), sub)
+            scale = self.autoencoder.f / sub
+            return _resize(
+                interpolate(image, scale_factor=scale, mode="nearest")[..., :rows, :columns], height, width, "nearest"
+            )
 
         return {
             "rgb": _resize(images, height, width, "bilinear"),
-            "latent": full((out.latent + 1) / 2 if out.latent.shape[-1] == 3 else out.latent),
+            "latent": full((out.latent + 1) / 2 if out.latent.shape[-1] == 3 else out.latent, self.autoencoder.sub),
             "depth": full(out.depth[:, None]),
             "accumulation": full(out.opacity[:, None]),
         }

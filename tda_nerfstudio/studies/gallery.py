@@ -44,7 +44,7 @@ def draw_sheet(load_config: Path, output: Path, scenes: int = 8, views: int = 2,
         height, width = truth.shape[-2:]
         out, decoded = model.render(s, view, height, width)
         h, w = grid_size(height, width, model.autoencoder.f)
-        latent = latent_colours(out.latent.view(len(pick), h, w, -1).permute(0, 3, 1, 2))
+        latent = latent_colours(out.latent.view(len(pick), h, w, -1).permute(0, 3, 1, 2), model.autoencoder.sub)
         columns = (truth, latent, decoded, reconstruct(model, truth)[1])
         for v in range(len(pick)):
             for c, images in enumerate(columns):

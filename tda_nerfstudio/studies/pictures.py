@@ -20,7 +20,8 @@ def as_picture(name: str, values: Float[Tensor, "height width channel"]) -> UInt
     return (values.clamp(0, 1) * 255).round().to(torch.uint8).cpu().numpy()
 
 
-def latent_colours(latents: Float[Tensor, "view channel h w"]) -> Float[Tensor, "view 3 h w"]:
-    """Show the first three channels of normalised latents as red, green and blue; fewer are repeated."""
+def latent_colours(latents: Float[Tensor, "view channel h w"], sub: int = 1) -> Float[Tensor, "view 3 rows columns"]:
+    """Show the first three channels of normalised latents' parts as red, green and blue; fewer are repeated."""
+    latents = torch.nn.functional.pixel_shuffle(latents, sub)
     channels = [min(c, latents.shape[1] - 1) for c in range(3)]
     return (latents[:, channels] + 1) / 2

@@ -82,7 +82,7 @@ class Pretraining:
 
     def __init__(self, folder: Path, recipe: Recipe) -> None:
         self.folder, self.recipe = folder, recipe
-        self.config = AutoencoderConfig(channels=recipe.channels)
+        self.config = AutoencoderConfig(channels=recipe.channels, start="scratch").resolve()
         self.device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
         self.model: Autoencoder = self.config.build(recipe.seed).to(self.device)
         self.optimizer = Muon(self.model.parameters(), RATE)

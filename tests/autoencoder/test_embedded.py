@@ -13,7 +13,7 @@ from tda_nerfstudio.autoencoder import embedded
 from tda_nerfstudio.autoencoder.build import AutoencoderConfig
 from tda_nerfstudio.core.errors import TdaError
 
-TINY = AutoencoderConfig(f=4, channels=2, width=16, blocks=1)
+TINY = AutoencoderConfig(f=4, channels=2, width=16, blocks=1, sub=1)
 
 
 @pytest.fixture
@@ -29,7 +29,7 @@ def weights(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 def test_the_file_says_its_sizes_and_holds_float16_but_for_the_buffers(weights):
     assert weights.name == "light-f4-c2.safetensors"
     with safe_open(weights, "pt") as file:
-        assert file.metadata() == {"f": "4", "channels": "2", "width": "16", "blocks": "1"}
+        assert file.metadata() == {"f": "4", "channels": "2", "sub": "1", "width": "16", "blocks": "1"}
         types = {name: file.get_tensor(name).dtype for name in file.keys()}  # noqa: SIM118
     assert {name for name, kind in types.items() if kind == torch.float32} == {"latent_scale", "background"}
     assert set(types.values()) == {torch.float32, torch.float16}
@@ -46,7 +46,9 @@ def test_an_autoencoder_of_these_sizes_starts_from_them_whatever_the_seed(weight
     assert all(tensor.dtype == torch.float32 for tensor in first.state_dict().values())
 
 
-@pytest.mark.parametrize("other", [{"f": 8}, {"channels": 3}, {"width": 32}, {"blocks": 2}, {"start": "scratch"}])
+@pytest.mark.parametrize(
+    "other", [{"f": 8}, {"channels": 3}, {"channels": 4, "sub": 2}, {"width": 32}, {"blocks": 2}, {"start": "scratch"}]
+)
 def test_other_sizes_start_from_the_seed(weights, other):
     config = replace(TINY, **other)
     resolved = config.resolve()

@@ -186,6 +186,35 @@ def test_side_two_is_the_mean_of_four_rays(scenes):
     assert (whole.latent - views_of(scenes, side=1).latent).abs().max() > 1e-3
 
 
+@pytest.mark.parametrize("side", [2, 4])
+def test_parts_of_a_latent_pixel_are_the_pixels_of_a_grid_twice_as_fine(scenes, side):
+    view = View(*(part.double() for part in orbit(2, 3.0, 25.0, 40.0, (32, 24), torch.tensor([-0.2, 0.1, -0.2]))))
+    planes, slot = scenes.planes(torch.arange(3)), torch.tensor([1, 0])
+
+    def image(f: int, side: int, background: torch.Tensor) -> torch.Tensor:
+        centres = pixel_centres(24 // f, 32 // f).double().expand(2, -1, -1)
+        sampling = SamplingConfig(coarse=10, fine=12, side=side)
+        latent = render_views(scenes, planes, slot, view, centres, f, background, sampling).latent
+        return latent.view(2, 24 // f, 32 // f, -1).permute(0, 3, 1, 2)
+
+    parts = image(8, side, BACKGROUND.repeat_interleave(4))
+    fine = torch.nn.functional.pixel_unshuffle(image(4, side // 2, BACKGROUND), 2)
+    torch.testing.assert_close(parts, fine, rtol=0, atol=1e-12)
+    assert (fine[:, 0] - fine[:, 1]).abs().max() > 0.01
+
+
+def test_every_part_has_its_own_background_and_one_ray_serves_all():
+    empty = fill(LatentScenes(3, 3, TriPlaneConfig(5, 2, 3, 2, 8)).double(), -50.0)
+    view = View(*(part.double() for part in orbit(2, 3.0, 25.0, 40.0, (32, 24), torch.zeros(3))))
+    centres, background = pixel_centres(3, 4).double().expand(2, -1, -1), torch.linspace(-1, 1, 12).double()
+    for side in (1, 2, 3):
+        sampling = SamplingConfig(coarse=10, fine=12, side=side)
+        out = render_views(
+            empty, empty.planes(torch.arange(3)), torch.tensor([1, 0]), view, centres, 8, background, sampling
+        )
+        torch.testing.assert_close(out.latent, background.expand(24, -1), rtol=0, atol=1e-9)
+
+
 def test_training_uses_its_own_number_of_rays(scenes):
     """With side 64 for images and 1 for training, the noise drawn is that of one ray a pixel."""
     generator, counted = (torch.Generator().manual_seed(3) for _ in range(2))

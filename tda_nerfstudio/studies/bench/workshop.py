@@ -141,13 +141,14 @@ class Workshop:
     def scenes(self, count: int, rgb: bool = False) -> LatentScenes:
         """Make scenes of ours whose density fills a vehicle's body, in a box that fits it."""
         config = self.sizes.rgb_triplane if rgb else self.sizes.triplane
-        scenes = LatentScenes(count, 3 if rgb else self.sizes.autoencoder.channels, config, self.seed)
+        latent = self.sizes.autoencoder.resolve()
+        scenes = LatentScenes(count, 3 if rgb else latent.channels // (latent.sub or 1) ** 2, config, self.seed)
         scenes.box.copy_(self.box)
         ellipsoids.read_body(scenes.hidden, scenes.head)
         shape = (count, 3, config.resolution, config.resolution, config.micro_channels)
         body = ellipsoids.body_planes(torch.tensor([BODY]), self.box, config.resolution)
         scenes.micro.data.view(shape)[..., 0] = body
-        scenes.refresh(torch.tensor([0]), torch.ones(scenes.head.out_features - 1), grow=False)
+        scenes.refresh(torch.tensor([0]), torch.ones(scenes.channels), grow=False)
         scenes.occupied.copy_(scenes.occupied[:1].expand_as(scenes.occupied))
         return scenes.to(self.device)
 
