@@ -52,7 +52,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(scope="module")
 def lines(folder: Path, tiny_atlas: Path, outputs: Path, stage_one, stage_two, stage_one_words, tiny_sizes) -> dict:
     """Spell every further run of ns-train; all but the first two are refused."""
-    decoder, weights = "_model.autoencoder.decoder.deep.0.weight", "_model.field.scenes.weights"
+    decoder, weights = "_model.autoencoder.decoder.deep.1.weight", "_model.field.scenes.weights"
     lacking = edit_checkpoint(stage_one.models, folder / "lacking", lambda state: state.pop(decoder))
     misshaped = edit_checkpoint(
         stage_one.models, folder / "misshaped", lambda state: state.update({weights: torch.zeros(7, 3)})
@@ -213,7 +213,7 @@ def test_the_rgb_baseline_does_not_speak_of_an_autoencoder(trained) -> None:
         ("unknown active scene", r"Unknown scene 'vehicle_003' in \S+ \(6 scenes\). Did you mean 'vehicle_0003'\?"),
         (
             "missing tensor",
-            r"The checkpoint of step 11 does not fit.* missing: _model.autoencoder.decoder.deep.0.weight",
+            r"The checkpoint of step 11 does not fit.* missing: _model.autoencoder.decoder.deep.1.weight",
         ),
         (
             "misshaped tensor",

@@ -195,7 +195,7 @@ def test_a_resumed_runs_forecast_counts_only_what_is_left(pipeline) -> None:
 
 def test_a_checkpoint_with_missing_unexpected_and_misshaped_tensors_is_refused_by_name(pipeline) -> None:
     state = {name: value.clone() for name, value in pipeline.state_dict().items()}
-    del state["_model.autoencoder.decoder.deep.0.weight"]
+    del state["_model.autoencoder.decoder.deep.1.weight"]
     state["_model.extra"] = torch.zeros(1)
     state["_model.field.scenes.weights"] = torch.zeros(9, 3)
     before = pipeline.model.field.scenes.micro.clone()
@@ -203,7 +203,7 @@ def test_a_checkpoint_with_missing_unexpected_and_misshaped_tensors_is_refused_b
         pipeline.load_pipeline(state, 7)
     text = str(caught.value)
     assert text.startswith("The checkpoint of step 7 does not fit this configuration and is refused; ")
-    assert "missing: _model.autoencoder.decoder.deep.0.weight; unexpected: _model.extra; " in text
+    assert "missing: _model.autoencoder.decoder.deep.1.weight; unexpected: _model.extra; " in text
     assert "other shapes: _model.field.scenes.weights is (9, 3), not (4, 3). Use the config.yml" in text
     assert torch.equal(pipeline.model.field.scenes.micro, before)
 
@@ -221,7 +221,7 @@ def test_frozen_scenes_refuse_a_checkpoint_with_another_autoencoder(configure, s
     pipeline = config.pipeline.setup(device="cpu")
     state = stage_two.state["pipeline"]
     pipeline.load_pipeline(state, 11)
-    state["_model.autoencoder.decoder.deep.0.weight"][0, 0, 0, 0] += 1e-3
+    state["_model.autoencoder.decoder.deep.1.weight"][0, 0, 0, 0] += 1e-3
     wanted = stage_one.manifest["model"]["fingerprint"]
     with pytest.raises(TdaError, match=f"holds an autoencoder with hash .* configured with {wanted}.*do not mix"):
         pipeline.load_pipeline(state, 11)

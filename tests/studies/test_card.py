@@ -20,7 +20,7 @@ from tda_nerfstudio.studies.pretrain import Pretraining, Recipe
 def config(monkeypatch: pytest.MonkeyPatch) -> AutoencoderConfig:
     """Make everything small: an autoencoder, a pool of one empty sprite, one test set of two sorts of grey."""
     tiny = AutoencoderConfig(channels=2, width=16, blocks=1)
-    monkeypatch.setattr(pretrain, "AutoencoderConfig", lambda channels: tiny)
+    monkeypatch.setattr(pretrain, "AutoencoderConfig", lambda **options: tiny)
     monkeypatch.setattr(card, "SpritePool", lambda folder, count, seed: np.zeros((count, 128, 128, 4), np.uint8))
     monkeypatch.setattr(card, "SAMPLE", 4)
     monkeypatch.setattr(unseen, "MADE", {"two greys": lambda i: np.full((16, 16, 3), 60 if i else 200, np.uint8)})
