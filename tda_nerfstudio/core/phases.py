@@ -120,7 +120,7 @@ class StageOne(Schedule):
     """Noise on latents before decoding in the joint phase, as a share of their standard deviation."""
     ae_rate: float = 3e-3
     """Learning rate of encoder and decoder in the warm-up."""
-    joint_ae_rate: float = 1e-3
+    joint_ae_rate: float = 3e-3
     """Learning rate of encoder and decoder in the joint phase."""
 
     def phases(self) -> list[Phase]:
