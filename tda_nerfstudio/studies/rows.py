@@ -44,9 +44,29 @@ EMPTY: dict[str, Any] = {
 """A row of which nothing is known; seconds are those of training steps, and `scenes` is a table by columns."""
 
 
+PARTS = ("m_mic", "m_w", "m_B", "m_MLP", "m_AE", "m_decoder")
+CHECKS: dict[str, Callable[[Any], bool]] = {
+    "phases": lambda phases: all({"name", "start", "end"} <= phase.keys() for phase in phases),
+    "bytes": lambda parts: not parts or all(parts[name] >= 0 for name in PARTS),
+    "ms_per_view": lambda parts: all(value >= 0 for value in parts.values()),
+    "metrics": lambda metrics: all(isinstance(value, list | float | int) for value in metrics.values()),
+    "scenes": lambda columns: len({len(column) for column in columns.values()}) < 2,
+    "curves": lambda curves: all(len(steps) == len(values) for steps, values in curves.values()),
+}
+"""What readers of a row rely on, by its key."""
+
+
 def row_of(run: Path) -> dict[str, Any]:
     """Make a run folder's row. What is missing or doubtful is listed under `problems`, with the reason."""
     run = run.resolve()
+    try:
+        return _row_of(run)
+    except (AttributeError, IndexError, KeyError, TypeError, ValueError) as error:
+        problem = f"Its finished.json or config.yml holds something else than it should ({error!r})."
+        return EMPTY | {"name": run.name, "problems": [problem]}
+
+
+def _row_of(run: Path) -> dict[str, Any]:
     problems: list[str] = []
 
     def attempt(read: Callable[[], Any]) -> Any:
@@ -67,7 +87,7 @@ def row_of(run: Path) -> dict[str, Any]:
     seconds = total_seconds(timed)
     _check_place(run, config, problems)
     if manifest and "psnr" not in metrics:
-        problems.append(f"{run.name} has no held-out views: no metrics.")
+        problems.append("It has no held-out views: no metrics.")
     stage_one = stage_one_of(config, problems)
     schedule = {key: value for key, value in (look_up(config, "pipeline.schedule") or {}).items() if key != TYPE}
     row = {
@@ -114,9 +134,9 @@ def row_of(run: Path) -> dict[str, Any]:
     }
     older = [name for name in ("commands", "image_size", "machine", "phases") if manifest and name not in manifest]
     if older:
-        problems.append(f"{run.name} was finished by an older version, which did not record: {', '.join(older)}.")
+        problems.append(f"Finished by an older version, which did not record: {', '.join(older)}.")
     if metrics and "sharpness" not in metrics:
-        problems.append(f"{run.name} was scored by an older version, without sharpness.")
+        problems.append("Scored by an older version, without sharpness.")
     return EMPTY | row | {"problems": problems}
 
 
@@ -128,10 +148,10 @@ def _check_place(run: Path, config: dict[str, Any], problems: list[str]) -> None
     """Note when a run is not where its config.yml says, or its data is gone: it cannot be opened then."""
     home = [str(config.get(key)) for key in ("output_dir", "experiment_name", "method_name", "timestamp")]
     if config and Path(*home) != run:
-        problems.append(f"{run.name} was moved: its config.yml says another folder, so its pictures cannot be made.")
+        problems.append("Moved: its config.yml says another folder, so no pictures of it can be made.")
     data = config.get("data")
     if data and not Path(data).is_dir():
-        problems.append(f"The data of {run.name}, '{Path(data).name}', is not where it was: no pictures.")
+        problems.append(f"Its data, '{Path(data).name}', is not where it was: no pictures.")
 
 
 def _tidy(command: str, config: dict[str, Any]) -> str:
@@ -192,10 +212,17 @@ def read_row(path: Path) -> dict[str, Any]:
         problem = f"{path.name} is of a newer version (format {content['format']}, here {FORMAT}). Update the package."
         return EMPTY | {"name": path.stem, "problems": [problem]}
     row = EMPTY | {"name": path.stem} | content
-    wrong = [k for k, value in EMPTY.items() if value is not None and not isinstance(row[k], type(value))]
+    wrong = [key for key in EMPTY if not _fits(key, row[key])]
     damage = [f"{path.name} is damaged: {', '.join(wrong)} cannot be used."] if wrong else []
     row |= {key: EMPTY[key] for key in wrong}
     return row | {"problems": [*row["problems"], *damage], "complete": "psnr" in row["metrics"]}
+
+
+def _fits(key: str, value: Any) -> bool:
+    try:
+        return (EMPTY[key] is None or isinstance(value, type(EMPTY[key]))) and (key not in CHECKS or CHECKS[key](value))
+    except (AttributeError, KeyError, TypeError, ValueError):
+        return False
 
 
 def read_rows(paths: Iterable[Path]) -> list[dict[str, Any]]:

@@ -87,8 +87,8 @@ def test_a_moved_run_keeps_its_numbers_and_is_marked(pair, tmp_path: Path) -> No
     row = row_of(tmp_path / "elsewhere")
     assert row["complete"] and row["bytes"]["m_B"] == 120 and row["space"] == ""
     assert row["problems"] == [
-        "elsewhere was moved: its config.yml says another folder, so its pictures cannot be made.",
-        "The data of elsewhere, 'cars', is not where it was: no pictures.",
+        "Moved: its config.yml says another folder, so no pictures of it can be made.",
+        "Its data, 'cars', is not where it was: no pictures.",
         "Stage 1, 'one', is not where it was: its space and its minutes are not known.",
     ]
 
@@ -107,6 +107,13 @@ def test_damage_is_marked_and_the_rest_is_kept(pair, tmp_path: Path) -> None:
     assert "two/finished.json cannot be read" in row_of(two)["problems"][0]
 
 
+def test_a_manifest_of_another_shape_is_marked(pair) -> None:
+    (pair[1] / "finished.json").write_text('{"metrics": [1], "scene_names": 3}')
+    row = row_of(pair[1])
+    assert not row["complete"]
+    assert row["problems"][0].startswith("Its finished.json or config.yml holds something else than it should (")
+
+
 def test_an_older_run_gets_phases_and_seconds_from_config_and_events(make_run, write_events) -> None:
     run = make_run("a", commands=None, phases=None, image_size=None, machine=None)
     write_events(run, LOSS | {"Train Iter (time)": dict.fromkeys(range(4), 30.0)})
@@ -116,7 +123,7 @@ def test_an_older_run_gets_phases_and_seconds_from_config_and_events(make_run, w
     ]
     assert row["minutes_per_scene"] == 1.0
     assert row["problems"] == [
-        "a was finished by an older version, which did not record: commands, image_size, machine, phases."
+        "Finished by an older version, which did not record: commands, image_size, machine, phases."
     ]
 
 
@@ -144,6 +151,8 @@ def test_a_stage_one_that_was_trained_again_is_not_taken_for_the_old_one(pair) -
         ("[1]", "x.json is no row of a run."),
         ('{"format": 99}', "x.json is of a newer version (format 99, here 1). Update the package."),
         ('{"format": 1, "metrics": 3, "scenes": null}', "x.json is damaged: metrics, scenes cannot be used."),
+        ('{"format": 1, "bytes": {"m_w": 1}, "phases": [1]}', "x.json is damaged: phases, bytes cannot be used."),
+        ('{"format": 1, "curves": {"rgb": [[1], []]}}', "x.json is damaged: curves cannot be used."),
     ],
 )
 def test_damaged_and_newer_row_files_are_marked(tmp_path: Path, text: str, problem: str) -> None:
