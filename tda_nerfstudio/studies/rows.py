@@ -130,7 +130,7 @@ def _row_of(run: Path) -> dict[str, Any]:
             if key in (*SCENE_METRICS, "latent_std", "latent_high_frequencies")
         },
         "scenes": _columns(metrics.get("scenes") or {}),
-        "curves": {name.removeprefix(LOSSES): thin(c) for name, c in scalars.items() if name.startswith(LOSSES)},
+        "curves": {name.removeprefix(LOSSES): [*thin(c)] for name, c in scalars.items() if name.startswith(LOSSES)},
     }
     older = [name for name in ("commands", "image_size", "machine", "phases") if manifest and name not in manifest]
     if older:

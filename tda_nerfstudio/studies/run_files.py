@@ -72,13 +72,13 @@ def read_scalars(run: Path) -> dict[str, dict[int, float]]:
         raise TdaError(f"The event files in {run} cannot be read ({_first_line(error)}): no curves.") from error
 
 
-def thin(curve: dict[int, float], points: int = POINTS) -> list[list[float]]:
-    """Average neighbours until a curve has at most `points` of them: [steps, values]."""
+def thin(curve: dict[int, float], points: int = POINTS) -> tuple[list[int], list[float]]:
+    """Average neighbours until a curve has at most `points` of them: steps and values."""
     items = sorted((step, value) for step, value in curve.items() if abs(value) < float("inf"))
     width = max(-(-len(items) // points), 1)
     parts = [items[i : i + width] for i in range(0, len(items), width)]
-    means = [[sum(column) / len(part) for column in zip(*part, strict=True)] for part in parts]
-    return [[round(step) for step, _ in means], [short(value) for _, value in means]]
+    steps = [part[len(part) // 2][0] for part in parts]
+    return steps, [short(sum(value for _, value in part) / len(part)) for part in parts]
 
 
 def part_bytes(checkpoint: Path) -> dict[str, int]:

@@ -6,9 +6,10 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from html import escape
+from itertools import pairwise
 
 WIDTH, HEIGHT = 520, 320
-LEFT, RIGHT, TOP, BOTTOM = 62, 12, 26, 44
+LEFT, RIGHT, TOP, BOTTOM = 62, 24, 26, 44
 COLOURS = 8
 
 
@@ -82,18 +83,19 @@ def line_chart(
     across = axis([x for _, points in shown for x, _ in points], LEFT, WIDTH - RIGHT, log_x)
     up = axis([y for _, points in shown for _, y in points], HEIGHT - BOTTOM, TOP, log_y)
     parts = [_grid(across, up, x_label, y_label)]
-    for x, text in marks:
+    for i, (x, text) in enumerate(marks):
         at = min(max(across.place(max(x, across.low)), LEFT), WIDTH - RIGHT)
         parts.append(f'<line class="mark" x1="{at:.1f}" x2="{at:.1f}" y1="{TOP}" y2="{HEIGHT - BOTTOM}"/>')
-        parts.append(f'<text class="note" x="{at + 4:.1f}" y="{TOP + 12}">{escape(text)}</text>')
+        parts.append(f'<text class="note" x="{at + 4:.1f}" y="{TOP + 12 + 14 * (i % 3)}">{escape(text)}</text>')
     for line, points in shown:
         places = [(across.place(x), up.place(y)) for x, y in points]
         colour = f"c{line.colour % COLOURS}"
         if line.points:
             parts += [f'<circle class="{colour}" cx="{x:.1f}" cy="{y:.1f}" r="5"/>' for x, y in places]
         else:
-            path = " ".join(f"{x:.1f},{y:.1f}" for x, y in places)
-            parts.append(f'<polyline class="line {colour}{_shape(line)}" points="{path}"/>')
+            for piece in _pieces(places):
+                path = " ".join(f"{x:.1f},{y:.1f}" for x, y in piece)
+                parts.append(f'<polyline class="line {colour}{_shape(line)}" points="{path}"/>')
     return _frame(title, parts, HEIGHT, [line for line, _ in shown])
 
 
@@ -122,6 +124,18 @@ def dot_chart(title: str, names: Sequence[str], series: Sequence[Series], x_labe
             parts.append(f'<circle class="c{line.colour % COLOURS}" cx="{across.place(x):.1f}" cy="{y:.1f}" r="5"/>')
     parts.append(f'<text x="{(left + WIDTH) / 2}" y="{height - 6}" text-anchor="middle">{escape(x_label)}</text>')
     return _frame(title, parts, height, series)
+
+
+def _pieces(places: Sequence[tuple[float, float]]) -> list[list[tuple[float, float]]]:
+    """Break a line where it has no points: where neighbours are much farther apart than most."""
+    gaps = [b[0] - a[0] for a, b in pairwise(places)]
+    usual = sorted(gaps)[len(gaps) // 2] if gaps else 0.0
+    pieces = [[places[0]]]
+    for gap, place in zip(gaps, places[1:], strict=True):
+        if gap > 4 * usual:
+            pieces.append([])
+        pieces[-1].append(place)
+    return pieces
 
 
 def _grid(across: Axis, up: Axis, x_label: str, y_label: str) -> str:

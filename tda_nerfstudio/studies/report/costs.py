@@ -12,7 +12,7 @@ PUBLISHED_RGB_BYTES = 1_572_864
 """An RGB Tri-Plane as published, in bytes."""
 PUBLISHED_RGB_MINUTES = 64.3
 """Minutes of training of an RGB Tri-Plane as published (ShapeNet cars, 128 x 128)."""
-PUBLISHED_MINUTES = {"3Da-AE, published": 0.14 * PUBLISHED_RGB_MINUTES, "Fused-Planes, published": 8.96}
+PUBLISHED_MINUTES = {"3Da-AE": 0.14 * PUBLISHED_RGB_MINUTES, "Fused-Planes": 8.96}
 """Minutes a scene at N = 1000 as published: 86 % below the RGB Tri-Plane's; those of its successor."""
 PUBLISHED_N = 1000
 

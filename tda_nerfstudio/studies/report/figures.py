@@ -3,13 +3,29 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from html import escape
 from typing import Any
 
 from tda_nerfstudio.studies.report.compare import Group
-from tda_nerfstudio.studies.report.shots import Shot
 
 Row = dict[str, Any]
+
+
+@dataclass(frozen=True)
+class Shot:
+    """One held-out view of a scene: each picture a data URI."""
+
+    view: str
+    """Its name."""
+    truth: str
+    encoded: str
+    """Latent of the truth, by the autoencoder alone."""
+    rendered: str
+    """Latent that the scene was rendered to."""
+    decoded: str
+
+
 Shots = dict[str, dict[str, Shot]]
 """By a run's label, then by scene."""
 MOST_RUNS, MOST_SCENES, FEW_SCENES = 5, 24, 6
@@ -40,11 +56,11 @@ def figures(group: Group, shots: Shots) -> str:
         return ""
     scenes = [name for name in scenes_worst_first(group) if all(name in shots[row["label"]] for row in shown)]
     best = spaces(Group(group.title, shown))
-    few = [scenes[round(i * (len(scenes) - 1) / max(FEW_SCENES - 1, 1))] for i in range(min(FEW_SCENES, len(scenes)))]
-    few = list(dict.fromkeys(few))
+    count = min(FEW_SCENES, len(scenes))
+    few = [scenes[round(i * (len(scenes) - 1) / max(count - 1, 1))] for i in range(count)]
     parts = [_latent_spaces(best, few, shots), _latent_scenes(best, few, shots), _gallery(shown, scenes, shots)]
     if len(best) == 1:
-        other = "standard" if "3d-aware" in best else "3d-aware"
+        other = _called("standard" if "3d-aware" in best else "3d-aware")
         parts.insert(1, f'<p class="note">No {other} run of these scenes could be shown beside.</p>')
     return "".join(parts)
 
@@ -76,10 +92,10 @@ def _latent_scenes(best: dict[str, Row], scenes: Sequence[str], shots: Shots) ->
 def _gallery(shown: Sequence[Row], scenes: Sequence[str], shots: Shots) -> str:
     first, cards = shots[shown[0]["label"]], []
     for name in scenes:
-        runs = [(shots[row["label"]][name].decoded, f"{row['label']} {_decibels(row, name)}") for row in shown]
+        runs = [(shots[row["label"]][name].decoded, row["label"], _decibels(row, name)) for row in shown]
         pictures = "".join(
-            f"<span>{_image(uri, name)}<small>{_breakable(caption)}</small></span>"
-            for uri, caption in [(first[name].truth, "truth"), *runs]
+            f"<span>{_image(uri, name)}<small>{_breakable(label)}<br>{quality}</small></span>"
+            for uri, label, quality in [(first[name].truth, "truth", ""), *runs]
         )
         cards.append(f'<figure class="card"><figcaption>{_breakable(name)}</figcaption><div>{pictures}</div></figure>')
     about = "Worst scene first, by the mean PSNR of all runs of the group; the number is that of the run's scene."

@@ -12,7 +12,7 @@ from tda_nerfstudio.core.atomic import write_text
 from tda_nerfstudio.core.errors import TdaError
 from tda_nerfstudio.studies.report import table
 from tda_nerfstudio.studies.report.compare import Group, group, label, pairs
-from tda_nerfstudio.studies.report.figures import MOST_RUNS, Shots, figures, scenes_worst_first
+from tda_nerfstudio.studies.report.figures import MOST_RUNS, Shots, figures, scenes_worst_first, spaces
 from tda_nerfstudio.studies.report.plots import cost_curves, loss_curves, per_scene
 from tda_nerfstudio.studies.report.style import STYLE
 from tda_nerfstudio.studies.rows import find_runs, read_row
@@ -41,9 +41,14 @@ def _take(groups: Sequence[Group], paths: dict[str, Path]) -> tuple[Shots, dict[
     """Take pictures of the best runs of each group; say why of those that have none."""
     from rich.progress import track
 
-    shots, left_out = {}, {}
-    wanted = [(row, scenes_worst_first(one)) for one in groups for row in one.rows[:MOST_RUNS]]
-    left_out |= {row["label"]: f"only the best {MOST_RUNS} of a group" for g in groups for row in g.rows[MOST_RUNS:]}
+    shots, left_out, wanted = {}, {}, []
+    for one in groups:
+        spaced = [row["label"] for row in spaces(one).values()]
+        for i, row in enumerate(one.rows):
+            if i < MOST_RUNS or row["label"] in spaced:
+                wanted.append((row, scenes_worst_first(one)))
+            else:
+                left_out[row["label"]] = f"only the best {MOST_RUNS} of a group are shown"
     for row, scenes in track(wanted, description="Taking pictures", transient=True):
         path = paths[row["label"]]
         if not path.is_dir():

@@ -47,10 +47,10 @@ def cost_curves(rows: Sequence[Row], colours: dict[str, int]) -> str:
     if timed:
         line = [costs.PUBLISHED_RGB_MINUTES] * len(scenes)
         timed.append(Series("RGB Tri-Plane, published", scenes, line, len(rows) + 1, dashed=True))
-        timed += [
-            Series(f"{name}, N = {costs.PUBLISHED_N}", [costs.PUBLISHED_N], [value], len(rows) + 2 * i, points=True)
-            for i, (name, value) in enumerate(costs.PUBLISHED_MINUTES.items())
-        ]
+        values = list(costs.PUBLISHED_MINUTES.values())
+        names = " and ".join(f"{name} ({value:.1f})" for name, value in costs.PUBLISHED_MINUTES.items())
+        at = [costs.PUBLISHED_N] * len(values)
+        timed.append(Series(f"{names}, published", at, values, len(rows), points=True))
     minutes_chart = line_chart("Training time a scene, t(N)", timed, "N, scenes", "minutes", log_x=True, log_y=True)
     if not memory and not minutes_chart:
         return ""
@@ -81,7 +81,8 @@ def loss_curves(rows: Sequence[Row]) -> str:
             Series(name, steps, values, colour)
             for colour, (name, (steps, values)) in enumerate(sorted(row["curves"].items()))
         ]
-        marks = [(phase["start"], phase["name"]) for phase in row["phases"]]
+        first = min((steps[0] for steps, _ in row["curves"].values() if steps), default=0)
+        marks = [(phase["start"], phase["name"]) for phase in row["phases"] if phase["end"] > first]
         charts.append(line_chart(f"Losses of {row['label']}", series, "step", "weighted loss", log_y=True, marks=marks))
     if not any(charts):
         return ""

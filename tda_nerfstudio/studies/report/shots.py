@@ -5,7 +5,6 @@ from __future__ import annotations
 import base64
 import io
 from collections.abc import Sequence
-from dataclasses import dataclass
 from pathlib import Path
 
 import torch
@@ -18,19 +17,7 @@ from tda_nerfstudio.plugin.evaluation import reconstruct
 from tda_nerfstudio.plugin.open_run import open_run
 from tda_nerfstudio.plugin.tda_model import as_view
 from tda_nerfstudio.studies.pictures import as_picture, latent_colours
-
-
-@dataclass(frozen=True)
-class Shot:
-    """One held-out view of a scene: each entry a data URI."""
-
-    view: str
-    truth: str
-    encoded: str
-    """Latent of the truth, by the autoencoder alone."""
-    rendered: str
-    """Latent that the scene was rendered to."""
-    decoded: str
+from tda_nerfstudio.studies.report.figures import Shot
 
 
 @torch.no_grad()

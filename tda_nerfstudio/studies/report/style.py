@@ -18,14 +18,15 @@ th,td{padding:.3rem .6rem;border-bottom:1px solid var(--rule);text-align:left;wh
 .n{text-align:right;font-variant-numeric:tabular-nums}
 thead th{color:var(--dim);font-weight:600;vertical-align:bottom}thead .n{white-space:normal;min-width:3.6rem}
 td:first-child,tr>th:first-child{position:sticky;left:0;background:var(--bg)}
-.pictures th,.pictures td{border:0;padding:.15rem .15rem .3rem;vertical-align:top;text-align:center;font-weight:400;font-size:.8rem}
-.pictures tr>th:first-child{text-align:right;vertical-align:middle;max-width:8.5rem;white-space:normal;
-overflow-wrap:anywhere;color:var(--dim);padding-right:.6rem}
-.pictures thead th{white-space:normal;overflow-wrap:anywhere;max-width:128px}
-img{display:block;width:128px;height:auto;image-rendering:pixelated;border-radius:3px}
+.pictures th,.pictures td{border:0;padding:.15rem .15rem .3rem;vertical-align:top;text-align:center;
+font-weight:400;font-size:.8rem}
+.pictures tr>th:first-child{text-align:right;vertical-align:middle;min-width:4.8rem;max-width:8.5rem;
+white-space:normal;color:var(--dim);padding-right:.6rem}
+.pictures thead th{white-space:normal;overflow-wrap:anywhere;max-width:120px}
+img{display:block;width:120px;height:auto;image-rendering:pixelated;border-radius:3px}
 .cards{display:flex;flex-wrap:wrap;gap:12px}
 .card{margin:0;padding:8px;border:1px solid var(--rule);border-radius:6px;max-width:100%}
-.card figcaption{width:0;min-width:100%}.card div{display:flex;flex-wrap:wrap;gap:4px}.card span{width:128px}
+.card figcaption{width:0;min-width:100%}.card div{display:flex;flex-wrap:wrap;gap:4px}.card span{width:120px}
 small{display:block;text-align:center;color:var(--dim);line-height:1.25;overflow-wrap:anywhere}
 .charts{display:grid;grid-template-columns:repeat(auto-fit,minmax(min(100%,440px),1fr));gap:16px}
 figure.chart{margin:0;padding:10px;border:1px solid var(--rule);border-radius:6px;background:var(--box);max-width:640px}
