@@ -11,7 +11,17 @@ from typing import Any
 from tda_nerfstudio.core.atomic import write_text
 from tda_nerfstudio.core.errors import TdaError
 from tda_nerfstudio.plugin.manifest import read_manifest
-from tda_nerfstudio.studies.run_files import LOSSES, TYPE, look_up, part_bytes, read_config, read_scalars, short, thin
+from tda_nerfstudio.studies.run_files import (
+    LOSSES,
+    TYPE,
+    look_up,
+    part_bytes,
+    read_config,
+    read_scalars,
+    short,
+    thin,
+    tidy_command,
+)
 from tda_nerfstudio.studies.run_time import phases_of, stage_one_of, total_seconds
 
 FORMAT = 1
@@ -95,7 +105,7 @@ def _row_of(run: Path) -> dict[str, Any]:
         "output": run.parents[2].name if len(run.parents) > 2 else "",
         "method": manifest.get("method") or config.get("method_name") or "",
         "complete": "psnr" in metrics,
-        "commands": [_tidy(command, config) for command in manifest.get("commands", [])],
+        "commands": [tidy_command(command, config) for command in manifest.get("commands", [])],
         "seed": manifest.get("seed", look_up(config, "machine.seed")),
         "versions": manifest.get("versions") or {},
         "machine": manifest.get("machine") or {},
@@ -152,14 +162,6 @@ def _check_place(run: Path, config: dict[str, Any], problems: list[str]) -> None
     data = config.get("data")
     if data and not Path(data).is_dir():
         problems.append(f"Its data, '{Path(data).name}', is not where it was: no pictures.")
-
-
-def _tidy(command: str, config: dict[str, Any]) -> str:
-    """Shorten a command line's absolute paths: where runs go is OUT, data is named without its folders."""
-    output, data = config.get("output_dir"), config.get("data")
-    if output:
-        command = command.replace(str(output), "OUT")
-    return command.replace(f"{Path(data).parent}/", "") if data else command
 
 
 def _columns(scenes: dict[str, Any]) -> dict[str, list]:

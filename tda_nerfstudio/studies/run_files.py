@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+import shlex
 from pathlib import Path
 from typing import Any
 
@@ -107,6 +109,23 @@ def part_bytes(checkpoint: Path) -> dict[str, int]:
         "m_AE": size("autoencoder.encoder.") + decoder,
         "m_decoder": decoder,
     }
+
+
+def tidy_command(command: str, config: dict[str, Any]) -> str:
+    """Shorten a command line's absolute paths: where runs go is OUT, data lies in no folder, others are names alone."""
+    output, data = str(config.get("output_dir") or "/nowhere"), Path(config.get("data") or "/nowhere/data")
+
+    def shorten(found: re.Match[str]) -> str:
+        mark, path = found.groups()
+        if Path(path).is_relative_to(output):
+            return f"{mark}OUT{path.removeprefix(output)}"
+        near = Path(path).is_relative_to(data.parent)
+        return mark + (str(Path(path).relative_to(data.parent)) if near else f".../{Path(path).name}")
+
+    try:
+        return shlex.join(re.sub(r"^([^/]*[=!]|)(/.*)$", shorten, word) for word in shlex.split(command))
+    except ValueError:  # quotes that do not close
+        return command
 
 
 def short(value: float) -> float:

@@ -47,6 +47,15 @@ def test_a_whole_run_has_every_entry_and_no_problem(pair) -> None:
     assert row["curves"] == {"latent": [[0, 2], [0.5, 0.25]]}
 
 
+def test_commands_name_no_folder_of_the_machine(make_run, tmp_path: Path) -> None:
+    words = f"--output-dir {tmp_path}/out --data={tmp_path}/data/cars --x {tmp_path}/out/cars/one 'a b' a/b"
+    run = make_run("a", commands=[f"ns-train tda-ae {words} --s '!{tmp_path}/data/splits.json#k' /else/where", "'"])
+    assert row_of(run)["commands"] == [
+        "ns-train tda-ae --output-dir OUT --data=cars --x OUT/cars/one 'a b' a/b --s '!splits.json#k' .../where",
+        "'",
+    ]
+
+
 def test_a_row_is_written_a_key_a_line_and_comes_back(pair, tmp_path: Path) -> None:
     row = write_row(pair[1], tmp_path / "rows/two.json")
     text = (tmp_path / "rows/two.json").read_text()

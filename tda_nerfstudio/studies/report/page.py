@@ -133,16 +133,19 @@ def _problems(rows: Sequence[Row]) -> dict[str, list[str]]:
 
 def _commands(rows: Sequence[Row]) -> str:
     blocks = []
-    for row in rows:
+    for row in (row for row in rows if row["method"]):
         machine, versions = row["machine"], row["versions"]
         ran = ", ".join(
             f"{value} {key}" if key in ("cores", "threads") else str(value) for key, value in machine.items()
         )
         made = ", ".join(f"{name} {version}" for name, version in versions.items())
-        lines = "\n".join(map(str, row["commands"])) or "(its version did not record it)"
+        lines = (
+            "\n".join(map(str, row["commands"]))
+            or "(its version did not record it: see the settings in its config.yml)"
+        )
         about = ". ".join(filter(None, [f"Seed {row['seed']}", ran, made]))
         blocks.append(f"<h3>{escape(row['label'])}</h3><pre>{escape(lines)}</pre><p class=note>{escape(about)}</p>")
-    about = "OUT is the output folder, data is named without the folders above it. One line for each session of a run."
+    about = "OUT is the output folder; other folders of the machine are left out. One line for each session of a run."
     return f"<section><h2>Command lines</h2><p class=note>{about}</p>{''.join(blocks)}</section>"
 
 

@@ -123,6 +123,6 @@ def test_real_runs_are_shown_with_pictures_by_the_command(command, stage_one, st
         section = next(part for part in page.split("<section>") if f"<h2>{title}" in part)
         # truth and latent; truth, latent and decoding; truth and decoding
         assert section.count("<img ") == 7 * scenes
-    assert "Notes" not in text and "Pictures that are left out" not in text
+    assert "What is missing, and why." not in text and "Pictures that are left out" not in text
     assert "No standard run of these scenes could be shown beside." in text
     assert text.count("ns-train tda-scenes --data tiny") == 1
