@@ -73,7 +73,7 @@ def _latent_spaces(best: dict[str, Row], scenes: Sequence[str], shots: Shots) ->
     lines = [("truth", [(shots[first][name].truth, "") for name in scenes])]
     for space, row in runs:
         lines.append((f"{_called(space)} latent", [(shots[row["label"]][name].encoded, "") for name in scenes]))
-    about = "The same held-out views, encoded: first three channels of nu(E(x)) as red, green and blue."
+    about = f"The same held-out views, encoded: first three channels of nu(E(x)) as red, green and blue. {_runs(best)}"
     return _section("Latent spaces", about, _grid(lines, scenes))
 
 
@@ -85,7 +85,7 @@ def _latent_scenes(best: dict[str, Row], scenes: Sequence[str], shots: Shots) ->
         of = shots[row["label"]]
         lines.append((f"{_called(space)}, rendered", [(of[name].rendered, "") for name in scenes]))
         lines.append((f"{_called(space)}, decoded", [(of[name].decoded, _decibels(row, name)) for name in scenes]))
-    about = "Scenes rendered in each space, and decoded; PSNR over all held-out views of the scene."
+    about = f"Scenes rendered in each space, and decoded; PSNR over all held-out views of the scene. {_runs(best)}"
     return _section("Latent scenes", about, _grid(lines, scenes))
 
 
@@ -100,6 +100,10 @@ def _gallery(shown: Sequence[Row], scenes: Sequence[str], shots: Shots) -> str:
         cards.append(f'<figure class="card"><figcaption>{_breakable(name)}</figcaption><div>{pictures}</div></figure>')
     about = "Worst scene first, by the mean PSNR of all runs of the group; the number is that of the run's scene."
     return _section("Gallery", about, f'<div class="cards">{"".join(cards)}</div>')
+
+
+def _runs(best: dict[str, Row]) -> str:
+    return "Runs: " + ", ".join(f"{row['label']} ({_called(space)})" for space, row in best.items()) + "."
 
 
 def _called(space: str) -> str:

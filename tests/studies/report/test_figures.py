@@ -36,6 +36,7 @@ def test_latents_of_both_spaces_stand_below_the_truth_and_the_gallery_beside_it(
         *("a-v_an-e", "a-bus-e"),
         *("b-v_an-e", "b-bus-e"),
     ]
+    assert "Runs: a (3D-aware), b (standard)." in spaces_ and "Runs: a (3D-aware), b (standard)." in scenes
     assert "3D-aware latent" in spaces_ and "standard latent" in spaces_ and "v_<wbr>an" in spaces_
     assert re.findall('src="b-([^"]*)"', scenes) == ["v_an-r", "bus-r", "v_an-d", "bus-d"]
     assert re.findall('src="([^"]*)"', gallery) == [
