@@ -27,7 +27,7 @@ def take_shots(run: Path, scenes: Sequence[str]) -> dict[str, Shot]:
     A run of another version, or without its data, fails in ways of its own: any error may come.
     """
     pipeline = open_run(run)
-    model, manager = pipeline.model, pipeline.datamanager
+    model, manager, sub = pipeline.model, pipeline.datamanager, pipeline.model.autoencoder.sub
     shots: dict[str, Shot] = {}
     for s, cameras, images in manager.eval_views():
         name = manager.scene_names[s]
@@ -43,16 +43,16 @@ def take_shots(run: Path, scenes: Sequence[str]) -> dict[str, Shot]:
         shots[name] = Shot(
             manager.eval_store.names[manager.eval_store.starts[s] + middle],
             data_uri(truth[0]),
-            data_uri(latent_colours(reconstruct(model, truth)[0])[0]),
-            data_uri(latent_colours(rendered)[0]),
+            data_uri(latent_colours(reconstruct(model, truth)[0], sub)[0], exact=True),
+            data_uri(latent_colours(rendered, sub)[0], exact=True),
             data_uri(decoded[0]),
         )
     return shots
 
 
-def data_uri(image: Float[Tensor, "3 height width"]) -> str:
-    """Spell an image in [0, 1] as a JPEG inside a URI; a latent one, which is small and has hard edges, as a PNG."""
+def data_uri(image: Float[Tensor, "3 height width"], exact: bool = False) -> str:
+    """Spell an image in [0, 1] as a JPEG inside a URI, or as a PNG: latents are small and have hard edges."""
     file = io.BytesIO()
-    kind, options = ("png", {}) if image.shape[-1] <= 32 else ("jpeg", {"quality": 90, "subsampling": 0})
+    kind, options = ("png", {}) if exact else ("jpeg", {"quality": 90, "subsampling": 0})
     Image.fromarray(as_picture("rgb", image.permute(1, 2, 0))).save(file, kind, **options)
     return f"data:image/{kind};base64,{base64.b64encode(file.getvalue()).decode()}"
