@@ -194,6 +194,21 @@ def sheet(
 
 
 @app.command
+def report(paths: tyro.conf.Positional[tuple[Path, ...]], output: Path = Path("report.html")) -> None:
+    """Compare runs on one page that opens offline, with a Markdown table beside it.
+
+    Args:
+        paths: Run folders, row files, or folders of either. Pictures need run folders, with checkpoint and data. The
+            config.yml of a run can run code when it is opened for its pictures: name only runs you trust.
+        output: The HTML file to write.
+    """
+    from tda_nerfstudio.studies.report.page import write_report
+
+    page, table = write_report(paths, output)
+    print(f"Wrote {page} and {table}")
+
+
+@app.command
 def bench(
     out: Path = Path("bench"),
     repeats: int = 7,

@@ -2,9 +2,16 @@
 
 from __future__ import annotations
 
+from functools import lru_cache
+from pathlib import Path
+from typing import Any
+
 import torch
 from jaxtyping import Float
 from torch import Tensor
+
+LEAST_SIDE = 32
+"""Pixels along the shorter side that LPIPS' network needs."""
 
 
 def psnr(
@@ -23,6 +30,48 @@ def ssim(
 
     value = structural_similarity_index_measure(images.clamp(0, 1), truth, data_range=1.0, reduction="none")
     return torch.as_tensor(value).reshape(-1)
+
+
+def sharpness(
+    images: Float[Tensor, "image channel height width"], truth: Float[Tensor, "image channel height width"]
+) -> Float[Tensor, " image"]:
+    """Gradient energy of each image clamped to [0, 1], over that of its truth: 1 is as sharp, blur is below.
+
+    Noise and wrong edges count as sharp: read it beside PSNR, never alone.
+    """
+
+    def energy(x: Tensor) -> Float[Tensor, " image"]:
+        return x.diff(dim=-1).square().flatten(1).mean(1) + x.diff(dim=-2).square().flatten(1).mean(1)
+
+    least = 1e-8  # two blank images are equally sharp
+    return (energy(images.clamp(0, 1)) + least) / (energy(truth) + least)
+
+
+def lpips(
+    images: Float[Tensor, "image 3 height width"], truth: Float[Tensor, "image 3 height width"]
+) -> Float[Tensor, " image"] | None:
+    """Perceptual distance (LPIPS, AlexNet) of each image clamped to [0, 1]; 0 is equal.
+
+    None where the network's weights are not on this machine, as nothing is downloaded, or images are too small.
+    """
+    network = _lpips_network() if min(images.shape[-2:]) >= LEAST_SIDE else None
+    if network is None:
+        return None
+    network = network.to(images.device)
+    with torch.no_grad():
+        return network(images.clamp(0, 1), truth, normalize=True).reshape(-1)
+
+
+@lru_cache(maxsize=1)
+def _lpips_network() -> Any:
+    from torchvision.models import AlexNet_Weights
+
+    name = Path(AlexNet_Weights.IMAGENET1K_V1.value.url).name
+    if not (Path(torch.hub.get_dir()) / "checkpoints" / name).is_file():
+        return None
+    from torchmetrics.image.lpip import LearnedPerceptualImagePatchSimilarity
+
+    return LearnedPerceptualImagePatchSimilarity(net_type="alex").net
 
 
 def high_frequency_share(latents: Float[Tensor, "image channel h w"]) -> float:

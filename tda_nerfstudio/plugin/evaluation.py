@@ -10,7 +10,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from tda_nerfstudio.core.metrics import high_frequency_share, psnr, ssim
+from tda_nerfstudio.core.metrics import high_frequency_share, lpips, psnr, sharpness, ssim
 from tda_nerfstudio.plugin.multi_scene_datamanager import MultiSceneDataManager
 from tda_nerfstudio.plugin.tda_model import TdaModel, as_view
 
@@ -28,9 +28,9 @@ def reconstruct(
 def evaluate(model: TdaModel, datamanager: MultiSceneDataManager, output_path: Path | None = None) -> dict[str, Any]:
     """Score all held-out views of all scenes.
 
-    Returns means over images of psnr [dB] and ssim, the same of the autoencoder's own reconstruction (`ceiling_*`),
-    statistics of the latents, seconds a view to march and to decode, and everything by scene and view. With
-    `output_path`, truth and decoding are written there side by side.
+    Returns means over images of psnr [dB], ssim and sharpness, the same of the autoencoder's own reconstruction
+    (`ceiling_*`), lpips where its weights are on this machine, statistics of the latents, seconds a view to march and
+    to decode, and everything by scene and view. With `output_path`, truth and decoding are written there side by side.
     """
     from rich.progress import track
 
@@ -53,9 +53,13 @@ def evaluate(model: TdaModel, datamanager: MultiSceneDataManager, output_path: P
         columns = {
             "psnr": psnr(decoded, truth),
             "ssim": ssim(decoded, truth),
+            "sharpness": sharpness(decoded, truth),
             "ceiling_psnr": psnr(ceiling, truth),
             "ceiling_ssim": ssim(ceiling, truth),
+            "ceiling_sharpness": sharpness(ceiling, truth),
         }
+        if (distance := lpips(decoded, truth)) is not None:
+            columns["lpips"] = distance
         start = datamanager.eval_store.starts[s]
         rows = {key: value.tolist() for key, value in columns.items()}
         scenes[names[s]] = {key: sum(value) / len(value) for key, value in rows.items()} | {

@@ -16,7 +16,9 @@ from torch import Tensor
 from tda_nerfstudio.autoencoder.build import AutoencoderConfig
 from tda_nerfstudio.core.atomic import write_text
 from tda_nerfstudio.core.errors import TdaError
+from tda_nerfstudio.core.phases import Span
 from tda_nerfstudio.core.scenes import TriPlaneConfig
+from tda_nerfstudio.plugin.history import History
 
 NAME = "finished.json"
 PREFIX = "_model."
@@ -69,6 +71,24 @@ def describe_model(triplane: TriPlaneConfig, autoencoder: AutoencoderConfig, fin
         "fingerprint": fingerprint,
         "box": box.flatten().tolist(),
     }
+
+
+def describe_phases(spans: Sequence[Span], visits: float, history: History) -> list[dict[str, Any]]:
+    """Collect each phase's steps, visits per scene (given those of a step) and seconds, and how many steps were timed.
+
+    Seconds leave evaluations and saving out.
+    """
+    return [
+        {
+            "name": span.phase.name,
+            "start": span.start,
+            "end": span.end,
+            "visits": (span.end - span.start) * visits,
+            "timed_steps": history.steps.get(span.phase.name, 0),
+            "seconds": history.seconds.get(span.phase.name, 0.0),
+        }
+        for span in spans
+    ]
 
 
 def stage_one_tensors(manifest: dict[str, Any]) -> dict[str, Tensor]:

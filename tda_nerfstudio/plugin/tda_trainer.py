@@ -14,6 +14,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal
 
+import torch
 from nerfstudio.engine.callbacks import TrainingCallback, TrainingCallbackLocation
 from nerfstudio.engine.trainer import Trainer, TrainerConfig
 from nerfstudio.utils.rich_utils import CONSOLE
@@ -22,11 +23,14 @@ from rich.panel import Panel
 
 from tda_nerfstudio.core.atomic import save_tensors
 from tda_nerfstudio.core.errors import TdaError
+from tda_nerfstudio.core.hardware import describe
 from tda_nerfstudio.core.interrupts import signals_deferred
+from tda_nerfstudio.core.phases import span_at
 from tda_nerfstudio.plugin import resolve
 from tda_nerfstudio.plugin.evaluation import evaluate, quality
 from tda_nerfstudio.plugin.forecast import forecast
-from tda_nerfstudio.plugin.manifest import describe_model, write_manifest
+from tda_nerfstudio.plugin.history import History
+from tda_nerfstudio.plugin.manifest import describe_model, describe_phases, write_manifest
 from tda_nerfstudio.plugin.tda_pipeline import TdaPipeline, TdaPipelineConfig
 
 
@@ -77,11 +81,24 @@ class TdaTrainer(Trainer):
             self.total_steps = spans[-1].end
             self.stop_signal: int | None = None
             self.last_step: int | None = None
+            self.history = self.past()
+            self.history.note_command()
+            begin = TrainingCallback([TrainingCallbackLocation.BEFORE_TRAIN_ITERATION], self.begin_step)
+            self.callbacks = [begin, *self.callbacks]
             self.callbacks += [
                 TrainingCallback([TrainingCallbackLocation.AFTER_TRAIN_ITERATION], self.end_step),
                 TrainingCallback([TrainingCallbackLocation.AFTER_TRAIN], self.finish),
             ]
             CONSOLE.print(forecast(self.pipeline, spans, self._start_step))
+
+    def past(self) -> History:
+        """Take over what the checkpoint that was loaded tells of earlier sessions; older ones tell nothing."""
+        if not self._start_step:
+            return History()
+        folder, file = self.config.load_dir, self.config.load_checkpoint
+        path = folder / self.checkpoint_of(self._start_step - 1).name if folder is not None else file
+        assert path is not None
+        return History(**torch.load(path, map_location="cpu", weights_only=True, mmap=True).get("history", {}))
 
     def train(self) -> None:
         """Train from the first step, or the one after the loaded checkpoint's, up to the total."""
@@ -118,9 +135,14 @@ class TdaTrainer(Trainer):
         self.stop_signal = number
         CONSOLE.print("\nStopping after this step: saving a checkpoint. Press Ctrl-C again to leave without.")
 
+    def begin_step(self, step: int) -> None:
+        """Start the step's clock."""
+        self.history.begin_step()
+
     def end_step(self, step: int) -> None:
         """Note that a step is whole; save and leave when a signal came."""
         self.last_step = step
+        self.history.end_step(span_at(self.pipeline.spans, step).phase.name)
         if self.stop_signal is not None:
             self.save_checkpoint(step)
             CONSOLE.print(f"Saved step {step}. Go on with:\n  {self.resume_command()}", markup=False, soft_wrap=True)
@@ -148,6 +170,7 @@ class TdaTrainer(Trainer):
                 "optimizers": {name: optimizer.state_dict() for name, optimizer in self.optimizers.optimizers.items()},
                 "schedulers": {},
                 "scalers": self.grad_scaler.state_dict(),
+                "history": self.history.state(),
             },
         )
         if self.config.save_only_latest_checkpoint:
@@ -162,13 +185,19 @@ class TdaTrainer(Trainer):
         self.pipeline.eval()
         metrics = evaluate(self.pipeline.model, self.pipeline.datamanager)
         model, manager, config = self.pipeline.model, self.pipeline.datamanager, self.config
+        visits = manager.images_per_step / len(manager.scene_names)
         write_manifest(
             self.base_dir,
             {
                 "method": config.method_name,
                 "data": str(manager.get_datapath()),
                 "scene_names": manager.scene_names,
+                "image_size": [manager.atlas.width, manager.atlas.height],
+                "commands": self.history.commands,
+                "machine": describe(model.device),
+                "seed": config.machine.seed,
                 "steps": self.total_steps,
+                "phases": describe_phases(self.pipeline.spans, visits, self.history),
                 "checkpoint": str(self.checkpoint_of(step).relative_to(self.base_dir)),
                 "model": describe_model(
                     config.pipeline.model.triplane,

@@ -12,7 +12,7 @@ import pytest
 from PIL import Image
 
 pytestmark = pytest.mark.slow
-SCORES = {"psnr", "ssim", "ceiling_psnr", "ceiling_ssim"}
+SCORES = {"psnr", "ssim", "sharpness", "ceiling_psnr", "ceiling_ssim", "ceiling_sharpness"}
 
 
 @pytest.fixture(scope="module")

@@ -77,7 +77,10 @@ def leaves(value: Any, name: str = "") -> Iterator[tuple[str, Any]]:
 
 def test_model_and_optimizers_of_a_run_in_pieces_equal_the_uncut_runs_bit_by_bit(cut_runs: list, stage_one) -> None:
     (path,) = (cut_runs[3] / "nerfstudio_models").iterdir()
-    cut, uncut = dict(leaves(torch.load(path, weights_only=True))), dict(leaves(stage_one.state))
+    cut, uncut = (
+        {name: value for name, value in leaves(state) if not name.startswith(".history")}
+        for state in (torch.load(path, weights_only=True), stage_one.state)
+    )
     assert cut.keys() == uncut.keys()
     assert sum(name.startswith(".optimizers") and torch.is_tensor(value) for name, value in uncut.items()) > 20
     for name, value in uncut.items():
@@ -89,3 +92,16 @@ def test_metrics_of_a_run_in_pieces_equal_the_uncut_runs(cut_runs: list, stage_o
     cut, uncut = json.loads((cut_runs[3] / "finished.json").read_text()), stage_one.manifest
     assert cut["metrics"]["scenes"] == uncut["metrics"]["scenes"]
     assert cut["model"] == uncut["model"]
+
+
+def test_a_run_in_pieces_has_timed_each_step_once_and_kept_every_command(cut_runs: list, stage_one) -> None:
+    cut = json.loads((cut_runs[3] / "finished.json").read_text())
+    for manifest in (cut, stage_one.manifest):
+        assert [(phase["name"], phase["timed_steps"]) for phase in manifest["phases"]] == [
+            ("warm-up", 4),
+            ("latent", 4),
+            ("joint", 4),
+        ]
+        assert all(phase["seconds"] > 0 and phase["visits"] == 8 for phase in manifest["phases"])
+    assert [command.split()[-2] for command in cut["commands"]] == ["--timestamp", "--load-dir", "--load-config"]
+    assert len(stage_one.manifest["commands"]) == 1

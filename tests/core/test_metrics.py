@@ -5,7 +5,8 @@ from __future__ import annotations
 import pytest
 import torch
 
-from tda_nerfstudio.core.metrics import high_frequency_share, psnr, ssim
+from tda_nerfstudio.core import metrics
+from tda_nerfstudio.core.metrics import high_frequency_share, lpips, psnr, sharpness, ssim
 
 
 def noise(*shape: int, seed: int = 0) -> torch.Tensor:
@@ -86,3 +87,50 @@ def test_a_checkerboard_is_all_high():
 def test_share_is_of_variance():
     # Amplitudes 3 and 1: one part in ten.
     assert high_frequency_share(3 * wave(2) + wave(6)) == pytest.approx(0.1, abs=1e-5)
+
+
+def test_sharpness_by_hand_for_each_image():
+    truth = torch.zeros(3, 3, 4, 4)
+    truth[..., 2:] = 1.0  # one edge
+    output = torch.stack([truth[0], truth[0] / 2, truth[0] * 1.5])  # the last one is clamped
+    torch.testing.assert_close(sharpness(output, truth), torch.tensor([1.0, 0.25, 1.0]))
+
+
+def test_sharpness_falls_with_blur_and_blank_images_are_as_sharp_as_each_other():
+    truth = noise(1, 3, 32, 32)
+    blurred = torch.nn.functional.avg_pool2d(truth, 3, 1, 1)
+    assert float(sharpness(blurred, truth)) < 0.3
+    assert float(sharpness(torch.ones(1, 3, 4, 4), torch.zeros(1, 3, 4, 4))) == 1.0
+
+
+@pytest.fixture
+def no_network_kept():
+    metrics._lpips_network.cache_clear()
+    yield
+    metrics._lpips_network.cache_clear()
+
+
+def test_lpips_is_left_out_without_weights_and_never_downloads(no_network_kept, tmp_path, monkeypatch):
+    def refuse(*args, **kwargs):
+        raise AssertionError("a download")
+
+    monkeypatch.setattr(torch.hub, "get_dir", lambda: str(tmp_path))
+    monkeypatch.setattr(torch.hub, "load_state_dict_from_url", refuse)
+    monkeypatch.setattr("torch.hub.download_url_to_file", refuse)
+    assert lpips(noise(2, 3, 64, 64), noise(2, 3, 64, 64)) is None
+
+
+def test_lpips_of_each_image_where_weights_are_at_hand(no_network_kept, tmp_path, monkeypatch):
+    import torchvision
+
+    (tmp_path / "checkpoints").mkdir()
+    (tmp_path / "checkpoints/alexnet-owt-7be5be79.pth").touch()
+    monkeypatch.setattr(torch.hub, "get_dir", lambda: str(tmp_path))
+    plain = torchvision.models.alexnet
+    monkeypatch.setattr(torchvision.models, "alexnet", lambda weights: plain(weights=None))
+    truth = noise(2, 3, 64, 64)
+    output = truth.clone()
+    output[1] = noise(3, 64, 64, seed=1)
+    first, second = lpips(output, truth).tolist()
+    assert first == 0.0 and second > 1e-4
+    assert lpips(output[..., :16, :16], truth[..., :16, :16]) is None

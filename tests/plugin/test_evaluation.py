@@ -10,9 +10,15 @@ import pytest
 import torch
 from PIL import Image
 
+from tda_nerfstudio.plugin import evaluation
 from tda_nerfstudio.plugin.evaluation import evaluate, reconstruct, scalars
 
-SCORES = ("psnr", "ssim", "ceiling_psnr", "ceiling_ssim")
+SCORES = ("psnr", "ssim", "sharpness", "ceiling_psnr", "ceiling_ssim", "ceiling_sharpness")
+
+
+@pytest.fixture(autouse=True)
+def no_weights_of_lpips(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(evaluation, "lpips", lambda images, truth: None)
 
 
 @pytest.fixture
@@ -46,6 +52,12 @@ def test_psnr_is_that_of_the_clamped_decoding_of_each_view(pipeline, metrics: di
         assert metrics["scenes"]["vehicle_0002"]["views"][name]["psnr"] == pytest.approx(expected, abs=1e-4)
     ceiling = -10 * torch.log10((reconstruct(model, truth)[1] - truth).square().mean((1, 2, 3)))
     assert metrics["scenes"]["vehicle_0002"]["ceiling_psnr"] == pytest.approx(float(ceiling.mean()), abs=1e-4)
+
+
+def test_lpips_is_a_score_where_its_weights_are_at_hand(pipeline, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(evaluation, "lpips", lambda images, truth: torch.full((len(images),), 0.25))
+    metrics = evaluate(pipeline.eval().model, pipeline.datamanager)
+    assert metrics["lpips"] == metrics["scenes"]["vehicle_0001"]["views"]["r_001"]["lpips"] == 0.25
 
 
 def test_scores_are_deterministic_and_do_not_read_the_active_scene(pipeline, metrics: dict) -> None:

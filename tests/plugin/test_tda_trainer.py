@@ -98,6 +98,38 @@ def test_a_run_that_is_cut_short_is_not_marked_as_finished(trainer) -> None:
     assert (trainer.base_dir / "finished.json").exists()
 
 
+def test_a_finished_run_tells_its_command_machine_size_and_time(trainer, monkeypatch: pytest.MonkeyPatch) -> None:
+    trainer.history.commands = ["ns-train tda-ae"]
+    for step in range(12):
+        trainer.begin_step(step)
+        trainer.end_step(step)
+    trainer.save_checkpoint(11)
+    trainer.finish(11)
+    manifest = resolve.read_manifest(trainer.base_dir)
+    assert manifest["commands"] == ["ns-train tda-ae"] and manifest["image_size"] == [32, 32]
+    assert manifest["seed"] == trainer.config.machine.seed and manifest["machine"]["device"] == "cpu"
+    phases = manifest["phases"]
+    assert [(p["name"], p["start"], p["end"], p["visits"], p["timed_steps"]) for p in phases] == [
+        ("warm-up", 0, 4, 8, 4),
+        ("latent", 4, 8, 8, 4),
+        ("joint", 8, 12, 8, 4),
+    ]
+    trainer.config.load_dir, trainer._start_step = trainer.checkpoint_dir, 12
+    assert trainer.past().seconds == {phase["name"]: phase["seconds"] for phase in phases}
+    trainer.config.load_dir, trainer.config.load_checkpoint = None, trainer.checkpoint_of(11)
+    assert trainer.past().commands == ["ns-train tda-ae"]
+
+
+def test_checkpoints_of_older_versions_tell_no_history(trainer) -> None:
+    trainer.save_checkpoint(5)
+    path = trainer.checkpoint_of(5)
+    state = torch.load(path, weights_only=True)
+    del state["history"]
+    torch.save(state, path)
+    trainer.config.load_dir, trainer._start_step = trainer.checkpoint_dir, 6
+    assert trainer.past().steps == {} and trainer.past().commands == []
+
+
 def test_resuming_a_run_that_has_all_its_steps_leaves_a_whole_run(trainer, configure: Callable) -> None:
     trainer.save_checkpoint(11)
     config = configure()

@@ -5,15 +5,14 @@ from __future__ import annotations
 import importlib.metadata
 import os
 import platform
-import re
 import statistics
 import time
 from collections.abc import Sequence
-from pathlib import Path
 from typing import Any
 
 import torch
 
+from tda_nerfstudio.core.hardware import describe as describe_machine
 from tda_nerfstudio.studies.bench.timing import Row
 
 BUSY_LOAD = 0.5
@@ -25,24 +24,12 @@ PACKAGES = ("tda-nerfstudio", "torch", "diffusers", "numpy")
 
 def describe(device: torch.device) -> dict[str, Any]:
     """Name processor, cores, threads, GPU, versions, time and the load average of the last minute."""
-    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
     return {
         "time": time.strftime("%Y-%m-%d %H:%M:%S %z"),
-        "processor": _processor(),
-        "cores": cores,
-        "threads": torch.get_num_threads(),
-        "device": torch.cuda.get_device_name(device) if device.type == "cuda" else "cpu",
+        **describe_machine(device),
         "load": round(os.getloadavg()[0], 2) if hasattr(os, "getloadavg") else None,
         "versions": {"python": platform.python_version()} | {name: _version(name) for name in PACKAGES},
     }
-
-
-def _processor() -> str:
-    try:
-        found = re.search(r"model name\s*: (.*)", Path("/proc/cpuinfo").read_text())
-    except OSError:
-        found = None
-    return found[1].strip() if found else platform.processor() or platform.machine()
 
 
 def _version(package: str) -> str:

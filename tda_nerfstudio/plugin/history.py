@@ -1,0 +1,41 @@
+"""What all sessions of a run have in common: their command lines, and the time that training steps took."""
+
+from __future__ import annotations
+
+import shlex
+import sys
+import time
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any
+
+
+@dataclass
+class History:
+    """Kept in checkpoints, so that a run in pieces knows what the whole of it took."""
+
+    commands: list[str] = field(default_factory=list)
+    """One for each session, the first one first."""
+    steps: dict[str, int] = field(default_factory=dict)
+    """Timed steps by phase: fewer than the phase has where a checkpoint of an older version was gone on from."""
+    seconds: dict[str, float] = field(default_factory=dict)
+    """Seconds in those steps, on the wall, evaluations and saving left out."""
+    began: float = 0.0
+    """When the step at work began."""
+
+    def note_command(self) -> None:
+        """Add the command line of this process."""
+        self.commands.append(shlex.join([Path(sys.argv[0]).name, *sys.argv[1:]]))
+
+    def begin_step(self) -> None:
+        """Start the clock."""
+        self.began = time.perf_counter()
+
+    def end_step(self, phase: str) -> None:
+        """Add the step to its phase."""
+        self.steps[phase] = self.steps.get(phase, 0) + 1
+        self.seconds[phase] = self.seconds.get(phase, 0.0) + time.perf_counter() - self.began
+
+    def state(self) -> dict[str, Any]:
+        """Give what a checkpoint keeps."""
+        return {key: value for key, value in asdict(self).items() if key != "began"}

@@ -1,0 +1,111 @@
+"""Which runs can be compared, and by how much they differ on the scenes they share."""
+
+from __future__ import annotations
+
+import statistics
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass
+from itertools import combinations
+from typing import Any
+
+Row = dict[str, Any]
+
+
+@dataclass(frozen=True)
+class Group:
+    """Runs that were scored on the same views of the same scenes at the same size, best PSNR first."""
+
+    title: str
+    rows: list[Row]
+
+
+@dataclass(frozen=True)
+class Pair:
+    """How a run differs from another one on the scenes of both: mean, its standard error, and scenes it is better on.
+
+    In dB of PSNR.
+    """
+
+    better: str
+    other: str
+    scenes: int
+    mean: float
+    error: float
+    wins: int
+
+
+def label(rows: Sequence[Row]) -> list[Row]:
+    """Give every run a name of its own under `label`: as little of space, output folder and number as it takes."""
+    names = [str(row["name"]) or "?" for row in rows]
+    for key in ("space", "output"):
+        counts = Counter(names)
+        names = [
+            f"{name} · {row[key]}" if counts[name] > 1 and row[key] else name
+            for name, row in zip(names, rows, strict=True)
+        ]
+    seen: Counter[str] = Counter()
+    labelled = []
+    for name, row in zip(names, rows, strict=True):
+        seen[name] += 1
+        labelled.append(row | {"label": name if seen[name] == 1 else f"{name} ({seen[name]})"})
+    return labelled
+
+
+def group(rows: Sequence[Row]) -> list[Group]:
+    """Put complete runs that can be compared together, biggest group first."""
+    groups: dict[Any, list[Row]] = {}
+    for row in rows:
+        if row["complete"]:
+            columns = row["scenes"]
+            scenes = tuple(zip(columns.get("name", ()), columns.get("views", ()), strict=False))
+            groups.setdefault((_setting(row), scenes), []).append(row)
+    ranked = [sorted(members, key=lambda row: -row["metrics"]["psnr"]) for members in groups.values()]
+    return [Group(_title(members[0]), members) for members in sorted(ranked, key=len, reverse=True)]
+
+
+def _setting(row: Row) -> tuple:
+    """Name what scenes are apart from their names: data and image size."""
+    return row["data"].get("name"), tuple(row["data"].get("image_size") or ())
+
+
+def _title(row: Row) -> str:
+    columns, size = row["scenes"], row["data"].get("image_size")
+    counts = {int(str(views).partition(":")[0]) for views in columns.get("views", [])}
+    views = f"{counts.pop()} held-out views each" if len(counts) == 1 else "held-out views"
+    names = columns.get("name", [])
+    scenes = f"{len(names)} scenes" if len(names) != 1 else "1 scene"
+    at = f"{size[0]} x {size[1]}" if size else "image size not recorded"
+    span = f" ({names[0]} ... {names[-1]})" if len(names) > 1 else ""
+    return f"{row['data'].get('name') or 'unnamed data'}: {scenes}{span}, {views}, {at}"
+
+
+def shared(a: Row, b: Row) -> list[tuple[str, float, float]]:
+    """List name, PSNR of one and PSNR of the other for all scenes whose same views both scored."""
+    if _setting(a) != _setting(b):
+        return []
+    values = [
+        {(n, v): psnr for n, v, psnr in zip(c.get("name", ()), c.get("views", ()), c.get("psnr", ()), strict=False)}
+        for c in (a["scenes"], b["scenes"])
+    ]
+    return [(key[0], values[0][key], values[1][key]) for key in values[0] if key in values[1]]
+
+
+def pairs(groups: Sequence[Group]) -> list[Pair]:
+    """Compare, scene by scene, each group's best run with its other ones, and with the best ones of other groups.
+
+    Only where at least two scenes are shared.
+    """
+    chosen = [(one.rows[0], row) for one in groups for row in one.rows[1:]]
+    chosen += [(a.rows[0], b.rows[0]) for a, b in combinations(groups, 2)]
+    found = []
+    for one, other in chosen:
+        both = shared(one, other)
+        if len(both) > 1:
+            gaps = [a - b for _, a, b in both]
+            if statistics.mean(gaps) < 0:
+                one, other, gaps = other, one, [-gap for gap in gaps]
+            error = statistics.stdev(gaps) / len(gaps) ** 0.5
+            wins = sum(gap > 0 for gap in gaps)
+            found.append(Pair(one["label"], other["label"], len(gaps), statistics.mean(gaps), error, wins))
+    return found

@@ -1,0 +1,45 @@
+"""What N scenes cost each, by the paper's formulas, with measured and with published parts."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Any
+
+MIB = 2**20
+PUBLISHED_PARTS = {"m_mic": 491_520, "m_w": 200, "m_B": 54_070_000, "m_AE": 334_600_000, "m_MLP": 9_748}
+"""3Da-AE as published, in float32: bytes (Sec. 4 of 2403.11678)."""
+PUBLISHED_RGB_BYTES = 1_572_864
+"""An RGB Tri-Plane as published, in bytes."""
+PUBLISHED_RGB_MINUTES = 64.3
+"""Minutes of training of an RGB Tri-Plane as published (ShapeNet cars, 128 x 128)."""
+PUBLISHED_MINUTES = {"3Da-AE": 0.14 * PUBLISHED_RGB_MINUTES, "Fused-Planes": 8.96}
+"""Minutes a scene at N = 1000 as published: 86 % below the RGB Tri-Plane's; those of its successor."""
+PUBLISHED_N = 1000
+
+Row = dict[str, Any]
+
+
+def memory(parts: Mapping[str, float], scenes: float) -> float:
+    """Bytes a scene, m(N) = m_mic + m_w + (m_B + m_AE + m_MLP) / N."""
+    return parts["m_mic"] + parts["m_w"] + (parts["m_B"] + parts["m_AE"] + parts["m_MLP"]) / scenes
+
+
+def minutes(row: Row) -> Callable[[float], float] | None:
+    """Minutes a scene of a run, t(N) = (t_stage1(N1) + (N - N1) t_stage2) / N for N >= N1.
+
+    None where a part is missing. Runs without a stage 1 (RGB Tri-Planes) take the same for every scene; a stage 1 alone
+    has no such curve.
+    """
+    each, first = row["minutes_per_scene"], row["stage_one"]
+    if each is None or row["method"] == "tda-ae":
+        return None
+    if not first:
+        return lambda scenes: each
+    if first.get("seconds") is None or not first.get("scenes"):
+        return None
+    return lambda scenes: (first["seconds"] / 60 + (scenes - first["scenes"]) * each) / scenes
+
+
+def spread(first: float, last: float, count: int = 60) -> list[float]:
+    """List numbers of scenes at even distances on a logarithmic axis."""
+    return [first * (last / first) ** (i / (count - 1)) for i in range(count)]
