@@ -14,6 +14,7 @@ from tda_nerfstudio.core.errors import TdaError, suggest
 
 KEYS = {"about", "atlas", "data", "set", "runs"}
 RUN_KEYS = {"method", "from", "seeds", "set", "show", "expects"}
+TYPES: dict[str, type] = {"set": dict, "atlas": dict, "seeds": list, "expects": dict}
 SCORES = ("psnr", "ssim", "sharpness", "lpips", "ceiling_psnr", "ceiling_ssim", "latent_high_frequencies")
 """What a preset may expect of a run: means over its held-out views."""
 STAGE_ONE, STAGE_TWO = "tda-ae", "tda-scenes"
@@ -57,12 +58,12 @@ def read_preset(path: Path) -> Preset:
         raise TdaError(f"The preset {path} is not YAML: {error}") from error
     if not isinstance(content, dict) or not isinstance(content.get("runs"), dict):
         raise TdaError(f"The preset {path} needs a `runs:` section that names at least one run.")
-    _check_keys(content, KEYS, f"{path}: unknown key", "the preset")
+    _check_keys(content, KEYS, path, "the preset")
     made: dict[str, dict[Any, Run]] = {}
-    for name, given in content["runs"].items():
+    for name, given in ((str(name), given) for name, given in content["runs"].items()):
         if not isinstance(given, dict):
             raise TdaError(f"{path}: run '{name}' must be a set of keys such as {{method: tda-ae}}, not {given!r}.")
-        _check_keys(given, RUN_KEYS, f"{path}: unknown key", f"run '{name}'")
+        _check_keys(given, RUN_KEYS, path, f"run '{name}'")
         if "method" not in given:
             raise TdaError(f"{path}: run '{name}' names no method (tda-ae, tda-scenes or tda-rgb).")
         _check_expects(path, name, given.get("expects") or {})
@@ -95,7 +96,7 @@ def _sources(
 ) -> dict[Any, Run] | dict[None, None]:
     """Find what a run starts from, by seed: what `from` names, else the preset's only stage 1."""
     stage_ones = [known for known, repeated in made.items() if next(iter(repeated.values())).method == STAGE_ONE]
-    chosen = given.get("from")
+    chosen = given.get("from") and str(given["from"])
     if given["method"] != STAGE_TWO:
         if chosen is not None:
             raise TdaError(f"{path}: run '{name}' is {given['method']}; only {STAGE_TWO} starts `from` another run.")
@@ -111,17 +112,19 @@ def _sources(
 
 
 def _check_expects(path: Path, name: str, expects: dict[str, Any]) -> None:
-    _check_keys(expects, SCORES, f"{path}: unknown score", f"what run '{name}' expects")
+    _check_keys(expects, SCORES, path, f"what run '{name}' expects", "score")
     for key, wanted in expects.items():
         numbers = isinstance(wanted, list) and [value for value in wanted if isinstance(value, int | float)]
         if not numbers or len(numbers) != 2 or len(wanted) != 2 or wanted[0] >= wanted[1]:
             raise TdaError(f"{path}: run '{name}' expects {key} to be {wanted}; write it as [lowest, highest].")
 
 
-def _check_keys(given: dict[str, Any], known: Iterable[str], problem: str, where: str) -> None:
-    for key in given:
+def _check_keys(given: dict[str, Any], known: Iterable[str], path: Path, where: str, what: str = "key") -> None:
+    for key, value in given.items():
         if key not in known:
-            raise TdaError(f"{problem} '{key}' in {where}.{suggest(str(key), known)}")
+            raise TdaError(f"{path}: unknown {what} '{key}' in {where}.{suggest(str(key), known)}")
+        if value is not None and not isinstance(value, TYPES.get(key, object)):
+            raise TdaError(f"{path}: '{key}' in {where} must be a {TYPES[key].__name__}, not {value!r}.")
 
 
 def check_options(preset: Preset) -> None:
@@ -136,10 +139,12 @@ def check_options(preset: Preset) -> None:
         for option in run.options:
             config, where = all_methods[run.method], f"the options of {run.method} ('{option}', run '{run.name}')"
             for word in option.split("."):
-                known = {f.name.replace("_", "-") for f in dataclasses.fields(config)} if _is_group(config) else set()
-                _check_keys({word: None}, known, f"{preset.path}: unknown key", where)
+                known = (
+                    {f.name.replace("_", "-") for f in dataclasses.fields(config)}
+                    if dataclasses.is_dataclass(config)
+                    else set()
+                )
+                _check_keys({word: None}, known, preset.path, where)
                 config = getattr(config, word.replace("-", "_"))
-
-
-def _is_group(config: Any) -> bool:
-    return dataclasses.is_dataclass(config)
+            if dataclasses.is_dataclass(config):
+                raise TdaError(f"{preset.path}: '{option}', run '{run.name}', is a group of options, no value.")

@@ -99,6 +99,7 @@ def _train(run: Run, study: Study, missing: bool, dry: bool) -> None:
     if not missing:
         where = study.folder(run) if study.finished(run) else f"its row, {study.results / run.name}.json"
         print(f"# Already finished: {where}")
+        print("# $", shlex.join(train_command(run, study)))
     else:
         if not dry:
             study.start(run)
