@@ -136,17 +136,25 @@ def export(
 
 
 @app.command
-def run(preset: tyro.conf.Positional[Path], out: Path | None = None, dry: bool = False) -> None:
+def run(
+    preset: tyro.conf.Positional[Path],
+    out: Path | None = None,
+    data: Path | None = None,
+    results: Path | None = None,
+    dry: bool = False,
+) -> None:
     """Run a preset: print the ns-train, ns-eval and ns-render lines it stands for, and run those not yet done.
 
     Args:
         preset: A YAML file such as configs/demo.yml.
-        out: Folder for everything that is made; by default the preset's own name, here.
+        out: Folder for everything big that is made, checkpoints first of all; by default the preset's own name, here.
+        data: The atlas, in place of what the preset names.
+        results: Folder for one small JSON row a run; by default results/PRESET in the preset's configs folder.
         dry: Print the lines only.
     """
     from tda_nerfstudio.studies.recipe import run_preset
 
-    run_preset(preset, out, dry)
+    run_preset(preset, out, data, results, dry)
 
 
 @app.command

@@ -14,6 +14,8 @@ RAMP = 20
 """Steps over which learning rates rise at the start of a phase, while Adam's statistics are young."""
 WARMUP, SHORT_WARMUP = 600, 60
 """Stage 1's visits of warm-up for an autoencoder that starts from nothing, and for one with pre-trained weights."""
+FIT_VISITS = 40
+"""Visits in which a scene's weights alone are fitted to its latents, where stage 2 starts by least squares."""
 GROUPS = ("micro", "weights", "base", "mlp", "encoder", "decoder")
 
 
@@ -149,6 +151,9 @@ class StageTwo(Schedule):
     """Encode-Scene fits cached latents; Decode-Scene fits images through the decoder; the paper's method does both."""
     shared: Literal["frozen", "finetune"] = "frozen"
     """Whether base planes, MLP and decoder stand still (scenes stay independent) or go on training, as published."""
+    start: Literal["mean", "cold", "least-squares"] = "mean"
+    """Where new scenes start: at the mean of stage 1's weights, micro planes zero; at random; or at the mean with
+    weights first fitted to the latents (40 more visits in which nothing else moves)."""
     encode_visits: float = 320
     """Visits of Encode-Scene."""
     decode_visits: float = 320
@@ -164,9 +169,11 @@ class StageTwo(Schedule):
         encode = Phase(
             "encode-scene", self.encode_visits, {"latent": 1.0} | fit, moving(3e-2, {"base": 1e-2, "mlp": 1e-2})
         )
+        least_squares = Phase("least-squares", FIT_VISITS, {"latent": 1.0}, {"weights": 1e-1})
         shared = {"base": 1e-2, "mlp": 1e-3, "decoder": 1e-4}
         decode = Phase("decode-scene", self.decode_visits, {"rgb": 1.0} | fit, moving(3e-2, shared))
-        return {"encode": [encode], "decode": [decode], "encode-decode": [encode, decode]}[self.strategy]
+        first = [least_squares] if self.start == "least-squares" else []
+        return first + {"encode": [encode], "decode": [decode], "encode-decode": [encode, decode]}[self.strategy]
 
 
 @dataclass

@@ -29,6 +29,8 @@ class SamplingConfig:
     train_side: int = 2
     """The same in training, where each ray is jittered inside its part of the pixel. With a single one, edges are
     noise, and an encoder that trains learns to blur them away."""
+    jitter: bool = True
+    """Whether training rays are displaced inside their part of the pixel at every step; else they pass its centre."""
     explore: float = 0.06
     """Share of the latent pixels that in training look into empty space too, where something may have to grow."""
     rays_per_chunk: int = 32768
@@ -163,7 +165,8 @@ def render_views(
     side, noise, jitter, explore = sampling.side, None, None, None
     if generator is not None:
         side = sampling.train_side
-        noise = torch.rand(views, pixels, side * side, 2, generator=generator).to(device)
+        if sampling.jitter:
+            noise = torch.rand(views, pixels, side * side, 2, generator=generator).to(device)
         jitter = torch.rand(views * pixels * side * side, sampling.fine, generator=generator).to(device)
         if occupied is not None:
             explore = (torch.rand(views * pixels, generator=generator) < sampling.explore).to(device)

@@ -20,20 +20,25 @@ class TriPlaneConfig:
     resolution: int = 64
     """R: cells along each side of a plane."""
     micro_channels: int = 10
-    """F_mic: features of a plane that belong to one scene alone."""
+    """F_mic: features of a plane that belong to one scene alone; with none, a scene is its M weights."""
     macro_channels: int = 22
     """F_mac: features of a plane that are mixed from the shared base planes."""
     bases: int = 50
-    """M: base planes shared by all scenes."""
+    """M: base planes shared by all scenes; with none, scenes share nothing but the MLP."""
     hidden: int = 64
     """Width of the MLP's only hidden layer."""
     grid: int = 32
     """G: cells along each side of the grid that says where a scene is empty."""
 
     @property
+    def shares(self) -> bool:
+        """Whether scenes have base planes in common."""
+        return self.bases > 0 and self.macro_channels > 0
+
+    @property
     def channels(self) -> int:
         """F: features of a fused plane."""
-        return self.micro_channels + (self.macro_channels if self.bases else 0)
+        return self.micro_channels + (self.macro_channels if self.shares else 0)
 
 
 class LatentScenes(nn.Module):
@@ -50,7 +55,8 @@ class LatentScenes(nn.Module):
         r, bases = config.resolution, config.bases if config.macro_channels else 0
         with torch.random.fork_rng():
             torch.manual_seed(seed)
-            self.micro = nn.Parameter(0.1 * torch.randn(scenes, 3 * r * r * config.micro_channels))
+            micro = 0.1 * torch.randn(scenes, 3 * r * r * config.micro_channels)
+            self.micro = nn.Parameter(micro, requires_grad=micro.numel() > 0)  # no optimizer would clear its gradient
             self.weights = nn.Parameter(torch.randn(scenes, bases) / max(bases, 1) ** 0.5)
             self.base = nn.Parameter(0.1 * torch.randn(bases, 3, r, r, config.macro_channels))
             self.hidden = nn.Linear(config.channels, config.hidden)

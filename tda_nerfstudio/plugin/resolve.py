@@ -14,7 +14,7 @@ from tda_nerfstudio.atlas.atlas import Atlas
 from tda_nerfstudio.atlas.bounds import fit_box
 from tda_nerfstudio.autoencoder.build import AutoencoderConfig
 from tda_nerfstudio.core.errors import TdaError
-from tda_nerfstudio.core.phases import SHORT_WARMUP, WARMUP, StageOne, timeline
+from tda_nerfstudio.core.phases import SHORT_WARMUP, WARMUP, StageOne, StageTwo, timeline
 from tda_nerfstudio.core.scenes import TriPlaneConfig
 from tda_nerfstudio.plugin.evaluation import quality
 from tda_nerfstudio.plugin.manifest import newest_stage_one, read_manifest
@@ -84,10 +84,10 @@ def resuming(config: TdaTrainerConfig) -> bool:
 
 
 def _absolute(selector: str, root: Path) -> str:
-    """Find a split file here or in the atlas, so that the saved configuration works from any folder."""
+    """Find a split file here, in the atlas or beside it, so that the saved configuration works from any folder."""
     exclude = "!" if selector.startswith("!") else ""
     name, mark, key = selector.removeprefix("!").partition("#")
-    for folder in (Path.cwd(), root):
+    for folder in (Path.cwd(), root, root.parent):
         if name.endswith(".json") and (folder / name).is_file():
             return f"{exclude}{(folder / name).resolve()}{mark}{key}"
     return selector
@@ -110,6 +110,12 @@ def _stage_one(config: TdaTrainerConfig) -> None:
     pipeline.model.autoencoder = AutoencoderConfig(**model["autoencoder"])
     pipeline.model.triplane = TriPlaneConfig(**model["triplane"])
     pipeline.datamanager.dataparser.box = tuple(model["box"])
+    schedule, triplane = pipeline.schedule, pipeline.model.triplane
+    if isinstance(schedule, StageTwo) and schedule.start == "least-squares" and not triplane.shares:
+        raise TdaError(
+            f"--pipeline.schedule.start least-squares fits the weights of base planes, and stage 1 at {manifest['run']}"
+            " has none. Start from mean or cold, or train tda-ae with base planes."
+        )
     start = "Resuming on" if resuming(config) else "Starting from"
     CONSOLE.print(
         f"{start} the {'newest' if chosen is None else 'chosen'} stage 1:"

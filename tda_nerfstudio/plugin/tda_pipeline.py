@@ -107,7 +107,7 @@ class TdaPipeline(VanillaPipeline):
     # Start and restore
 
     def start_from_stage_one(self) -> None:
-        """Take autoencoder, base planes and MLP from the chosen tda-ae run; start scenes from its mean scene.
+        """Take autoencoder, base planes and MLP from the chosen tda-ae run; unless cold, start at its mean scene.
 
         Raises TdaError when that run's autoencoder has another f, C or hash than this configuration.
         """
@@ -120,6 +120,8 @@ class TdaPipeline(VanillaPipeline):
         check_state(given, own, where, shared)
         self.model.load_state_dict({k: v for k, v in given.items() if k.startswith(shared)}, strict=False)
         self.check_autoencoder(where)
+        if getattr(self.config.schedule, "start", "mean") == "cold":
+            return
         weights, occupied = given["field.scenes.weights"].mean(0), given["field.scenes.occupied"].any(0)
         self.model.field.scenes.warm_start(weights.to(self.model.device), occupied.to(self.model.device))
 

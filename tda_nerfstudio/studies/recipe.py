@@ -1,78 +1,19 @@
-"""Presets: a few runs over registered methods as YAML differences, made of plain nerfstudio commands."""
+"""Run presets: the plain nerfstudio commands they are made of, what is skipped, and what came out."""
 
 from __future__ import annotations
 
-import json
 import shlex
 import subprocess
 import sys
 import time
-from dataclasses import dataclass, field
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-import yaml
-
-from tda_nerfstudio.core.errors import TdaError, suggest
-
-KEYS = {"about", "atlas", "data", "set", "runs"}
-RUN_KEYS = {"method", "set", "show", "expects"}
-RUNS = "runs"
-"""Where runs go, below the folder of everything that a preset makes; apart from an atlas that is made there."""
-
-
-@dataclass(frozen=True)
-class Run:
-    """One ns-train run of a preset: its name is its timestamp, so that its folder is known before it starts."""
-
-    name: str
-    method: str
-    options: dict[str, Any]
-    show: bool = False
-    expects: dict[str, list[float]] = field(default_factory=dict)
-
-    def folder(self, out: Path, data: Path) -> Path:
-        """Where nerfstudio keeps this run."""
-        return out / RUNS / data.name / self.method / self.name
-
-
-@dataclass(frozen=True)
-class Preset:
-    """An atlas and the runs on it."""
-
-    path: Path
-    about: str
-    demo: dict[str, Any] | None
-    data: Path | None
-    runs: tuple[Run, ...]
-
-
-def read_preset(path: Path) -> Preset:
-    """Read and check a preset. Raises TdaError naming an unknown or missing key."""
-    try:
-        content = yaml.safe_load(path.read_text())
-    except FileNotFoundError:
-        raise TdaError(f"The preset {path} does not exist. Give a YAML file such as configs/demo.yml.") from None
-    except yaml.YAMLError as error:
-        raise TdaError(f"The preset {path} is not YAML: {error}") from error
-    if not isinstance(content, dict) or not isinstance(content.get("runs"), dict):
-        raise TdaError(f"The preset {path} needs a `runs:` section that names at least one run.")
-    _check_keys(content, KEYS, path, "the preset")
-    runs = []
-    for name, given in content["runs"].items():
-        _check_keys(given, RUN_KEYS, path, f"run '{name}'")
-        if "method" not in given:
-            raise TdaError(f"{path}: run '{name}' names no method (tda-ae, tda-scenes or tda-rgb).")
-        options = (content.get("set") or {}) | (given.get("set") or {})
-        runs.append(Run(name, given["method"], options, bool(given.get("show")), given.get("expects") or {}))
-    data = Path(content["data"]) if content.get("data") else None
-    return Preset(path, str(content.get("about", "")).strip(), content.get("atlas"), data, tuple(runs))
-
-
-def _check_keys(given: dict[str, Any], known: set[str], path: Path, where: str) -> None:
-    for key in given:
-        if key not in known:
-            raise TdaError(f"{path}: unknown key '{key}' in {where}.{suggest(key, known)}")
+from tda_nerfstudio.core.errors import TdaError
+from tda_nerfstudio.plugin.manifest import read_manifest
+from tda_nerfstudio.studies.preset import Preset, Run, check_options, read_preset
+from tda_nerfstudio.studies.study import RUNS, Study
 
 
 def as_arguments(options: dict[str, Any]) -> list[str]:
@@ -84,47 +25,91 @@ def as_arguments(options: dict[str, Any]) -> list[str]:
     return words
 
 
-def train_command(run: Run, data: Path, out: Path) -> list[str]:
+def train_command(run: Run, study: Study) -> list[str]:
     """Spell a run's ns-train line; with the same timestamp, a run that was cut goes on from its last checkpoint."""
-    words = ["ns-train", run.method, "--data", str(data), "--output-dir", str(out / RUNS), "--timestamp", run.name]
-    return [*words, *as_arguments({"vis": "tensorboard"} | run.options)]
+    words = ["ns-train", run.method, "--data", str(study.data)]
+    words += ["--output-dir", str(study.out / RUNS), "--timestamp", run.name]
+    source = {"pipeline.autoencoder": study.folder(run.source)} if run.source else {}
+    return [*words, *as_arguments({"vis": "tensorboard"} | source | run.options)]
 
 
-def run_preset(path: Path, out: Path | None = None, dry: bool = False) -> None:
-    """Print and run every command of a preset that is not done yet; end with results and the way into the viewer.
+def run_preset(
+    path: Path, out: Path | None = None, data: Path | None = None, results: Path | None = None, dry: bool = False
+) -> None:
+    """Print and run every command of a preset that is not done yet; keep a row for each run and show what came out.
 
     Raises TdaError when a command fails, or when a result is outside what the preset expects.
     """
-    preset, started = read_preset(path), time.monotonic()
-    out = (out or Path(path.stem)).resolve()
+    started = time.monotonic()
+    study = open_study(read_preset(path), out, data, results)
+    preset, missing = study.preset, study.missing()
     if preset.about:
         print(preset.about, end="\n\n")
-    data = _data(preset, out, dry)
-    for run in preset.runs:
-        folder = run.folder(out, data)
-        if (folder / "finished.json").exists():
-            print(f"# {run.name}: already finished in {folder}")
-        else:
-            _call(train_command(run, data, out), dry)
+    if missing and not dry:
+        check_options(preset)
+    if missing or dry:
+        _atlas(study, dry)
+    for number, run in enumerate(preset.runs, 1):
+        minutes = (time.monotonic() - started) / 60
+        print(f"# Run {number} of {len(preset.runs)}: {run.name}, {minutes:.1f} minutes so far", flush=True)
+        _train(run, study, run in missing, dry)
     for run in preset.runs:
         if run.show:
-            _show(run.folder(out, data), out / run.name, dry)
+            _show(run, study, dry)
+    print(f"# A row for each run: {study.results}")
     if not dry:
-        _report(preset, out, data, time.monotonic() - started)
+        _report(study, time.monotonic() - started)
 
 
-def _data(preset: Preset, out: Path, dry: bool) -> Path:
-    if preset.demo is None:
-        if preset.data is None:
-            raise TdaError(f"{preset.path} names neither `data:` nor `atlas:`. Give one of them.")
-        return (preset.path.parent / preset.data).resolve()
-    data = out / "atlas"
-    _call(["tda", "atlas", "demo", str(data), *as_arguments(preset.demo)], dry)
-    return data
+def open_study(preset: Preset, out: Path | None, data: Path | None, results: Path | None) -> Study:
+    """Decide where everything is: by default below a folder named after the preset, rows beside the preset.
+
+    Raises TdaError when nothing says what data to use.
+    """
+    out = (out or Path(preset.path.stem)).resolve()
+    if data is not None:
+        preset = Preset(preset.path, preset.about, None, data, preset.runs)
+    elif preset.data is not None:
+        data = preset.path.parent / preset.data
+    elif preset.demo is not None:
+        data = out / "atlas"
+    else:
+        raise TdaError(
+            f"{preset.path} names neither `data:` nor `atlas:`: say which atlas, a folder with a sub-folder for each"
+            f" scene, with `tda run {preset.path} --data PATH`."
+        )
+    return Study(preset, out, data.resolve(), (results or _results(preset.path)).resolve())
 
 
-def _show(folder: Path, shown: Path, dry: bool) -> None:
-    config = ["--load-config", str(folder / "config.yml")]
+def _results(path: Path) -> Path:
+    """Where rows are kept: configs/results/NAME for configs/NAME.yml, also for presets in folders of configs."""
+    path = path.resolve()
+    root = next((folder for folder in path.parents if folder.name == "configs"), path.parent)
+    return root / "results" / path.relative_to(root).with_suffix("")
+
+
+def _atlas(study: Study, dry: bool) -> None:
+    if study.preset.demo is not None:
+        _call(["tda", "atlas", "demo", str(study.data), *as_arguments(study.preset.demo)], dry)
+    elif not dry and not study.data.is_dir():
+        raise TdaError(f"The atlas {study.data} of {study.preset.path} does not exist. Say where it is with --data.")
+
+
+def _train(run: Run, study: Study, missing: bool, dry: bool) -> None:
+    if not missing:
+        where = study.folder(run) if study.finished(run) else f"its row, {study.results / run.name}.json"
+        print(f"# Already finished: {where}")
+        print("# $", shlex.join(train_command(run, study)))
+    else:
+        if not dry:
+            study.start(run)
+        _call(train_command(run, study), dry)
+    if not dry:
+        study.keep(run)
+
+
+def _show(run: Run, study: Study, dry: bool) -> None:
+    config, shown = ["--load-config", str(study.folder(run) / "config.yml")], study.out / run.name
     _call(["ns-eval", *config, "--output-path", f"{shown}-metrics.json"], dry)
     _call(["tda", "sheet", *config, "--output", f"{shown}-sheet.png"], dry)
     _call(["tda", "render", *config, "--scene", "all", "--output", f"{shown}-turntable.mp4", "--frames", "48"], dry)
@@ -135,31 +120,49 @@ def _call(words: list[str], dry: bool) -> None:
     if dry:
         return
     program = Path(sys.executable).with_name(words[0])
-    code = subprocess.call([str(program) if program.exists() else words[0], *words[1:]])
-    if code:
-        raise TdaError(f"`{words[0]}` ended with exit code {code}; see above. Run the same preset again to go on.")
+    with subprocess.Popen([str(program) if program.exists() else words[0], *words[1:]]) as child:
+        while child.returncode is None:
+            try:
+                child.wait()
+            except KeyboardInterrupt:  # the command got it too, and saves before it leaves
+                continue
+    if child.returncode:
+        raise TdaError(
+            f"`{words[0]}` ended with exit code {child.returncode}; see above. Run the same preset again to go on."
+        )
 
 
-def _report(preset: Preset, out: Path, data: Path, seconds: float) -> None:
+def _report(study: Study, seconds: float) -> None:
     from rich.console import Console
     from rich.table import Table
 
-    console, problems = Console(), []
-    for run in preset.runs:
-        folder = run.folder(out, data)
-        metrics = json.loads((folder / "finished.json").read_text())["metrics"]
-        table = Table(title=f"{run.name} ({run.method}), held-out views", title_justify="left")
-        for heading in ("scene", "PSNR", "SSIM", "autoencoder alone"):
-            table.add_column(heading, justify="left" if heading == "scene" else "right")
-        for name, scene in [*metrics["scenes"].items(), ("mean", metrics)]:
-            table.add_row(name, f"{scene['psnr']:.2f}", f"{scene['ssim']:.3f}", f"{scene['ceiling_psnr']:.2f}")
-        console.print(table)
-        for key, (low, high) in run.expects.items():
-            if not low <= metrics[key] <= high:
-                problems.append(f"{run.name}: {key} is {metrics[key]:.3f}, expected {low} to {high}")
+    console, rows = Console(), {run.name: study.row(run)["metrics"] for run in study.preset.runs}
+    tables = [("Means over held-out views", rows)]
+    for run in study.preset.runs:
         if run.show:
-            print(f"Pictures: {out / run.name}-sheet.png, {out / run.name}-turntable.mp4")
-            print(f"Look around in it:\n  ns-viewer --load-config {folder / 'config.yml'}")
+            tables.append((f"{run.name}, by scene", read_manifest(study.folder(run))["metrics"]["scenes"]))
+    for title, scored in tables:
+        table = Table("", "PSNR", "SSIM", "autoencoder alone", title=title, title_justify="left")
+        for name, scores in scored.items():
+            numbers = (scores.get(key) for key in ("psnr", "ssim", "ceiling_psnr"))
+            table.add_row(name, *("-" if value is None else f"{value:.3f}" for value in numbers))
+        console.print(table)
+    for run in study.preset.runs:
+        if run.show:
+            print(f"Pictures: {study.out / run.name}-sheet.png, {study.out / run.name}-turntable.mp4")
+            print(f"Look around in it:\n  ns-viewer --load-config {study.folder(run) / 'config.yml'}")
     print(f"Took {seconds / 60:.1f} minutes.")
+    problems = [problem for run in study.preset.runs for problem in unmet(run, rows[run.name])]
     if problems:
-        raise TdaError("The preset ran, but not as expected. " + "; ".join(problems))
+        raise TdaError("\n  ".join(["The preset ran, but not as expected:", *problems]))
+
+
+def unmet(run: Run, metrics: dict[str, Any]) -> Iterator[str]:
+    """Say which scores of a run are not what its preset expects, and by how much."""
+    for key, (low, high) in run.expects.items():
+        value = metrics.get(key)
+        if value is None:
+            yield f"{run.name}: {key} was not measured, expected {low} to {high}"
+        elif not low <= value <= high:
+            off = f"{low - value:.3f} too low" if value < low else f"{value - high:.3f} too high"
+            yield f"{run.name}: {key} is {value:.3f}, expected {low} to {high}: {off}"

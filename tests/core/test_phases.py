@@ -5,7 +5,18 @@ from __future__ import annotations
 import pytest
 
 from tda_nerfstudio.core.losses import LOSSES
-from tda_nerfstudio.core.phases import GROUPS, RAMP, Phase, RgbBaseline, Span, StageOne, StageTwo, span_at, timeline
+from tda_nerfstudio.core.phases import (
+    FIT_VISITS,
+    GROUPS,
+    RAMP,
+    Phase,
+    RgbBaseline,
+    Span,
+    StageOne,
+    StageTwo,
+    span_at,
+    timeline,
+)
 
 SCENE_GROUPS = {"micro", "weights", "base", "mlp"}
 CODEC_GROUPS = {"encoder", "decoder"}
@@ -206,6 +217,7 @@ SCHEDULES = [
     StageTwo(),
     StageTwo(shared="finetune"),
     StageTwo(strategy="decode"),
+    StageTwo(start="least-squares"),
     RgbBaseline(),
 ]
 
@@ -216,3 +228,14 @@ def test_every_phase_names_known_losses_and_groups(schedule):
         assert set(one.losses) <= set(LOSSES) and set(one.rates) <= set(GROUPS)
         assert all(rate > 0 for rate in one.rates.values())
         assert ("encoder" in one.rates) == ("ae" in one.losses)  # no autoencoder moves without its images
+
+
+def test_new_scenes_that_start_by_least_squares_first_fit_their_weights_alone():
+    first, *others = StageTwo(start="least-squares", encode_visits=5, decode_visits=6).phases()
+    assert shape([first]) == [("least-squares", FIT_VISITS, {"latent"}, {"weights"})]
+    assert others == StageTwo(encode_visits=5, decode_visits=6).phases()
+    assert not first.needs_images
+
+
+def test_a_cold_start_trains_like_one_at_the_mean():
+    assert StageTwo(start="cold").phases() == StageTwo(start="mean").phases()

@@ -232,3 +232,16 @@ def test_noise_stays_inside_its_part_of_the_pixel(side):
     assert moved.max() <= 0.5 / side and moved.max() > 0.35 / side
     lowest = jittered_pixels(centres, side, torch.zeros_like(noise))
     torch.testing.assert_close(still - lowest, torch.full_like(still, 0.5 / side))
+
+
+def test_one_ray_without_jitter_passes_the_centre_in_training_too(scenes):
+    """What is left to chance is where along the ray samples lie: the same as without jitter, up to that."""
+
+    def train(**options) -> torch.Tensor:
+        seeds = range(40)
+        drawn = [views_of(scenes, generator=torch.Generator().manual_seed(seed), **options).opacity for seed in seeds]
+        return torch.stack(drawn)
+
+    still, moved = train(train_side=1, jitter=False), train(train_side=1)
+    assert still.std(0).max() < moved.std(0).max() / 5
+    torch.testing.assert_close(still.mean(0), views_of(scenes).opacity, rtol=0, atol=0.01)

@@ -48,7 +48,7 @@ def test_without_bases_or_macro_channels_planes_are_micro_alone(macro, bases):
     config = TriPlaneConfig(resolution=4, micro_channels=2, macro_channels=macro, bases=bases, hidden=8)
     scenes = LatentScenes(3, 4, config)
     planes = scenes.planes(torch.tensor([2]))
-    assert config.channels == 2 and torch.equal(planes[0], scenes.micro[2].view(3, 4, 4, 2))
+    assert not config.shares and config.channels == 2 and torch.equal(planes[0], scenes.micro[2].view(3, 4, 4, 2))
     features = scenes.features(planes, torch.zeros(1, 3), torch.tensor([0]))
     assert features.shape == (1, 8)
 
@@ -132,3 +132,15 @@ def test_making_scenes_leaves_the_global_randomness_alone():
     torch.manual_seed(5)
     LatentScenes(3, 4, SMALL, seed=7)
     assert torch.equal(torch.rand(4), expected)
+
+
+@pytest.mark.parametrize("bases", [1, 16])
+def test_without_micro_channels_a_scene_is_its_weights(bases):
+    config = TriPlaneConfig(resolution=4, micro_channels=0, macro_channels=3, bases=bases, hidden=8)
+    scenes = LatentScenes(6, 4, config)
+    assert config.channels == 3 and config.shares and scenes.micro.shape == (6, 0)
+    planes = scenes.planes(torch.tensor([4, 1]))
+    torch.testing.assert_close(planes[0], torch.einsum("b,bpvuf->pvuf", scenes.weights[4], scenes.base))
+    scenes.features(planes, torch.rand(9, 3), torch.zeros(9, dtype=torch.long)).sum().backward()
+    assert scenes.weights.grad is not None
+    assert scenes.micro.grad is None  # nothing there: no optimizer would ever clear it

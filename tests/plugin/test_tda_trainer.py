@@ -198,6 +198,12 @@ def test_split_files_and_data_become_absolute(configure: Callable, tiny_atlas: P
     assert parser.box is not None
 
 
+def test_split_files_are_found_beside_the_atlas_too(configure, tiny_atlas: Path) -> None:
+    path = tiny_atlas.parent / "beside.json"
+    path.write_text('["vehicle_0001"]')
+    assert configure(scenes=("beside.json",)).pipeline.datamanager.dataparser.scenes == (str(path),)
+
+
 def test_the_output_folder_becomes_absolute(configure: Callable, tmp_path: Path, monkeypatch) -> None:
     monkeypatch.chdir(tmp_path)
     config = configure(output=Path("out"))

@@ -1,0 +1,110 @@
+"""What a preset's runs have left on disk: their folders, their rows, and which are still to be made."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from tda_nerfstudio.core.atomic import write_text
+from tda_nerfstudio.core.errors import TdaError
+from tda_nerfstudio.plugin.manifest import NAME, read_manifest
+from tda_nerfstudio.studies.preset import Preset, Run
+from tda_nerfstudio.studies.rows import write_row
+
+RUNS = "runs"
+"""Where runs go, below the folder of everything that a preset makes; apart from an atlas that is made there."""
+SETTINGS = "preset.json"
+"""What a run's folder remembers of the preset that started it."""
+
+
+@dataclass(frozen=True)
+class Study:
+    """A preset and where what it makes is kept: runs and pictures below `out`, a row for each run in `results`."""
+
+    preset: Preset
+    out: Path
+    data: Path
+    results: Path
+
+    def folder(self, run: Run) -> Path:
+        """Where nerfstudio keeps this run."""
+        return self.out / RUNS / self.data.name / run.method / run.name
+
+    def row(self, run: Run) -> dict[str, Any]:
+        """Read a run's row; an empty one when there is none. Raises TdaError for a damaged file."""
+        return _read(self.results / f"{run.name}.json")
+
+    def settings(self, run: Run) -> dict[str, Any]:
+        """Describe what makes a run what it is, as a row and a run's folder remember it."""
+        return {"data": self.preset.demo or self.data.name} | run.settings()
+
+    def finished(self, run: Run) -> bool:
+        """Tell whether a run is finished and still has its checkpoint."""
+        folder = self.folder(run)
+        return (folder / NAME).exists() and (folder / str(read_manifest(folder).get("checkpoint"))).is_file()
+
+    def missing(self) -> list[Run]:
+        """List the runs to be trained or gone on with, in order.
+
+        A run whose row is kept counts as done without its checkpoint, unless it is to be shown or a run that is still
+        missing starts from it. Raises TdaError for a folder that was made with other settings.
+        """
+        found: list[Run] = []
+        for run in reversed(self.preset.runs):
+            self._check(run)
+            needed = run.show or any(other.source is run for other in found)
+            known = self.row(run).get("preset", {}).get("settings") == self.settings(run)
+            if not self.finished(run) and (needed or not known):
+                found.append(run)
+        return found[::-1]
+
+    def start(self, run: Run) -> None:
+        """Make a run's folder and note what it is made of."""
+        write_text(self.folder(run) / SETTINGS, json.dumps(self.settings(run), indent=1))
+
+    def keep(self, run: Run) -> None:
+        """Write the row of a run that is finished, if it changed. Raises TdaError where nothing can be written."""
+        folder, path = self.folder(run), self.results / f"{run.name}.json"
+        if not (folder / NAME).exists():
+            return
+        made = {"settings": self.settings(run), "finished": hashlib.sha256((folder / NAME).read_bytes()).hexdigest()}
+        if self.row(run).get("preset") == made:
+            return
+        try:
+            row = write_row(folder, path) | {"preset": made}
+            lines = ",\n".join(f" {json.dumps(key)}: {json.dumps(value)}" for key, value in row.items())
+            write_text(path, f"{{\n{lines}\n}}\n")
+        except OSError as error:
+            raise TdaError(f"The row {path} cannot be written ({error}). Choose a folder with --results.") from error
+
+    def _check(self, run: Run) -> None:
+        folder = self.folder(run)
+        made, wanted = dict(_leaves(_read(folder / SETTINGS))), dict(_leaves(self.settings(run)))
+        for key in sorted(made.keys() | wanted.keys()) if made else []:
+            if made.get(key) != wanted.get(key):
+                raise TdaError(
+                    f"{folder} was made with other settings than {self.preset.path} has now: {key} was"
+                    f" {made.get(key)}, and is {wanted.get(key)}. Remove that folder, or choose another with --out."
+                )
+
+
+def _read(path: Path) -> dict[str, Any]:
+    try:
+        return dict(json.loads(path.read_text()))
+    except FileNotFoundError:
+        return {}
+    except (OSError, ValueError, TypeError) as error:
+        raise TdaError(f"{path} cannot be read ({error}). Remove it to have it made again.") from error
+
+
+def _leaves(value: Any, name: str = "") -> Iterator[tuple[str, Any]]:
+    """Walk nested dictionaries, without those that hold nothing."""
+    if isinstance(value, dict):
+        for key, below in value.items():
+            yield from _leaves(below, f"{name} {key}".strip())
+    elif value is not None:
+        yield name, value
