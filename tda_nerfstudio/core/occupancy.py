@@ -14,6 +14,14 @@ SEEN = 0.02
 """Change of a normalised latent that a cell makes before the background, from which on it counts as occupied."""
 
 
+def refresh_due(step: int, share: float) -> bool | None:
+    """Say whether a step, `share` of its phase done, looks again where its scenes are empty.
+
+    None: not now. True: they may only claim more space. False: they also give up what they do not fill.
+    """
+    return share < YOUNG if step % REFRESH_EVERY == 0 else None
+
+
 def occupied_cells(
     density: Float[Tensor, "scene G G G"],
     colour: Float[Tensor, "scene G G G channel"],

@@ -17,7 +17,7 @@ from torch import Tensor
 
 from tda_nerfstudio.atlas.latent_cache import ENCODE_BATCH, LatentCache
 from tda_nerfstudio.core.errors import TdaError
-from tda_nerfstudio.core.occupancy import REFRESH_EVERY, YOUNG
+from tda_nerfstudio.core.occupancy import refresh_due
 from tda_nerfstudio.core.phases import RgbBaseline, Schedule, Span, span_at, timeline
 from tda_nerfstudio.plugin.evaluation import evaluate, scalars
 from tda_nerfstudio.plugin.manifest import check_state, read_manifest, stage_one_tensors
@@ -179,9 +179,10 @@ class TdaPipeline(VanillaPipeline):
             self.begin(span, optimizers)
         elif span.phase.encodes and (step - span.start) % BACKGROUND_EVERY == 0:
             self.measure_background()
-        if span.phase.renders and step % REFRESH_EVERY == 0:
+        grow = refresh_due(step, span.share(step))
+        if span.phase.renders and grow is not None:
             scene = self.datamanager.draw(step)[0].to(self.model.device)
-            self.model.field.scenes.refresh(scene, self.model.autoencoder.background, grow=span.share(step) < YOUNG)
+            self.model.field.scenes.refresh(scene, self.model.autoencoder.background, grow)
         share = span.rate_share(step)
         for name, rate in span.phase.rates.items():
             if name in optimizers.optimizers:

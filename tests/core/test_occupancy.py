@@ -8,7 +8,7 @@ import pytest
 import torch
 
 from tda_nerfstudio.core.cameras import clip_to_box, orbit, pixel_centres
-from tda_nerfstudio.core.occupancy import clip_to_occupied, occupied_cells
+from tda_nerfstudio.core.occupancy import clip_to_occupied, occupied_cells, refresh_due
 from tda_nerfstudio.core.rendering import Rendering, SamplingConfig, clip, render_views
 from tda_nerfstudio.core.scenes import LatentScenes, TriPlaneConfig
 
@@ -233,3 +233,9 @@ def test_an_object_that_leaves_the_class_s_space_is_learnt_all_the_same():
         assert (scenes.occupied | ~roof).all()
     assert errors[0.06] < 0.01 * float((target - BACKGROUND).square().mean())
     assert errors[0.0] > 10 * errors[0.06]
+
+
+def test_scenes_are_looked_at_every_few_steps_and_only_grow_in_the_first_quarter_of_a_phase():
+    assert [refresh_due(step, step / 256) for step in (0, 1, 31, 32, 63, 64, 128)] == [
+        True, None, None, True, None, False, False,
+    ]  # fmt: skip

@@ -9,6 +9,7 @@ import pytest
 import torch
 from nerfstudio.engine.optimizers import Optimizers
 
+from tda_nerfstudio.core import occupancy
 from tda_nerfstudio.core.errors import TdaError
 from tda_nerfstudio.plugin import tda_pipeline
 from tda_nerfstudio.plugin.evaluation import quality
@@ -91,7 +92,7 @@ def test_scenes_look_where_they_are_empty_in_phases_that_render_and_at_first_onl
     seen = []
     scenes = pipeline.model.field.scenes
     monkeypatch.setattr(scenes, "refresh", lambda scene, background, grow: seen.append((scene.tolist(), grow)))
-    monkeypatch.setattr(tda_pipeline, "REFRESH_EVERY", 2)
+    monkeypatch.setattr(occupancy, "REFRESH_EVERY", 2)
     train(pipeline, optimizers, range(12))
     visited = [pipeline.datamanager.draw(step)[0].tolist() for step in (4, 6, 8, 10)]
     assert seen == list(zip(visited, [True, False, True, False], strict=True))

@@ -15,7 +15,7 @@ from torch import Tensor
 from tda_nerfstudio.core.cameras import View
 from tda_nerfstudio.core.metrics import psnr
 from tda_nerfstudio.core.objective import Batch
-from tda_nerfstudio.core.occupancy import REFRESH_EVERY, YOUNG
+from tda_nerfstudio.core.occupancy import refresh_due
 from tda_nerfstudio.core.phases import Phase, timeline
 from tda_nerfstudio.core.randomness import seeded
 from tda_nerfstudio.core.scenes import LatentScenes
@@ -87,9 +87,10 @@ def fit(shop: Workshop, show: Callable[[str, float, float], None]) -> list[Mark]
         batch = train.batch(scene, slot, chosen, sizes.image)
         for path, (trained, _) in paths.items():
             trained.step(batch, watches[path], span.rate_share(step))
-        if step % REFRESH_EVERY == 0:
+        grow = refresh_due(step, span.share(step))
+        if grow is not None:
             with watches["ours"].part("grid"):
-                scenes.refresh(scene, shop.background, grow=span.share(step) < YOUNG)
+                scenes.refresh(scene, shop.background, grow)
         if (step + 1) * MARKS // span.end > step * MARKS // span.end:
             for path, (_, render) in paths.items():
                 quality, loss = _score(test, render, sizes.image)[0], _score(train, render, sizes.image)[1]
