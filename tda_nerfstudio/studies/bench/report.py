@@ -132,6 +132,9 @@ def draw(report: Report, path: Path) -> None:
                 label = f"{path_name}: {rows[0].name.split(',')[0]}"
                 axes.errorbar([row.x for row in rows], middle, bars, marker="o", capsize=3, label=label)
         axes.set(xscale="log", yscale="log", xlabel=name, ylabel="seconds a step")
+        timed = sorted({row.x for row in report.groups[name] if row.samples and row.x is not None})
+        axes.set_xticks(timed, [f"{x:,.0f}" for x in timed])
+        axes.minorticks_off()
         axes.grid(alpha=0.3, which="both")
         axes.legend(fontsize=7)
     replace_file(path, lambda file: canvas.savefig(file, format="png", dpi=120))
