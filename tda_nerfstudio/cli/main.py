@@ -105,7 +105,7 @@ def pretrain(
         data: Atlases whose training views are mixed in, at least 128 x 128.
         pool: Folder where rendered objects and test sets are kept, for several runs; by default inside `out`.
         tests: Atlases whose test views are scored beside the made test sets.
-        workers: Processes that make images; 0 makes them between steps (about an eighth of the time on one core).
+        workers: Processes that make images; 0 makes them between steps (about a twentieth of the time on one core).
     """
     from tda_nerfstudio.studies.pretrain import Recipe, pretrain
 

@@ -52,7 +52,7 @@ class LatentScenes(nn.Module):
     def __init__(self, scenes: int, latent_channels: int, config: TriPlaneConfig, seed: int = 0) -> None:
         super().__init__()
         self.config = config
-        r, bases = config.resolution, config.bases if config.macro_channels else 0
+        r, bases = config.resolution, config.bases if config.shares else 0
         with torch.random.fork_rng():
             torch.manual_seed(seed)
             micro = 0.1 * torch.randn(scenes, 3 * r * r * config.micro_channels)
