@@ -11,6 +11,9 @@ from tda_nerfstudio.autoencoder import embedded
 from tda_nerfstudio.autoencoder.base import Autoencoder
 from tda_nerfstudio.core.errors import TdaError
 
+SUBS = (1, 2, 4)
+"""Parts per side that a latent pixel of the light autoencoder may have."""
+
 
 @dataclass
 class AutoencoderConfig:
@@ -20,15 +23,15 @@ class AutoencoderConfig:
     """light: our own; kl, tiny: diffusers' AutoencoderKL and AutoencoderTiny; identity: none, for RGB scenes."""
     f: int = 8
     """Down-scaling from image to latent pixels; light knows 4, 8 and 16."""
-    channels: int = 16
+    channels: int = 48
     """C: latent channels."""
     width: int = 128
     """light: channels at 1/f of the resolution, four times those at 2/f."""
     blocks: int = 3
     """light: residual blocks at 1/f of the resolution, in encoder and decoder."""
     sub: int | None = None
-    """light: parts per side of a latent pixel, each with C / sub^2 channels that rays see apart; 1 or 2. By default 2
-    where that leaves three channels or more."""
+    """light: parts per side of a latent pixel, each with C / sub^2 channels that rays see apart; 1, 2 or 4. By default
+    as many as leave each three channels or more."""
     start: Literal["embedded", "scratch"] = "embedded"
     """light: from the package's pre-trained weights, where there are some of these sizes, or from the seed."""
     source: str | None = None
@@ -46,7 +49,8 @@ class AutoencoderConfig:
             return pretrained.resolve(self)
         if self.kind == "identity":
             return replace(self, f=1, channels=3)
-        sized = replace(self, sub=self.sub or (2 if self.channels >= 12 and self.channels % 4 == 0 else 1))
+        parts = [s for s in SUBS if self.f % s == 0 and self.channels % s**2 == 0 and self.channels >= 3 * s**2]
+        sized = replace(self, sub=self.sub or max(parts, default=1))
         return replace(sized, start="scratch") if self.start == "embedded" and embedded.find(sized) is None else sized
 
     @property
@@ -70,10 +74,10 @@ class AutoencoderConfig:
                     raise TdaError(
                         f"The light autoencoder knows f = 4, 8, 16 and C >= 1, not f = {own.f}, C = {own.channels}."
                     )
-                if own.sub not in (1, 2) or own.channels % own.sub**2:
+                if own.sub not in SUBS or own.f % own.sub or own.channels % own.sub**2:
                     raise TdaError(
-                        f"A latent pixel of C = {own.channels} channels has no {own.sub} x {own.sub} equal parts: give"
-                        " sub 1, or sub 2 and a C that divides by 4."
+                        f"A latent pixel of C = {own.channels} channels cannot have {own.sub} x {own.sub} parts: give"
+                        f" sub 1, 2 or 4, one that divides f = {own.f} and whose square divides C."
                     )
                 model = LightAutoencoder(own.f, own.channels, own.width, own.blocks, own.sub)
                 weights = embedded.find(own) if own.start == "embedded" else None

@@ -86,8 +86,8 @@ class Shortcut(nn.Module):
 class LightAutoencoder(Autoencoder):
     """Work at 1/f of the resolution, `blocks` residual blocks of `width` channels; briefly at 2/f, with a quarter.
 
-    A linear shortcut starts as the C strongest frequencies of every f x f patch, a small JPEG. With sub = 2 a latent
-    pixel is made of 2 x 2 parts of C / 4 channels each, which see their quarter of the patch.
+    A latent pixel is made of sub x sub parts of C / sub^2 channels each. A linear shortcut starts as the strongest
+    frequencies of every part's own patch of the image, a small JPEG.
     """
 
     encoder: Shortcut
@@ -99,14 +99,20 @@ class LightAutoencoder(Autoencoder):
         pixels = 3 * half**2
         to_latents: list[nn.Module] = [_faint(_conv(width, channels))]
         from_latents: list[nn.Module] = [_conv(channels, width)]
-        if sub == 2:
+        if sub > 1:
+            each = max(width // sub**2, width // 8)
             to_latents = [
-                _conv(width, 4 * fine, 1),
-                nn.PixelShuffle(2),
-                _faint(_conv(fine, apart)),
-                nn.PixelUnshuffle(2),
+                _conv(width, sub**2 * each, 1),
+                nn.PixelShuffle(sub),
+                _faint(_conv(each, apart)),
+                nn.PixelUnshuffle(sub),
             ]
-            from_latents = [nn.PixelShuffle(2), _conv(apart, fine), nn.PixelUnshuffle(2), _conv(4 * fine, width, 1)]
+            from_latents = [
+                nn.PixelShuffle(sub),
+                _conv(apart, each),
+                nn.PixelUnshuffle(sub),
+                _conv(sub**2 * each, width, 1),
+            ]
         deep_encoder = nn.Sequential(
             nn.PixelUnshuffle(half),
             _conv(pixels, fine),

@@ -81,7 +81,7 @@ def meshes(
 @autoencoder.command
 def pretrain(
     out: tyro.conf.Positional[Path],
-    channels: int = 16,
+    channels: int = 48,
     steps: int | None = None,
     minutes: float | None = None,
     seed: int = 0,

@@ -23,10 +23,10 @@ class SamplingConfig:
     """Even samples along a ray, for its density alone."""
     fine: int = 12
     """Samples where the coarse ones found something, for density and latent colour."""
-    side: int = 2
-    """Rays per side of a latent pixel when images are rendered: a latent pixel is an area, 2 means 2 x 2 rays. Where
-    latents have parts, each part needs a ray of its own; with fewer, parts share them."""
-    train_side: int = 2
+    side: int | None = None
+    """Rays per side of a latent pixel when images are rendered: a latent pixel is an area, 2 means 2 x 2 rays. By
+    default one for each part of it, and 2 x 2 at least; with fewer rays, parts share them."""
+    train_side: int | None = None
     """The same in training, where each ray is jittered inside its part of the pixel. With a single one, edges are
     noise, and an encoder that trains learns to blur them away."""
     jitter: bool = True
@@ -35,6 +35,10 @@ class SamplingConfig:
     """Share of the latent pixels that in training look into empty space too, where something may have to grow."""
     rays_per_chunk: int = 32768
     """Rays rendered at once when images are rendered, to bound memory."""
+
+    def rays(self, sub: int, training: bool = False) -> int:
+        """Count the rays per side of a latent pixel that has sub x sub parts."""
+        return (self.train_side if training else self.side) or max(2, sub)
 
 
 class Rendering(NamedTuple):
@@ -162,9 +166,9 @@ def render_views(
     is deterministic.
     """
     device, (views, pixels), channels = centres.device, centres.shape[:2], scenes.channels
-    side, noise, jitter, explore = sampling.side, None, None, None
+    sub = math.isqrt(len(background) // channels)
+    side, noise, jitter, explore = sampling.rays(sub, generator is not None), None, None, None
     if generator is not None:
-        side = sampling.train_side
         if sampling.jitter:
             noise = torch.rand(views, pixels, side * side, 2, generator=generator).to(device)
         jitter = torch.rand(views * pixels * side * side, sampling.fine, generator=generator).to(device)
@@ -182,7 +186,6 @@ def render_views(
         chunks = zip(slot.split(size), origins.split(size), directions.split(size), strict=True)
         parts = [render_rays(scenes, planes, s, o, d, black, sampling, None, occupied) for s, o, d in chunks]
         out = Rendering(*(torch.cat(part) for part in zip(*parts, strict=True)))
-    sub = math.isqrt(len(background) // channels)
     light, opacity, depth = (part.view(views * pixels, side * side, -1) for part in out)
     behind = (1 - assemble(opacity, sub)) * (background + 1).view(channels, -1)
     return Rendering((assemble(light + 1, sub) + behind - 1).flatten(1), opacity.mean((1, 2)), depth.mean((1, 2)))

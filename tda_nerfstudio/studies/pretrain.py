@@ -43,7 +43,7 @@ VALIDATION = 32
 class Recipe:
     """What decides the bits of a pre-training run, when its length is in steps."""
 
-    channels: int = 16
+    channels: int = 48
     steps: int | None = None
     minutes: float | None = None
     seed: int = 0

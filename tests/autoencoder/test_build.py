@@ -17,10 +17,10 @@ from tda_nerfstudio.core.errors import TdaError
 def test_light_by_default_with_the_sizes_it_says():
     config = AutoencoderConfig()
     resolved = config.resolve()
-    assert resolved in (replace(config, sub=2), replace(config, sub=2, start="scratch"))
-    assert (config.build().sub, resolved.build().sub) == (2, 2)
+    assert resolved in (replace(config, sub=4), replace(config, sub=4, start="scratch"))
+    assert (config.build().sub, resolved.build().sub) == (4, 4)
     model = config.build()
-    assert isinstance(model, LightAutoencoder) and (model.f, model.channels) == (config.f, config.channels) == (8, 16)
+    assert isinstance(model, LightAutoencoder) and (model.f, model.channels) == (config.f, config.channels) == (8, 48)
 
 
 def test_width_and_blocks_are_used():
@@ -39,15 +39,15 @@ def test_unknown_sizes_are_refused(f, channels):
         AutoencoderConfig(f=f, channels=channels).build()
 
 
-@pytest.mark.parametrize(("channels", "sub"), [(16, 2), (12, 2), (14, 1), (8, 1), (1, 1)])
+@pytest.mark.parametrize(("channels", "sub"), [(64, 4), (48, 4), (36, 2), (16, 2), (12, 2), (14, 1), (8, 1), (1, 1)])
 def test_latent_pixels_have_parts_where_that_leaves_them_three_channels(channels, sub):
     config = AutoencoderConfig(channels=channels, width=16, blocks=1)
     assert config.resolve().sub == sub and config.build().sub == sub
 
 
-def test_parts_that_are_not_equal_are_refused():
-    for channels, sub in ((6, 2), (16, 4)):
-        with pytest.raises(TdaError, match=f"C = {channels} channels has no {sub} x {sub} equal parts: give sub 1, or"):
+def test_parts_that_cannot_be_are_refused():
+    for channels, sub in ((6, 2), (24, 4), (27, 3)):
+        with pytest.raises(TdaError, match=f"C = {channels} channels cannot have {sub} x {sub} parts: give sub 1,"):
             AutoencoderConfig(channels=channels, sub=sub).build()
 
 

@@ -117,15 +117,15 @@ def test_with_more_channels_than_frequencies_the_others_are_empty():
 def test_training_starts_from_a_small_jpeg():
     small = torch.rand(2, 3, 4, 4, generator=torch.Generator().manual_seed(0))
     images = torch.nn.functional.interpolate(small, size=64, mode="bilinear", align_corners=True)
-    for sub, left in ((1, 0.02), (2, 0.04)):
-        model = AutoencoderConfig("light", sub=sub, start="scratch").build()
+    for channels, sub, left in ((16, 1, 0.02), (16, 2, 0.04), (48, 4, 0.02)):
+        model = AutoencoderConfig("light", channels=channels, sub=sub, start="scratch").build()
         assert (model.decode(model.encode(images)) - images).square().mean() < left * images.var()
         assert 0.3 < model.encode(images).std() < 3
 
 
 @torch.no_grad()
 def test_a_part_of_a_latent_pixel_sees_its_quarter_of_the_patch_in_its_own_channels():
-    model = AutoencoderConfig("light", width=16, blocks=1).build()
+    model = AutoencoderConfig("light", channels=16, width=16, blocks=1).build()
     images = torch.full((1, 3, 32, 32), 0.5)
     images[..., 8:12, 12:16] = 1.0  # the upper right quarter of the latent pixel in row 1, column 1
     moved = model.encoder.linear(2 * images - 1).abs() > 1e-6

@@ -186,21 +186,28 @@ def test_side_two_is_the_mean_of_four_rays(scenes):
     assert (whole.latent - views_of(scenes, side=1).latent).abs().max() > 1e-3
 
 
-@pytest.mark.parametrize("side", [2, 4])
-def test_parts_of_a_latent_pixel_are_the_pixels_of_a_grid_twice_as_fine(scenes, side):
+@pytest.mark.parametrize(("sub", "side"), [(2, 2), (2, 4), (4, 4), (4, None)])
+def test_parts_of_a_latent_pixel_are_the_pixels_of_a_finer_grid(scenes, sub, side):
     view = View(*(part.double() for part in orbit(2, 3.0, 25.0, 40.0, (32, 24), torch.tensor([-0.2, 0.1, -0.2]))))
     planes, slot = scenes.planes(torch.arange(3)), torch.tensor([1, 0])
 
-    def image(f: int, side: int, background: torch.Tensor) -> torch.Tensor:
+    def image(f: int, side: int | None, background: torch.Tensor) -> torch.Tensor:
         centres = pixel_centres(24 // f, 32 // f).double().expand(2, -1, -1)
         sampling = SamplingConfig(coarse=10, fine=12, side=side)
         latent = render_views(scenes, planes, slot, view, centres, f, background, sampling).latent
         return latent.view(2, 24 // f, 32 // f, -1).permute(0, 3, 1, 2)
 
-    parts = image(8, side, BACKGROUND.repeat_interleave(4))
-    fine = torch.nn.functional.pixel_unshuffle(image(4, side // 2, BACKGROUND), 2)
+    parts = image(8, side, BACKGROUND.repeat_interleave(sub**2))
+    fine = torch.nn.functional.pixel_unshuffle(image(8 // sub, (side or sub) // sub, BACKGROUND), sub)
     torch.testing.assert_close(parts, fine, rtol=0, atol=1e-12)
     assert (fine[:, 0] - fine[:, 1]).abs().max() > 0.01
+
+
+def test_rays_follow_the_parts_unless_they_are_given():
+    default = SamplingConfig()
+    assert [default.rays(sub) for sub in (1, 2, 4)] == [2, 2, 4]
+    given = SamplingConfig(side=1, train_side=3)
+    assert (given.rays(4), given.rays(4, training=True)) == (1, 3)
 
 
 def test_every_part_has_its_own_background_and_one_ray_serves_all():

@@ -104,7 +104,11 @@ class Steps:
             return training.ours(PHASES[phase], model, codec, how, shop.seed), (model, codec)
 
         images = min(visited, count) * views
-        samples = images * (self.sizes.image / self.sizes.f * how.train_side) ** 2 * (how.coarse + how.fine)
+        samples = (
+            images
+            * (self.sizes.image / self.sizes.f * how.rays(self.sizes.sub, training=True)) ** 2
+            * (how.coarse + how.fine)
+        )
         needs = 12 * count * self.sizes.floats_a_scene() + samples * SAMPLE_BYTES["ours"] + images * IMAGE_BYTES
         f = self.sizes.f
         return _case("ours", name or phase, make, lambda i: shop.batch(i, count, visited, views, f), needs, images)
@@ -129,7 +133,7 @@ class Steps:
         pixels = self.sizes.image**2
         images = min(visited, count) * views * (1 if rays is None else rays / pixels)
         needs = 12 * count * self.sizes.floats_a_scene(rgb=True)
-        needs += images * pixels * how.train_side**2 * (how.coarse + how.fine) * SAMPLE_BYTES["rgb"]
+        needs += images * pixels * (how.coarse + how.fine) * SAMPLE_BYTES["rgb"]
         return _case("rgb", name, make, lambda i: shop.batch(i, count, visited, views, 1, rays), needs, images)
 
     def plain(self, phase: str, images: int, name: str = "", scenes: int = 0, samples: int = 0) -> Case:

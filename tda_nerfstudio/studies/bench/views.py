@@ -51,7 +51,8 @@ class Views:
         """List one view at full size, from a scene's row to its image."""
         how = self.sizes.sampling
         return [
-            self._ours(f"view, {how.side} x {how.side} rays", how),
+            self._ours("view", how),
+            self._ours("view, 2 x 2 rays", replace(how, side=2)),
             self._ours("view, one ray", replace(how, side=1)),
             self._ours("view", self.sizes.rgb_sampling, rgb=True),
             self._plain("view"),
@@ -97,7 +98,7 @@ class Views:
 
             return Job(run, lambda: module_bytes(scenes, codec))
 
-        rays = (self.sizes.image / (1 if rgb else self.sizes.f) * how.side) ** 2
+        rays = (self.sizes.image * (1 if rgb else how.rays(self.sizes.sub) / self.sizes.f)) ** 2
         needs = 4 * count * self.sizes.floats_a_scene(rgb) + RAY_BYTES * rays
         return Case("rgb" if rgb else "ours", name, make, needs)
 

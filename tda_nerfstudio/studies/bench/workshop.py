@@ -54,6 +54,11 @@ class Sizes:
         """Down-scaling of every autoencoder here."""
         return self.autoencoder.f
 
+    @property
+    def sub(self) -> int:
+        """Parts per side of a latent pixel of ours."""
+        return self.autoencoder.resolve().sub or 1
+
     def floats_a_scene(self, rgb: bool = False) -> int:
         """Count the numbers that belong to one scene alone."""
         config = self.rgb_triplane if rgb else self.triplane
@@ -141,8 +146,8 @@ class Workshop:
     def scenes(self, count: int, rgb: bool = False) -> LatentScenes:
         """Make scenes of ours whose density fills a vehicle's body, in a box that fits it."""
         config = self.sizes.rgb_triplane if rgb else self.sizes.triplane
-        latent = self.sizes.autoencoder.resolve()
-        scenes = LatentScenes(count, 3 if rgb else latent.channels // (latent.sub or 1) ** 2, config, self.seed)
+        channels = 3 if rgb else self.sizes.autoencoder.channels // self.sizes.sub**2
+        scenes = LatentScenes(count, channels, config, self.seed)
         scenes.box.copy_(self.box)
         ellipsoids.read_body(scenes.hidden, scenes.head)
         shape = (count, 3, config.resolution, config.resolution, config.micro_channels)
