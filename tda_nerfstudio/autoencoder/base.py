@@ -50,6 +50,11 @@ class Autoencoder(nn.Module):
         self.latent_scale: Tensor
         self.background: Tensor
 
+    @property
+    def point_channels(self) -> int:
+        """Latent channels of a point of a scene: those of one part of a latent pixel."""
+        return self.channels // self.sub**2
+
     def encode(
         self, images: Float[Tensor, "image 3 height width"], noise: Float[Tensor, "image C h w"] | None = None
     ) -> Float[Tensor, "image C h w"]:

@@ -31,7 +31,7 @@ class AutoencoderConfig:
     """light: residual blocks at 1/f of the resolution, in encoder and decoder."""
     sub: int | None = None
     """light: parts per side of a latent pixel, each with C / sub^2 channels that rays see apart; 1, 2 or 4. By default
-    as many as leave each three channels or more."""
+    as many as leave each three channels and 2 x 2 image pixels or more."""
     start: Literal["embedded", "scratch"] = "embedded"
     """light: from the package's pre-trained weights, where there are some of these sizes, or from the seed."""
     source: str | None = None
@@ -49,7 +49,7 @@ class AutoencoderConfig:
             return pretrained.resolve(self)
         if self.kind == "identity":
             return replace(self, f=1, channels=3)
-        parts = [s for s in SUBS if self.f % s == 0 and self.channels % s**2 == 0 and self.channels >= 3 * s**2]
+        parts = [s for s in SUBS if 2 * s <= self.f and self.channels % s**2 == 0 and self.channels >= 3 * s**2]
         sized = replace(self, sub=self.sub or max(parts, default=1))
         return replace(sized, start="scratch") if self.start == "embedded" and embedded.find(sized) is None else sized
 

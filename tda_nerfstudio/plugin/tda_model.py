@@ -65,7 +65,7 @@ class TdaModel(Model):
         names = self.kwargs["metadata"]["scene_names"]
         self.autoencoder = self.config.autoencoder.build(self.config.seed)
         box = self.scene_box.aabb
-        channels = self.autoencoder.channels // self.autoencoder.sub**2
+        channels = self.autoencoder.point_channels
         self.field = LatentTriPlaneField(len(names), channels, self.config.triplane, box, self.config.seed)
         self.native_focal: float | None = None
         self._shown: dict[str, Tensor] = {}

@@ -43,6 +43,7 @@ def test_unknown_sizes_are_refused(f, channels):
 def test_latent_pixels_have_parts_where_that_leaves_them_three_channels(channels, sub):
     config = AutoencoderConfig(channels=channels, width=16, blocks=1)
     assert config.resolve().sub == sub and config.build().sub == sub
+    assert replace(config, f=4).resolve().sub == min(sub, 2)  # a part of one image pixel would be no latent
 
 
 def test_parts_that_cannot_be_are_refused():
