@@ -159,7 +159,9 @@ def _shape(line: Series) -> str:
 
 def _frame(title: str, parts: Sequence[str], height: float, series: Sequence[Series]) -> str:
     keys = "".join(
-        f'<span><i class="c{line.colour % COLOURS}{_shape(line)}"></i>{escape(line.label)}</span>' for line in series
+        f'<span><i class="c{line.colour % COLOURS}{_shape(line)}"></i>{escape(line.label)}</span>'
+        for line in series
+        if line.label
     )
     return (
         f'<figure class="chart"><figcaption>{escape(title)}</figcaption>'

@@ -1,4 +1,4 @@
-"""What is plotted: PSNR by scene, memory and time over N, losses."""
+"""What is plotted: PSNR by scene and over training time, memory and time over N, losses."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ Row = dict[str, Any]
 
 
 def per_scene(one: Group, colours: dict[str, int]) -> str:
-    """Plot PSNR of each scene, a dot a run."""
+    """Plot PSNR of each scene, a dot a run, and the runs' means over the time that they took."""
     names = scenes_worst_first(one)
     series = []
     for row in one.rows:
@@ -23,7 +23,24 @@ def per_scene(one: Group, colours: dict[str, int]) -> str:
         values = [known[names[i]] for i in places]
         series.append(Series(row["label"], values, places, colours[row["label"]], points=True))
     chart = dot_chart("PSNR of every scene, worst first", names, series, "PSNR dB, held-out views")
-    return f'<div class="charts">{chart}</div>'
+    return f'<div class="charts">{chart}{over_time(one)}</div>'
+
+
+def over_time(one: Group) -> str:
+    """Plot PSNR over minutes of training a scene; runs of a method in the same space are joined."""
+    kinds: dict[str, list[tuple[float, float]]] = {}
+    for row in one.rows:
+        if row["minutes_per_scene"]:
+            kind = " · ".join(filter(None, [row["method"], row["space"]]))
+            kinds.setdefault(kind, []).append((row["minutes_per_scene"], row["metrics"]["psnr"]))
+    series = []
+    for colour, (kind, points) in enumerate(sorted(kinds.items())):
+        minutes, psnr = zip(*sorted(points), strict=True)
+        if len(points) > 1:
+            series.append(Series(kind, minutes, psnr, colour))
+        series.append(Series("" if len(points) > 1 else kind, minutes, psnr, colour, points=True))
+    title, what = "PSNR over time, a point a run", "minutes a scene, of this run alone"
+    return line_chart(title, series, what, "PSNR dB, held-out views", log_x=True)
 
 
 def cost_curves(rows: Sequence[Row], colours: dict[str, int]) -> str:
