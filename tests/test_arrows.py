@@ -14,7 +14,7 @@ ALLOWED = {
     "core": {"core"},
     "atlas": {"atlas", "core.atomic", "core.cameras", "core.errors"},
     "autoencoder": {"autoencoder", "core"},
-    "store": {"store", "core"},
+    "store": {"store", "autoencoder", "core"},
     "plugin": {"plugin", "store", "atlas", "autoencoder", "core"},
     "methods": {"plugin", "autoencoder", "core"},
     "studies": {"studies", "plugin", "store", "atlas", "autoencoder", "core"},

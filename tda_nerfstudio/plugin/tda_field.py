@@ -9,8 +9,10 @@ from nerfstudio.fields.base_field import Field
 from torch import Tensor
 
 from tda_nerfstudio.core.cameras import View
-from tda_nerfstudio.core.rendering import Rendering, SamplingConfig, render_views
+from tda_nerfstudio.core.objective import Codec
+from tda_nerfstudio.core.rendering import Rendering, SamplingConfig
 from tda_nerfstudio.core.scenes import LatentScenes, TriPlaneConfig
+from tda_nerfstudio.core.showing import march
 
 
 class LatentTriPlaneField(Field):
@@ -22,20 +24,20 @@ class LatentTriPlaneField(Field):
         self.scenes.box.copy_(box)
         self.active = 0
 
+    @torch.no_grad()
     def render(
         self,
         scene: int,
+        codec: Codec,
         view: View,
-        centres: Tensor,
-        f: int,
-        background: Tensor,
+        height: int,
+        width: int,
         sampling: SamplingConfig,
     ) -> Rendering:
-        """Render latent pixels of views of one scene, without jitter."""
-        index = torch.tensor([scene], device=centres.device)
-        slot = torch.zeros(len(centres), dtype=torch.long, device=centres.device)
+        """Render the latent pixels of views of one scene that cover an image size, without jitter."""
+        index = torch.tensor([scene], device=self.scenes.box.device)
         planes, occupied = self.scenes.planes(index), self.scenes.occupied[index]
-        return render_views(self.scenes, planes, slot, view, centres, f, background, sampling, occupied=occupied)
+        return march(self.scenes, planes, occupied, codec, view, height, width, sampling)
 
     def get_density(self, ray_samples: RaySamples) -> tuple[Tensor, Tensor]:
         """Answer the active scene's density at ray samples, for nerfstudio's own samplers and exporters."""

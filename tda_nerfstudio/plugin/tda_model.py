@@ -17,7 +17,8 @@ from torch.nn.functional import interpolate, pixel_shuffle
 
 from tda_nerfstudio.autoencoder.base import Autoencoder
 from tda_nerfstudio.autoencoder.build import AutoencoderConfig
-from tda_nerfstudio.core.cameras import View, grid_size, pixel_centres
+from tda_nerfstudio.core import showing
+from tda_nerfstudio.core.cameras import View, grid_size
 from tda_nerfstudio.core.errors import TdaError
 from tda_nerfstudio.core.metrics import psnr, ssim
 from tda_nerfstudio.core.objective import Batch, objective
@@ -117,21 +118,13 @@ class TdaModel(Model):
             )
         return self.get_outputs_for_camera(ray_bundle)
 
-    @torch.no_grad()
     def march(self, scene: int, view: View, height: int, width: int) -> Rendering:
         """Render the h * w latent pixels of each view of one scene that cover an image size."""
-        h, w = grid_size(height, width, self.autoencoder.f)
-        centres = pixel_centres(h, w, self.device).expand(len(view.fx), -1, -1)
-        background, f = self.autoencoder.background, self.autoencoder.f
-        return self.field.render(scene, view, centres, f, background, self.config.sampling)
+        return self.field.render(scene, self.autoencoder, view, height, width, self.config.sampling)
 
-    @torch.no_grad()
     def decode(self, rendering: Rendering, height: int, width: int) -> Float[Tensor, "view 3 height width"]:
         """Decode what `march` rendered to images in [0, 1]."""
-        h, w = grid_size(height, width, self.autoencoder.f)
-        latents = rendering.latent.view(-1, h, w, self.autoencoder.channels).permute(0, 3, 1, 2)
-        images = self.autoencoder.decode(self.autoencoder.denormalise(latents))
-        return images[..., :height, :width].clamp(0, 1)
+        return showing.decode(self.autoencoder, rendering, height, width)
 
     def render(self, scene: int, view: View, height: int, width: int) -> tuple[Rendering, Tensor]:
         """Render and decode views of one scene at an image size."""

@@ -1,0 +1,200 @@
+"""Files of learnt scenes: written once, never changed, named by the hash of their bytes."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import time
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any
+
+import torch
+from jaxtyping import Bool, Float
+from torch import Tensor
+
+from tda_nerfstudio.core.atomic import replace_file
+from tda_nerfstudio.core.errors import StoreError
+from tda_nerfstudio.core.scenes import TriPlaneConfig
+from tda_nerfstudio.store.precision import PRECISIONS, Precision, pack, unpack
+
+FORMAT = "tda scenes 1"
+SUFFIX = ".safetensors"
+LONGEST_HEADER = 8 << 20
+"""Bytes of a file's header, at most: room for thousands of scenes, none for a file that would fill the memory."""
+LONGEST_NAME = 200
+
+
+@dataclass(frozen=True)
+class Record:
+    """What is known of a scene besides its tensors."""
+
+    name: str
+    metrics: dict[str, float] = field(default_factory=dict)
+    """Means over its held-out views: psnr [dB], ssim, ..."""
+    provenance: dict[str, Any] = field(default_factory=dict)
+    """Where it comes from: data, seed, visits, versions."""
+
+
+@dataclass(frozen=True)
+class LearntScene:
+    """A scene's own tensors: all that is not shared."""
+
+    record: Record
+    micro: Float[Tensor, "3 R R mic"]
+    weights: Float[Tensor, " base"]
+    occupied: Bool[Tensor, "G G G"]
+
+
+def check_name(name: object, where: Path) -> str:
+    """Pass a scene's name that is safe as a file's. Raises StoreError for any other."""
+    known = name if isinstance(name, str) else ""
+    if not 0 < len(known) <= LONGEST_NAME or not known.isprintable() or known[0] == "." or set(known) & set("/\\:"):
+        raise StoreError(
+            f"{where} names a scene {str(name)[:60]!r}, which could not be a file's name: 1 to {LONGEST_NAME} printable"
+            " characters without / \\ : and no dot in front. Rename that scene."
+        )
+    return known
+
+
+@contextmanager
+def damage_named(path: Path, what: str) -> Iterator[None]:
+    """Turn whatever goes wrong while a file is read into a StoreError that names it."""
+    try:
+        yield
+    except StoreError:
+        raise
+    except Exception as error:
+        raise StoreError(
+            f"{what} {path} cannot be read ({type(error).__name__}: {str(error)[:200]}). Restore it, or remove it and"
+            " learn its scenes again."
+        ) from error
+
+
+def write_scenes(folder: Path, shared: str, scenes: Sequence[LearntScene], precision: Precision = "int8") -> Path:
+    """Write scenes into one new file and return it.
+
+    Raises OSError when there is no room or no permission: what was there before is untouched then.
+    """
+    from safetensors.torch import save
+
+    for scene in scenes:
+        check_name(scene.record.name, folder)
+    packed = pack(torch.stack([scene.micro for scene in scenes]), precision)
+    bits = torch.stack([scene.occupied.flatten() for scene in scenes])
+    tensors = packed | {
+        "weights": torch.stack([scene.weights for scene in scenes]).half(),
+        "occupied": _to_bits(bits),
+    }
+    about = {"format": FORMAT, "shared": shared, "precision": precision, "written": str(time.time_ns())}
+    about["scenes"] = json.dumps([asdict(scene.record) for scene in scenes], sort_keys=True)
+    content = save({name: t.contiguous().cpu() for name, t in tensors.items()}, about)
+    path = folder / f"{hashlib.sha256(content).hexdigest()[:32]}{SUFFIX}"
+    replace_file(path, lambda file: file.write(content))
+    return path
+
+
+class SceneFile:
+    """One file of scenes: its records at once, its tensors when they are asked for.
+
+    Raises StoreError for a file that is damaged, of another format, of other sizes or of other shared parts.
+    """
+
+    def __init__(self, path: Path, shared: str, triplane: TriPlaneConfig) -> None:
+        self.path, self.triplane = path, triplane
+        with damage_named(path, "The file of scenes"):
+            about = _read_about(path)
+            if about.get("format") != FORMAT:
+                raise ValueError(f"its format is {str(about.get('format'))[:40]!r}, not {FORMAT!r}")
+            self.shared, self.written = about["shared"], int(about["written"])
+            self.precision: Precision = PRECISIONS[PRECISIONS.index(about["precision"])]  # type: ignore[arg-type]
+            given = json.loads(about["scenes"])
+            self.records = [Record(**one) for one in given]
+            for record in self.records:
+                check_name(record.name, path)
+                if not isinstance(record.metrics, dict) or not isinstance(record.provenance, dict):
+                    raise ValueError(f"scene {record.name!r} has no proper metrics and provenance")
+        if self.shared != shared:
+            raise StoreError(
+                f"{path} holds scenes of the shared parts {str(self.shared)[:64]}, and this store has {shared}: they"
+                " would show something else. Put them into the store that they were learnt with."
+            )
+        self._whole = False
+
+    @property
+    def names(self) -> list[str]:
+        """The scenes in it."""
+        return [record.name for record in self.records]
+
+    def record(self, name: str) -> Record:
+        """Give what is known of one of its scenes."""
+        return self.records[self.names.index(name)]
+
+    def load(self, name: str) -> LearntScene:
+        """Read a scene's tensors, after the whole file was found to be what its name says."""
+        k = self.names.index(name)
+        with damage_named(self.path, f"Scene '{name}' in"):
+            self.check()
+            from safetensors import safe_open
+
+            with safe_open(self.path, "pt") as file:
+                keys = set(file.keys())
+                for key, (shape, dtype) in self._expected().items():
+                    part = file.get_slice(key)
+                    if list(part.get_shape()) != [len(self.records), *shape] or part.get_dtype() != dtype:
+                        raise ValueError(f"{key} is {part.get_dtype()} {part.get_shape()}, not {dtype} {shape} a scene")
+                parts = {key: file.get_slice(key)[k : k + 1] for key in self._expected()}
+            if keys != parts.keys():
+                raise ValueError(f"it holds {sorted(keys)}, not {sorted(parts)}")
+            grid = self.triplane.grid
+            occupied = _from_bits(parts.pop("occupied"), grid**3).view(grid, grid, grid)
+            weights = parts.pop("weights")[0].float()
+            micro = unpack(parts)[0]
+            if not (micro.isfinite().all() and weights.isfinite().all()):
+                raise ValueError("its numbers are not all finite")
+        return LearntScene(self.records[k], micro, weights, occupied)
+
+    def check(self) -> None:
+        """Raise StoreError unless the file's bytes are those that its name stands for."""
+        if self._whole:
+            return
+        with damage_named(self.path, "The file of scenes"), self.path.open("rb") as file:
+            found = hashlib.file_digest(file, "sha256").hexdigest()[:32]
+            if found != self.path.stem:
+                raise ValueError(f"its bytes have the hash {found}, not the one in its name")
+        self._whole = True
+
+    def _expected(self) -> dict[str, tuple[list[int], str]]:
+        """List a scene's tensors with their shapes and types in safetensors' spelling."""
+        config, dtype = self.triplane, {"int8": "I8", "fp16": "F16", "fp32": "F32"}[self.precision]
+        r, mic = config.resolution, config.micro_channels
+        found = {"micro": ([3, r, r, mic], dtype)} | ({"scale": ([3, mic], "F32")} if self.precision == "int8" else {})
+        bases = config.bases if config.shares else 0
+        return found | {"weights": ([bases], "F16"), "occupied": ([-(-(config.grid**3) // 8)], "U8")}
+
+
+def _read_about(path: Path) -> dict[str, str]:
+    """Read a file's metadata without its tensors, and without trusting how long it says that its header is."""
+    with path.open("rb") as file:
+        length = int.from_bytes(file.read(8), "little")
+        if not 2 <= length <= LONGEST_HEADER:
+            raise ValueError(f"it says that its header has {length} bytes")
+        header = json.loads(file.read(length))
+    about = header["__metadata__"]
+    if not isinstance(about, dict) or not all(isinstance(value, str) for value in about.values()):
+        raise ValueError("its metadata are no set of texts")
+    return about
+
+
+def _to_bits(flags: Bool[Tensor, "scene cell"]) -> Tensor:
+    import numpy as np
+
+    return torch.from_numpy(np.packbits(flags.cpu().numpy(), axis=1))
+
+
+def _from_bits(bits: Tensor, count: int) -> Bool[Tensor, " cell"]:
+    import numpy as np
+
+    return torch.from_numpy(np.unpackbits(bits[0].numpy(), count=count).astype(bool))

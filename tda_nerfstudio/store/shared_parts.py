@@ -1,0 +1,171 @@
+"""What all scenes of a store have in common: base planes, MLP, autoencoder, box, and where new scenes start."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import torch
+from jaxtyping import Bool, Float
+from torch import Tensor
+
+from tda_nerfstudio.autoencoder.base import Autoencoder
+from tda_nerfstudio.autoencoder.build import AutoencoderConfig
+from tda_nerfstudio.core.atomic import replace_file, write_text
+from tda_nerfstudio.core.errors import StoreError
+from tda_nerfstudio.core.rendering import SamplingConfig
+from tda_nerfstudio.core.scenes import LatentScenes, TriPlaneConfig
+from tda_nerfstudio.store.scene_files import damage_named
+
+FORMAT = "tda store 1"
+MANIFEST, TENSORS = "manifest.json", "shared.safetensors"
+EXACT = ("class.", "scenes.box", "autoencoder.latent_scale", "autoencoder.background")
+"""Tensors that stay as they are; the others are rounded to float16."""
+LARGEST_MANIFEST = 1 << 20
+LARGEST_SIDE = 4096
+FRAME = "OpenGL cameras (x right, y up, looking along -z), camera-to-world, world units of the atlas"
+
+
+@dataclass(frozen=True)
+class Sizes:
+    """All that must be known before tensors can be read, and how images are made of them."""
+
+    triplane: TriPlaneConfig
+    autoencoder: AutoencoderConfig
+    sampling: SamplingConfig
+    width: int
+    """Of the images that scenes were learnt from, in pixels, like height and focal length."""
+    height: int
+    focal: float
+
+
+@dataclass(frozen=True)
+class SharedParts:
+    """The parts themselves, in float32, and the hash that scenes name them by."""
+
+    sizes: Sizes
+    scenes: LatentScenes
+    """A table of one scene, which holds whatever scene is shown; base planes, MLP and box are the store's."""
+    autoencoder: Autoencoder
+    weights: Float[Tensor, " base"]
+    """Mean of stage 1's weights: where new scenes start."""
+    occupied: Bool[Tensor, "G G G"]
+    """All the space that stage 1's scenes fill."""
+    hash: str
+
+
+def write_shared_parts(folder: Path, sizes: Sizes, tensors: Mapping[str, Tensor], about: Mapping[str, Any]) -> str:
+    """Write manifest and tensors of a new store and return the hash of the two.
+
+    Tensors are a LatentScenes' base, hidden, head and box under `scenes.`, an autoencoder's under `autoencoder.`, and
+    `class.weights` and `class.occupied`. What is `about` the store is kept for readers.
+    """
+    from safetensors.torch import save
+
+    kept = {}
+    for name, tensor in tensors.items():
+        rounds = tensor.is_floating_point() and not name.startswith(EXACT)
+        kept[name] = (tensor.half() if rounds else tensor).detach().cpu().contiguous()
+    content, described = (
+        save(kept),
+        {key: asdict(value) if hasattr(value, "__dataclass_fields__") else value for key, value in vars(sizes).items()},
+    )
+    digest = _hash(described, hashlib.sha256(content).hexdigest())
+    replace_file(folder / TENSORS, lambda file: file.write(content))
+    manifest = {"format": FORMAT, "shared": digest, "frame": FRAME, "sizes": described, "about": dict(about)}
+    write_text(folder / MANIFEST, json.dumps(manifest, indent=1) + "\n")
+    return digest
+
+
+def read_manifest(folder: Path) -> tuple[str, Sizes, dict[str, Any]]:
+    """Read a store's hash of shared parts, sizes, and whatever it tells about itself.
+
+    Raises StoreError for a folder that is no store, and for a manifest that is damaged or names impossible sizes.
+    """
+    path = folder / MANIFEST
+    if not path.is_file():
+        raise StoreError(f"{folder} is no store: it has no {MANIFEST}. Give the folder that tda-scenes wrote.")
+    with damage_named(path, "The manifest"):
+        if path.stat().st_size > LARGEST_MANIFEST:
+            raise ValueError(f"it has {path.stat().st_size} bytes, more than {LARGEST_MANIFEST}")
+        content = json.loads(path.read_text())
+        if content["format"] != FORMAT:
+            raise ValueError(f"its format is {str(content['format'])[:40]!r}, not {FORMAT!r}")
+        given, digest, about = dict(content["sizes"]), content["shared"], content.get("about", {})
+        kinds = {"triplane": TriPlaneConfig, "autoencoder": AutoencoderConfig, "sampling": SamplingConfig}
+        sizes = Sizes(**given | {key: kind(**given[key]) for key, kind in kinds.items()})
+        _check_sizes(sizes)
+        if not isinstance(digest, str) or not isinstance(about, dict):
+            raise ValueError("its hash is no text, or what it tells is no set of keys")
+    return digest, sizes, about
+
+
+def read_shared_parts(folder: Path) -> SharedParts:
+    """Read all that scenes share. Raises StoreError when anything is damaged or does not fit the manifest."""
+    from safetensors.torch import load_file
+
+    digest, sizes, _ = read_manifest(folder)
+    path = folder / TENSORS
+    with damage_named(path, "The shared parts"):
+        with path.open("rb") as file:
+            found = _hash(
+                json.loads((folder / MANIFEST).read_text())["sizes"], hashlib.file_digest(file, "sha256").hexdigest()
+            )
+        if found != digest:
+            raise ValueError(f"they and their sizes have the hash {found}, and the manifest says {digest}")
+        state = {k: v.float() if v.is_floating_point() else v for k, v in load_file(path).items()}
+        own = AutoencoderConfig(**vars(sizes.autoencoder))
+        autoencoder = replace(own, start="scratch").build().eval().requires_grad_(False)
+        scenes = LatentScenes(1, autoencoder.point_channels, sizes.triplane).requires_grad_(False)
+        autoencoder.load_state_dict(_below(state, "autoencoder."))
+        loaded = scenes.load_state_dict(_below(state, "scenes."), strict=False)
+        if loaded.unexpected_keys or set(loaded.missing_keys) - {"micro", "weights", "occupied"}:
+            raise ValueError(f"tensors are missing or unknown: {loaded.missing_keys + loaded.unexpected_keys}")
+        grid, weights = sizes.triplane.grid, state["class.weights"]
+        occupied = state["class.occupied"].bool().view(grid, grid, grid)
+        if weights.shape != scenes.weights.shape[1:]:
+            raise ValueError(f"class.weights has the shape {list(weights.shape)}")
+    return SharedParts(sizes, scenes, autoencoder, weights, occupied, digest)
+
+
+def _below(state: Mapping[str, Tensor], prefix: str) -> dict[str, Tensor]:
+    return {name.removeprefix(prefix): tensor for name, tensor in state.items() if name.startswith(prefix)}
+
+
+def _hash(sizes: Mapping[str, Any], tensors: str) -> str:
+    return hashlib.sha256((json.dumps(sizes, sort_keys=True) + tensors).encode()).hexdigest()[:32]
+
+
+def _check_sizes(sizes: Sizes) -> None:
+    """Raise ValueError for sizes that no store has, before anything of such a size is made."""
+    t, a, s = sizes.triplane, sizes.autoencoder, sizes.sampling
+    bounds = {
+        "resolution": (t.resolution, 2, 1024),
+        "micro_channels": (t.micro_channels, 0, 256),
+        "macro_channels": (t.macro_channels, 0, 256),
+        "bases": (t.bases, 0, 4096),
+        "hidden": (t.hidden, 1, 1024),
+        "grid": (t.grid, 1, 256),
+        "f": (a.f, 1, 64),
+        "channels": (a.channels, 1, 1024),
+        "width of the autoencoder": (a.width, 1, 1024),
+        "blocks": (a.blocks, 0, 64),
+        "coarse": (s.coarse, 1, 1024),
+        "fine": (s.fine, 1, 1024),
+        "side": (s.side or 1, 1, 64),
+        "rays_per_chunk": (s.rays_per_chunk, 1, 1 << 24),
+        "width": (sizes.width, 1, LARGEST_SIDE),
+        "height": (sizes.height, 1, LARGEST_SIDE),
+    }
+    for name, (value, low, high) in bounds.items():
+        if not isinstance(value, int) or not low <= value <= high:
+            raise ValueError(f"{name} is {str(value)[:40]}, not from {low} to {high}")
+    if not isinstance(sizes.focal, float | int) or not 0 < sizes.focal < 1e9:
+        raise ValueError(f"focal is {str(sizes.focal)[:40]}")
+    floats = max(t.bases, 1) * 3 * t.resolution**2 * max(t.macro_channels, t.micro_channels, 1)
+    if torch.iinfo(torch.int32).max < floats:
+        raise ValueError(f"its planes would have {floats} numbers")

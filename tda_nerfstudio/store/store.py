@@ -1,0 +1,133 @@
+"""The scene store: a folder of learnt scenes that opens anywhere, in a year, without what it was made from."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from functools import cached_property
+from pathlib import Path
+
+import torch
+from jaxtyping import Float
+from torch import Tensor
+
+from tda_nerfstudio.core import showing
+from tda_nerfstudio.core.cameras import View, orbit
+from tda_nerfstudio.core.errors import StoreError, suggest
+from tda_nerfstudio.store.precision import Precision
+from tda_nerfstudio.store.scene_files import SUFFIX, LearntScene, Record, SceneFile, write_scenes
+from tda_nerfstudio.store.shared_parts import SharedParts, Sizes, read_manifest, read_shared_parts
+
+SCENES = "scenes"
+
+
+class StoredScene:
+    """One scene of a store, ready to be rendered."""
+
+    def __init__(self, shared: SharedParts, learnt: LearntScene) -> None:
+        self.shared, self.learnt = shared, learnt
+
+    @property
+    def record(self) -> Record:
+        """Its name, metrics and provenance."""
+        return self.learnt.record
+
+    @torch.no_grad()
+    def render(
+        self, view: View, height: int | None = None, width: int | None = None
+    ) -> Float[Tensor, "view 3 height width"]:
+        """Render cameras as images in [0, 1], by default of the size that the scene was learnt at."""
+        table, sizes, index = self.shared.scenes, self.shared.sizes, torch.tensor([0])
+        table.micro.copy_(self.learnt.micro.reshape(1, -1))
+        table.weights.copy_(self.learnt.weights[None])
+        height, width = height or sizes.height, width or sizes.width
+        codec, planes, occupied = self.shared.autoencoder, table.planes(index), self.learnt.occupied[None]
+        rendering = showing.march(table, planes, occupied, codec, view, height, width, sizes.sampling)
+        return showing.decode(codec, rendering, height, width)
+
+
+class Store(Mapping[str, StoredScene]):
+    """Scenes by name. The folder is the index: whoever adds a file of scenes adds scenes, and no file ever changes.
+
+    Where two files hold a scene of the same name, the one written last counts.
+    """
+
+    def __init__(self, folder: Path | str) -> None:
+        self.folder = Path(folder)
+        self.hash, self.sizes, self.about = read_manifest(self.folder)
+        self.files: list[SceneFile] = []
+        self.damaged: list[StoreError] = []
+        for path in sorted((self.folder / SCENES).glob(f"*{SUFFIX}")):
+            try:
+                self.files.append(SceneFile(path, self.hash, self.sizes.triplane))
+            except StoreError as error:
+                self.damaged.append(error)
+        self._index()
+
+    @cached_property
+    def shared(self) -> SharedParts:
+        """The shared parts, read when first needed."""
+        return read_shared_parts(self.folder)
+
+    def __len__(self) -> int:
+        return len(self._where)
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(sorted(self._where))
+
+    def __getitem__(self, name: str) -> StoredScene:
+        """Read a scene. Raises StoreError for an unknown name and for a damaged file."""
+        return StoredScene(self.shared, self._file(name).load(name))
+
+    def record(self, name: str) -> Record:
+        """Tell what is known of a scene without reading it."""
+        return self._file(name).record(name)
+
+    def add(self, scenes: Sequence[LearntScene], precision: Precision = "int8") -> Path:
+        """Write scenes into one new file; nothing that was there changes. Scenes of known names replace the old."""
+        path = write_scenes(self.folder / SCENES, self.hash, scenes, precision)
+        self.files.append(SceneFile(path, self.hash, self.sizes.triplane))
+        self._index()
+        return path
+
+    def remove(self, name: str) -> None:
+        """Take a scene out; others of the same file move to a new one first, as they are."""
+        self._file(name)
+        for file in [file for file in self.files if name in file.names]:
+            others = [other for other in file.names if other != name and self._where[other] is file]
+            if others:
+                self.add([file.load(other) for other in others], file.precision)
+            file.path.unlink(missing_ok=True)
+            self.files.remove(file)
+        self._index()
+
+    def verify(self) -> list[StoreError]:
+        """Read everything and check every hash; return what is wrong."""
+        found = list(self.damaged)
+        checks = [lambda: self.shared, *(file.check for file in self.files)]
+        for check in checks:
+            try:
+                check()
+            except StoreError as error:
+                found.append(error)
+        return found
+
+    def orbit(self, count: int, elevation: float = 18.0) -> View:
+        """Place cameras on a turn around the box, far enough to see all of it, with the focal length learnt with."""
+        box = self.shared.scenes.box
+        reach = float((box[1] - box[0]).norm()) / 2
+        shortest = min(self.sizes.width, self.sizes.height)
+        distance = 1.1 * reach * (1 + 4 * (self.sizes.focal / shortest) ** 2) ** 0.5
+        size = (self.sizes.width, self.sizes.height)
+        return orbit(count, distance, elevation, self.sizes.focal, size, box.mean(0))
+
+    def _file(self, name: str) -> SceneFile:
+        if name not in self._where:
+            raise StoreError(f"{self.folder} holds no scene '{name}'.{suggest(name, self)}")
+        return self._where[name]
+
+    def _index(self) -> None:
+        ordered = sorted(self.files, key=lambda file: (file.written, file.path.name))
+        self._where = {name: file for file in ordered for name in file.names}
+
+
+__all__ = ["Sizes", "Store", "StoredScene"]

@@ -1,0 +1,165 @@
+"""A store opens anywhere, shows what was learnt, and loses nothing."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from dataclasses import replace
+
+import pytest
+import torch
+
+from tda_nerfstudio.core import showing
+from tda_nerfstudio.core.cameras import orbit
+from tda_nerfstudio.core.errors import StoreError
+from tda_nerfstudio.store.scene_files import Record
+from tda_nerfstudio.store.shared_parts import MANIFEST, TENSORS, write_shared_parts
+from tda_nerfstudio.store.store import SCENES, Store
+
+
+@pytest.fixture
+def view():
+    return orbit(2, 3.0, 20.0, 20.0, (16, 16), torch.zeros(3))
+
+
+def test_a_stored_scene_looks_like_the_one_that_was_learnt(store, table, codec, sizes, view):
+    assert list(store) == ["bus", "cab", "van"] and len(store) == 3
+    for i, name in enumerate(("van", "bus", "cab")):
+        index = torch.tensor([i])
+        planes, occupied = table.planes(index).detach(), table.occupied[index]
+        rendering = showing.march(table, planes, occupied, codec, view, 16, 16, sizes.sampling)
+        expected = showing.decode(codec, rendering, 16, 16)
+        found = Store(store.folder)[name].render(view)
+        assert found.shape == (2, 3, 16, 16) and rendering.opacity.max() > 0.5
+        torch.testing.assert_close(found, expected, rtol=0, atol=1e-3)  # weights are kept in float16
+
+
+def test_what_is_kept_of_a_scene_is_told_without_reading_it(store):
+    assert Store(store.folder).record("bus") == Record("bus", {"psnr": 20.0}, {})
+    assert store.about == {"made": "in a test"}
+
+
+def test_an_unknown_scene_is_refused_with_the_nearest(store):
+    with pytest.raises(StoreError, match=r"holds no scene 'vam'. Did you mean 'van'\?"):
+        store["vam"]
+
+
+def test_adding_changes_no_file_that_was_there(store, learnt):
+    before = {path: path.read_bytes() for path in store.folder.rglob("*") if path.is_file()}
+    store.add([replace(learnt[0], record=Record("new"))])
+    assert {path: path.read_bytes() for path in before} == before
+    assert list(Store(store.folder)) == ["bus", "cab", "new", "van"] == list(store)
+
+
+def test_of_two_scenes_of_a_name_the_one_written_last_counts(store, learnt):
+    store.add([replace(learnt[1], record=Record("van", {"psnr": 30.0}))])
+    for seen in (store, Store(store.folder)):
+        assert seen.record("van").metrics == {"psnr": 30.0} and len(seen) == 3
+        assert torch.equal(seen["van"].learnt.occupied, learnt[1].occupied)
+
+
+def test_removing_a_scene_leaves_the_others_as_they_are(store, learnt):
+    store.add([replace(learnt[2], record=Record("van"))])  # a second one of that name, so that both must go
+    store.remove("van")
+    for seen in (store, Store(store.folder)):
+        assert list(seen) == ["bus", "cab"]
+        assert torch.equal(seen["bus"].learnt.micro, learnt[1].micro)
+    assert not store.verify()
+    with pytest.raises(StoreError, match="holds no scene 'van'"):
+        store.remove("van")
+
+
+def test_a_damaged_file_takes_its_own_scenes_and_no_others(store):
+    path = store._where["cab"].path
+    path.write_bytes(path.read_bytes()[:100])
+    opened = Store(store.folder)
+    assert list(opened) == ["bus", "van"] and opened["bus"].record.name == "bus"
+    (problem,) = opened.verify()
+    assert str(path) in str(problem) and "cannot be read" in str(problem)
+
+
+def test_changed_shared_parts_are_found(store):
+    for name in (TENSORS, MANIFEST):
+        path = store.folder / name
+        content = path.read_bytes()
+        at = content.index(b'"coarse": 6') + 10 if name == MANIFEST else len(content) - 1
+        path.write_bytes(content[:at] + (b"7" if name == MANIFEST else b"~") + content[at + 1 :])
+        (problem,) = Store(store.folder).verify()
+        assert "they and their sizes have the hash" in str(problem)
+        path.write_bytes(content)
+    assert not Store(store.folder).verify()
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"format": "tda store 9"}, "its format is 'tda store 9', not 'tda store 1'"),
+        ({"sizes": {}}, "cannot be read"),
+        ({"shared": 7}, "its hash is no text"),
+        ({"about": []}, "no set of keys"),
+    ],
+)
+def test_a_foreign_manifest_is_refused(store, change, message):
+    path = store.folder / MANIFEST
+    path.write_text(json.dumps(json.loads(path.read_text()) | change))
+    with pytest.raises(StoreError, match=message):
+        Store(store.folder)
+
+
+@pytest.mark.parametrize(
+    ("part", "key", "value"),
+    [
+        ("triplane", "resolution", 10**9),
+        ("triplane", "bases", 4095.5),
+        ("autoencoder", "width", -1),
+        ("sampling", "coarse", 10**12),
+        ("triplane", "resolution", "64"),
+    ],
+)
+def test_sizes_that_would_fill_the_memory_are_refused(store, part, key, value):
+    path = store.folder / MANIFEST
+    content = json.loads(path.read_text())
+    content["sizes"][part][key] = value
+    path.write_text(json.dumps(content))
+    with pytest.raises(StoreError, match=f"{key}.* is {value}, not from"):
+        Store(store.folder)
+
+
+def test_other_shared_parts_are_another_store(store, sizes, table, codec, learnt, tmp_path):
+    own = {f"scenes.{k}": v for k, v in table.state_dict().items() if k not in ("micro", "weights", "occupied")}
+    own |= {f"autoencoder.{k}": v for k, v in codec.state_dict().items()}
+    own |= {"class.weights": table.weights[0], "class.occupied": table.occupied[0], "scenes.base": table.base + 1}
+    write_shared_parts(tmp_path / "other", sizes, own, {})
+    other = Store(tmp_path / "other")
+    path = store._where["van"].path
+    (other.folder / SCENES).mkdir()
+    (other.folder / SCENES / path.name).write_bytes(path.read_bytes())
+    (problem,) = Store(other.folder).damaged
+    assert store.hash in str(problem) and other.hash in str(problem) and store.hash != other.hash
+
+
+def test_no_folder_is_no_store(tmp_path):
+    with pytest.raises(StoreError, match="is no store: it has no manifest.json"):
+        Store(tmp_path)
+
+
+def test_it_opens_without_nerfstudio_and_images(store):
+    code = (
+        "import sys, torch; from tda_nerfstudio.store.store import Store;"
+        f"store = Store({str(store.folder)!r}); print(store['van'].render(store.orbit(1)).shape);"
+        "assert not {'nerfstudio', 'diffusers', 'PIL', 'viser'} & sys.modules.keys()"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
+    assert done.returncode == 0 and "torch.Size([1, 3, 16, 16])" in done.stdout, done.stderr
+
+
+def test_the_orbit_sees_all_of_the_box(store):
+    from tda_nerfstudio.core.cameras import clip_to_box, pixel_centres, rays
+
+    view = store.orbit(6, 30.0)
+    pixels = pixel_centres(16, 16).view(16, 16, 2)
+    border = torch.cat([pixels[0], pixels[-1], pixels[:, 0], pixels[:, -1]]).expand(6, -1, -1)
+    origins, directions = rays(view, border, 1)
+    box = store.shared.scenes.box
+    assert not clip_to_box(origins.reshape(-1, 3), directions.reshape(-1, 3), box)[2].any()
