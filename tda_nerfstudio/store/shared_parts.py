@@ -22,8 +22,13 @@ from tda_nerfstudio.core.scenes import LatentScenes, TriPlaneConfig
 from tda_nerfstudio.store.scene_files import damage_named
 
 FORMAT = "tda store 1"
-MANIFEST, TENSORS = "manifest.json", "shared.safetensors"
-EXACT = ("class.", "scenes.box", "autoencoder.latent_scale", "autoencoder.background")
+MANIFEST, TENSORS, GROWTH = "manifest.json", "shared.safetensors", "growth.safetensors"
+OWN = {"micro", "weights", "occupied"}
+"""Tensors of a table of scenes that belong to the scenes; all others are shared."""
+SHOWN = ("scenes.base", "scenes.hidden", "scenes.head", "scenes.box", "autoencoder.decoder")
+SHOWN += ("autoencoder.latent_scale", "autoencoder.background")
+"""What images depend on; the encoder and where scenes start are only needed to learn more of them."""
+EXACT = {"scenes.box", "autoencoder.latent_scale", "autoencoder.background", "weights"}
 """Tensors that stay as they are; the others are rounded to float16."""
 LARGEST_MANIFEST = 1 << 20
 LARGEST_SIDE = 4096
@@ -45,40 +50,47 @@ class Sizes:
 
 @dataclass(frozen=True)
 class SharedParts:
-    """The parts themselves, in float32, and the hash that scenes name them by."""
+    """The parts themselves, in float32."""
 
     sizes: Sizes
     scenes: LatentScenes
     """A table of one scene, which holds whatever scene is shown; base planes, MLP and box are the store's."""
     autoencoder: Autoencoder
     weights: Float[Tensor, " base"]
-    """Mean of stage 1's weights: where new scenes start."""
+    """Mean of the scenes' weights when the store was made: where new scenes start."""
     occupied: Bool[Tensor, "G G G"]
-    """All the space that stage 1's scenes fill."""
-    hash: str
+    """All the space that those scenes filled."""
 
 
-def write_shared_parts(folder: Path, sizes: Sizes, tensors: Mapping[str, Tensor], about: Mapping[str, Any]) -> str:
-    """Write manifest and tensors of a new store and return the hash of the two.
+def write_shared_parts(folder: Path, parts: SharedParts, about: Mapping[str, Any]) -> str:
+    """Write a new store without scenes and return its hash: of sizes and of all tensors that images depend on.
 
-    Tensors are a LatentScenes' base, hidden, head and box under `scenes.`, an autoencoder's under `autoencoder.`, and
-    `class.weights` and `class.occupied`. What is `about` the store is kept for readers.
+    What is `about` the store is kept for its readers.
     """
     from safetensors.torch import save
 
-    kept = {}
-    for name, tensor in tensors.items():
-        rounds = tensor.is_floating_point() and not name.startswith(EXACT)
-        kept[name] = (tensor.half() if rounds else tensor).detach().cpu().contiguous()
-    content, described = (
-        save(kept),
-        {key: asdict(value) if hasattr(value, "__dataclass_fields__") else value for key, value in vars(sizes).items()},
-    )
-    digest = _hash(described, hashlib.sha256(content).hexdigest())
-    replace_file(folder / TENSORS, lambda file: file.write(content))
-    manifest = {"format": FORMAT, "shared": digest, "frame": FRAME, "sizes": described, "about": dict(about)}
+    state = {f"autoencoder.{name}": tensor for name, tensor in parts.autoencoder.state_dict().items()}
+    own = {f"scenes.{name}": tensor for name, tensor in parts.scenes.state_dict().items()}
+    shown = {name: t for name, t in (state | own).items() if name.startswith(SHOWN)}
+    learnt_with = {name: t for name, t in state.items() if name not in shown}
+    learnt_with |= {"weights": parts.weights, "occupied": parts.occupied}
+    contents = {name: save(_rounded(tensors)) for name, tensors in ((TENSORS, shown), (GROWTH, learnt_with))}
+    for name, content in contents.items():
+        replace_file(folder / name, lambda file, content=content: file.write(content))
+    sizes = asdict(parts.sizes)
+    hashes = {name: hashlib.sha256(content).hexdigest() for name, content in contents.items()}
+    manifest = {"format": FORMAT, "shared": _hash(sizes, hashes[TENSORS]), "growth": hashes[GROWTH][:32]}
+    manifest |= {"frame": FRAME, "sizes": sizes, "about": dict(about)}
     write_text(folder / MANIFEST, json.dumps(manifest, indent=1) + "\n")
-    return digest
+    return str(manifest["shared"])
+
+
+def _rounded(tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    """Round to float16 what may be."""
+    return {
+        name: (tensor.half() if tensor.is_floating_point() and name not in EXACT else tensor).cpu().contiguous()
+        for name, tensor in tensors.items()
+    }
 
 
 def read_manifest(folder: Path) -> tuple[str, Sizes, dict[str, Any]]:
@@ -86,6 +98,18 @@ def read_manifest(folder: Path) -> tuple[str, Sizes, dict[str, Any]]:
 
     Raises StoreError for a folder that is no store, and for a manifest that is damaged or names impossible sizes.
     """
+    content = _manifest(folder)
+    with damage_named(folder / MANIFEST, "The manifest"):
+        digest, given, about = content["shared"], dict(content["sizes"]), content.get("about", {})
+        kinds = {"triplane": TriPlaneConfig, "autoencoder": AutoencoderConfig, "sampling": SamplingConfig}
+        sizes = Sizes(**given | {key: kind(**given[key]) for key, kind in kinds.items()})
+        _check_sizes(sizes)
+        if not isinstance(digest, str) or not isinstance(about, dict):
+            raise ValueError("its hash is no text, or what it tells is no set of keys")
+    return digest, sizes, about
+
+
+def _manifest(folder: Path) -> dict[str, Any]:
     path = folder / MANIFEST
     if not path.is_file():
         raise StoreError(f"{folder} is no store: it has no {MANIFEST}. Give the folder that tda-scenes wrote.")
@@ -95,13 +119,7 @@ def read_manifest(folder: Path) -> tuple[str, Sizes, dict[str, Any]]:
         content = json.loads(path.read_text())
         if content["format"] != FORMAT:
             raise ValueError(f"its format is {str(content['format'])[:40]!r}, not {FORMAT!r}")
-        given, digest, about = dict(content["sizes"]), content["shared"], content.get("about", {})
-        kinds = {"triplane": TriPlaneConfig, "autoencoder": AutoencoderConfig, "sampling": SamplingConfig}
-        sizes = Sizes(**given | {key: kind(**given[key]) for key, kind in kinds.items()})
-        _check_sizes(sizes)
-        if not isinstance(digest, str) or not isinstance(about, dict):
-            raise ValueError("its hash is no text, or what it tells is no set of keys")
-    return digest, sizes, about
+    return content
 
 
 def read_shared_parts(folder: Path) -> SharedParts:
@@ -109,27 +127,27 @@ def read_shared_parts(folder: Path) -> SharedParts:
     from safetensors.torch import load_file
 
     digest, sizes, _ = read_manifest(folder)
-    path = folder / TENSORS
-    with damage_named(path, "The shared parts"):
-        with path.open("rb") as file:
-            found = _hash(
-                json.loads((folder / MANIFEST).read_text())["sizes"], hashlib.file_digest(file, "sha256").hexdigest()
-            )
-        if found != digest:
-            raise ValueError(f"they and their sizes have the hash {found}, and the manifest says {digest}")
-        state = {k: v.float() if v.is_floating_point() else v for k, v in load_file(path).items()}
-        own = AutoencoderConfig(**vars(sizes.autoencoder))
-        autoencoder = replace(own, start="scratch").build().eval().requires_grad_(False)
+    content, state = _manifest(folder), {}
+    for name, wanted in ((TENSORS, digest), (GROWTH, content.get("growth"))):
+        with damage_named(folder / name, "The shared parts"):
+            with (folder / name).open("rb") as file:
+                found = hashlib.file_digest(file, "sha256").hexdigest()
+            found = _hash(content["sizes"], found) if name == TENSORS else found[:32]
+            if found != wanted:
+                raise ValueError(f"the hash of them and their sizes is {found}, and the manifest says {wanted}")
+            state |= {k: v.float() if v.is_floating_point() else v for k, v in load_file(folder / name).items()}
+    with damage_named(folder / TENSORS, "The shared parts"):
+        autoencoder = replace(sizes.autoencoder, start="scratch").build().eval().requires_grad_(False)
         scenes = LatentScenes(1, autoencoder.point_channels, sizes.triplane).requires_grad_(False)
         autoencoder.load_state_dict(_below(state, "autoencoder."))
         loaded = scenes.load_state_dict(_below(state, "scenes."), strict=False)
-        if loaded.unexpected_keys or set(loaded.missing_keys) - {"micro", "weights", "occupied"}:
+        if loaded.unexpected_keys or set(loaded.missing_keys) != OWN:
             raise ValueError(f"tensors are missing or unknown: {loaded.missing_keys + loaded.unexpected_keys}")
-        grid, weights = sizes.triplane.grid, state["class.weights"]
-        occupied = state["class.occupied"].bool().view(grid, grid, grid)
+        grid, weights = sizes.triplane.grid, state["weights"]
         if weights.shape != scenes.weights.shape[1:]:
-            raise ValueError(f"class.weights has the shape {list(weights.shape)}")
-    return SharedParts(sizes, scenes, autoencoder, weights, occupied, digest)
+            raise ValueError(f"weights has the shape {list(weights.shape)}")
+        occupied = state["occupied"].bool().view(grid, grid, grid)
+    return SharedParts(sizes, scenes, autoencoder, weights, occupied)
 
 
 def _below(state: Mapping[str, Tensor], prefix: str) -> dict[str, Tensor]:

@@ -11,7 +11,7 @@ from tda_nerfstudio.autoencoder.build import AutoencoderConfig
 from tda_nerfstudio.core.rendering import SamplingConfig
 from tda_nerfstudio.core.scenes import LatentScenes, TriPlaneConfig
 from tda_nerfstudio.store.scene_files import LearntScene, Record
-from tda_nerfstudio.store.shared_parts import Sizes, write_shared_parts
+from tda_nerfstudio.store.shared_parts import SharedParts, Sizes, write_shared_parts
 from tda_nerfstudio.store.store import Store
 
 TRIPLANE = TriPlaneConfig(resolution=6, micro_channels=3, macro_channels=2, bases=4, hidden=5, grid=3)
@@ -33,6 +33,7 @@ def table(sizes: Sizes) -> LatentScenes:
         scenes.micro.mul_(10)
         for tensor in scenes.parameters():
             tensor.copy_(tensor.half().float())
+    scenes.occupied[:, 2, 2] = False
     scenes.occupied[1, 0] = False
     return scenes
 
@@ -56,14 +57,15 @@ def codec(sizes: Sizes):
 
 
 @pytest.fixture
-def folder(tmp_path: Path, sizes: Sizes, table: LatentScenes, codec, learnt: list[LearntScene]) -> Path:
+def parts(sizes: Sizes, table: LatentScenes, codec) -> SharedParts:
+    """What the table's scenes share."""
+    return SharedParts(sizes, table, codec, table.weights.detach().mean(0), table.occupied.any(0))
+
+
+@pytest.fixture
+def folder(tmp_path: Path, parts: SharedParts) -> Path:
     """A store without scenes yet."""
-    own = {k: v for k, v in table.state_dict().items() if k not in ("micro", "weights", "occupied")}
-    tensors = {f"scenes.{k}": v for k, v in own.items()} | {
-        f"autoencoder.{k}": v for k, v in codec.state_dict().items()
-    }
-    tensors |= {"class.weights": table.weights.detach().mean(0), "class.occupied": table.occupied.any(0)}
-    write_shared_parts(tmp_path / "store", sizes, tensors, {"made": "in a test"})
+    write_shared_parts(tmp_path / "store", parts, {"made": "in a test"})
     return tmp_path / "store"
 
 

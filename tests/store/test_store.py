@@ -14,7 +14,7 @@ from tda_nerfstudio.core import showing
 from tda_nerfstudio.core.cameras import orbit
 from tda_nerfstudio.core.errors import StoreError
 from tda_nerfstudio.store.scene_files import Record
-from tda_nerfstudio.store.shared_parts import MANIFEST, TENSORS, write_shared_parts
+from tda_nerfstudio.store.shared_parts import GROWTH, MANIFEST, TENSORS, write_shared_parts
 from tda_nerfstudio.store.store import SCENES, Store
 
 
@@ -80,13 +80,13 @@ def test_a_damaged_file_takes_its_own_scenes_and_no_others(store):
 
 
 def test_changed_shared_parts_are_found(store):
-    for name in (TENSORS, MANIFEST):
+    for name in (TENSORS, GROWTH, MANIFEST):
         path = store.folder / name
         content = path.read_bytes()
         at = content.index(b'"coarse": 6') + 10 if name == MANIFEST else len(content) - 1
         path.write_bytes(content[:at] + (b"7" if name == MANIFEST else b"~") + content[at + 1 :])
         (problem,) = Store(store.folder).verify()
-        assert "they and their sizes have the hash" in str(problem)
+        assert "the hash of them and their sizes is" in str(problem)
         path.write_bytes(content)
     assert not Store(store.folder).verify()
 
@@ -126,11 +126,18 @@ def test_sizes_that_would_fill_the_memory_are_refused(store, part, key, value):
         Store(store.folder)
 
 
-def test_other_shared_parts_are_another_store(store, sizes, table, codec, learnt, tmp_path):
-    own = {f"scenes.{k}": v for k, v in table.state_dict().items() if k not in ("micro", "weights", "occupied")}
-    own |= {f"autoencoder.{k}": v for k, v in codec.state_dict().items()}
-    own |= {"class.weights": table.weights[0], "class.occupied": table.occupied[0], "scenes.base": table.base + 1}
-    write_shared_parts(tmp_path / "other", sizes, own, {})
+def test_what_new_scenes_start_from_is_kept(store, parts):
+    found = Store(store.folder).shared
+    torch.testing.assert_close(found.weights, parts.weights, rtol=0, atol=0)
+    assert torch.equal(found.occupied, parts.occupied) and not found.occupied.all()
+    images = torch.rand(1, 3, 16, 16)
+    torch.testing.assert_close(found.autoencoder.encode(images), parts.autoencoder.encode(images), rtol=0, atol=1e-3)
+
+
+def test_other_shared_parts_are_another_store(store, parts, tmp_path):
+    with torch.no_grad():
+        parts.scenes.base.add_(1)
+    write_shared_parts(tmp_path / "other", parts, {})
     other = Store(tmp_path / "other")
     path = store._where["van"].path
     (other.folder / SCENES).mkdir()
