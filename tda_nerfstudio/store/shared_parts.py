@@ -69,11 +69,7 @@ def write_shared_parts(folder: Path, parts: SharedParts, about: Mapping[str, Any
     """
     from safetensors.torch import save
 
-    state = {f"autoencoder.{name}": tensor for name, tensor in parts.autoencoder.state_dict().items()}
-    own = {f"scenes.{name}": tensor for name, tensor in parts.scenes.state_dict().items()}
-    shown = {name: t for name, t in (state | own).items() if name.startswith(SHOWN)}
-    learnt_with = {name: t for name, t in state.items() if name not in shown}
-    learnt_with |= {"weights": parts.weights, "occupied": parts.occupied}
+    shown, learnt_with = _split(parts)
     contents = {name: save(_rounded(tensors)) for name, tensors in ((TENSORS, shown), (GROWTH, learnt_with))}
     for name, content in contents.items():
         replace_file(folder / name, lambda file, content=content: file.write(content))
@@ -83,6 +79,22 @@ def write_shared_parts(folder: Path, parts: SharedParts, about: Mapping[str, Any
     manifest |= {"frame": FRAME, "sizes": sizes, "about": dict(about)}
     write_text(folder / MANIFEST, json.dumps(manifest, indent=1) + "\n")
     return str(manifest["shared"])
+
+
+def shared_hash(parts: SharedParts) -> str:
+    """Compute the hash that a store of these parts would have."""
+    from safetensors.torch import save
+
+    return _hash(asdict(parts.sizes), hashlib.sha256(save(_rounded(_split(parts)[0]))).hexdigest())
+
+
+def _split(parts: SharedParts) -> tuple[dict[str, Tensor], dict[str, Tensor]]:
+    """Tell what images depend on from what only new scenes need."""
+    state = {f"autoencoder.{name}": tensor for name, tensor in parts.autoencoder.state_dict().items()}
+    state |= {f"scenes.{name}": t for name, t in parts.scenes.state_dict().items() if name not in OWN}
+    shown = {name: tensor for name, tensor in state.items() if name.startswith(SHOWN)}
+    learnt_with = {name: tensor for name, tensor in state.items() if name not in shown}
+    return shown, learnt_with | {"weights": parts.weights, "occupied": parts.occupied}
 
 
 def _rounded(tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:

@@ -1,0 +1,75 @@
+"""From a run to a scene store."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from tda_nerfstudio.core.errors import StoreError
+from tda_nerfstudio.plugin.multi_scene_datamanager import MultiSceneDataManager
+from tda_nerfstudio.plugin.tda_model import TdaModel
+from tda_nerfstudio.store.precision import Precision
+from tda_nerfstudio.store.scene_files import LearntScene, Record
+from tda_nerfstudio.store.shared_parts import MANIFEST, SharedParts, Sizes, shared_hash, write_shared_parts
+from tda_nerfstudio.store.store import Store
+
+SCORES = ("psnr", "ssim", "sharpness", "ceiling_psnr")
+TOGETHER = 64
+"""Scenes a file."""
+
+
+def shared_parts(model: TdaModel, manager: MultiSceneDataManager) -> SharedParts:
+    """Collect what a run's scenes share, as they are; new scenes will start from the mean of this run's."""
+    atlas, table, config = manager.atlas, model.field.scenes, model.config
+    focal = float(manager.train_store.fx.median())
+    sizes = Sizes(config.triplane, config.autoencoder.resolve(), config.sampling, atlas.width, atlas.height, focal)
+    return SharedParts(sizes, table, model.autoencoder, table.weights.detach().mean(0), table.occupied.any(0))
+
+
+def learnt_scene(model: TdaModel, row: int, record: Record) -> LearntScene:
+    """Take a row out of the table."""
+    table, r = model.field.scenes, model.config.triplane.resolution
+    micro = table.micro[row].detach().view(3, r, r, -1).cpu().clone()
+    return LearntScene(record, micro, table.weights[row].detach().cpu().clone(), table.occupied[row].cpu().clone())
+
+
+def open_store(folder: Path, parts: SharedParts, about: Mapping[str, Any]) -> Store:
+    """Open a store for scenes with these shared parts, made if there is none.
+
+    Raises StoreError when it was made with others.
+    """
+    if not (folder / MANIFEST).exists():
+        write_shared_parts(folder, parts, about)
+    store, own = Store(folder), shared_hash(parts)
+    if store.hash != own:
+        raise StoreError(
+            f"{folder} holds scenes of the shared parts {store.hash}, and this run has {own}: they cannot live in one"
+            " store. Name another folder, or learn the scenes with that store's parts."
+        )
+    return store
+
+
+def store_scenes(
+    model: TdaModel,
+    manager: MultiSceneDataManager,
+    folder: Path,
+    metrics: Mapping[str, Any],
+    provenance: Mapping[str, Any],
+    precision: Precision = "int8",
+    about: Mapping[str, Any] | None = None,
+) -> Store:
+    """Put all scenes of a run into a store, a file for each 64 of them; metrics are those of `evaluate`."""
+    store = open_store(folder, shared_parts(model, manager), about or {})
+    rows: Sequence[tuple[int, str]] = list(enumerate(manager.scene_names))
+    for i in range(0, len(rows), TOGETHER):
+        scenes = []
+        for row, name in rows[i : i + TOGETHER]:
+            found = (metrics.get("scenes") or {}).get(name) or {}
+            scores = {key: round(float(found[key]), 4) for key in SCORES if key in found}
+            scenes.append(learnt_scene(model, row, Record(name, scores, dict(provenance))))
+        with torch.no_grad():
+            store.add(scenes, precision)
+    return store
