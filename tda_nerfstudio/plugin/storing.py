@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +14,7 @@ from tda_nerfstudio.plugin.multi_scene_datamanager import MultiSceneDataManager
 from tda_nerfstudio.plugin.tda_model import TdaModel
 from tda_nerfstudio.store.precision import Precision
 from tda_nerfstudio.store.scene_files import LearntScene, Record
-from tda_nerfstudio.store.shared_parts import MANIFEST, SharedParts, Sizes, shared_hash, write_shared_parts
+from tda_nerfstudio.store.shared_parts import MANIFEST, SharedParts, Shots, Sizes, shared_hash, write_shared_parts
 from tda_nerfstudio.store.store import Store
 
 SCORES = ("psnr", "ssim", "sharpness", "ceiling_psnr")
@@ -21,12 +22,19 @@ TOGETHER = 64
 """Scenes a file."""
 
 
-def shared_parts(model: TdaModel, manager: MultiSceneDataManager) -> SharedParts:
+def shared_parts(model: TdaModel) -> SharedParts:
     """Collect what a run's scenes share, as they are; new scenes will start from the mean of this run's."""
-    atlas, table, config = manager.atlas, model.field.scenes, model.config
-    focal = float(manager.train_store.fx.median())
-    sizes = Sizes(config.triplane, config.autoencoder.resolve(), config.sampling, atlas.width, atlas.height, focal)
+    table, config = model.field.scenes, model.config
+    origin = {"start": "scratch", "source": None, "revision": None}  # a store needs none of them
+    sizes = Sizes(config.triplane, replace(config.autoencoder.resolve(), **origin), config.sampling)
     return SharedParts(sizes, table, model.autoencoder, table.weights.detach().mean(0), table.occupied.any(0))
+
+
+def shots(model: TdaModel, manager: MultiSceneDataManager) -> Shots:
+    """Say how a run's training images were taken."""
+    atlas, cameras = manager.atlas, manager.train_store
+    distance = (cameras.c2w[:, :, 3] - model.field.scenes.box.cpu().mean(0)).norm(dim=-1).median()
+    return Shots(atlas.width, atlas.height, float(cameras.fx.median()), float(distance))
 
 
 def learnt_scene(model: TdaModel, row: int, record: Record) -> LearntScene:
@@ -36,18 +44,18 @@ def learnt_scene(model: TdaModel, row: int, record: Record) -> LearntScene:
     return LearntScene(record, micro, table.weights[row].detach().cpu().clone(), table.occupied[row].cpu().clone())
 
 
-def open_store(folder: Path, parts: SharedParts, about: Mapping[str, Any]) -> Store:
+def open_store(folder: Path, parts: SharedParts, shots: Shots, about: Mapping[str, Any]) -> Store:
     """Open a store for scenes with these shared parts, made if there is none.
 
     Raises StoreError when it was made with others.
     """
     if not (folder / MANIFEST).exists():
-        write_shared_parts(folder, parts, about)
+        write_shared_parts(folder, parts, shots, about)
     store, own = Store(folder), shared_hash(parts)
-    if store.hash != own:
+    if store.manifest.hash != own:
         raise StoreError(
-            f"{folder} holds scenes of the shared parts {store.hash}, and this run has {own}: they cannot live in one"
-            " store. Name another folder, or learn the scenes with that store's parts."
+            f"{folder} holds scenes of the shared parts {store.manifest.hash}, and this run has {own}: they cannot live"
+            " in one store. Name another folder, or learn the scenes with that store's parts."
         )
     return store
 
@@ -62,7 +70,7 @@ def store_scenes(
     about: Mapping[str, Any] | None = None,
 ) -> Store:
     """Put all scenes of a run into a store, a file for each 64 of them; metrics are those of `evaluate`."""
-    store = open_store(folder, shared_parts(model, manager), about or {})
+    store = open_store(folder, shared_parts(model), shots(model, manager), about or {})
     rows: Sequence[tuple[int, str]] = list(enumerate(manager.scene_names))
     for i in range(0, len(rows), TOGETHER):
         scenes = []

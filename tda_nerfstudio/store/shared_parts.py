@@ -37,15 +37,23 @@ FRAME = "OpenGL cameras (x right, y up, looking along -z), camera-to-world, worl
 
 @dataclass(frozen=True)
 class Sizes:
-    """All that must be known before tensors can be read, and how images are made of them."""
+    """All that must be known before tensors can be read, and how rays are sampled."""
 
     triplane: TriPlaneConfig
     autoencoder: AutoencoderConfig
     sampling: SamplingConfig
+
+
+@dataclass(frozen=True)
+class Shots:
+    """How the images were taken that scenes were learnt from; only a default for how they are shown."""
+
     width: int
-    """Of the images that scenes were learnt from, in pixels, like height and focal length."""
+    """In pixels, like height and focal length."""
     height: int
     focal: float
+    distance: float
+    """From the cameras to the middle of the box, in world units."""
 
 
 @dataclass(frozen=True)
@@ -62,7 +70,20 @@ class SharedParts:
     """All the space that those scenes filled."""
 
 
-def write_shared_parts(folder: Path, parts: SharedParts, about: Mapping[str, Any]) -> str:
+@dataclass(frozen=True)
+class Manifest:
+    """What a store says about itself, before anything is read."""
+
+    hash: str
+    """Of sizes and of all tensors that images depend on: scenes name the shared parts by it."""
+    growth: str
+    """Of the tensors that only new scenes need."""
+    sizes: Sizes
+    shots: Shots
+    about: dict[str, Any]
+
+
+def write_shared_parts(folder: Path, parts: SharedParts, shots: Shots, about: Mapping[str, Any]) -> str:
     """Write a new store without scenes and return its hash: of sizes and of all tensors that images depend on.
 
     What is `about` the store is kept for its readers.
@@ -76,7 +97,7 @@ def write_shared_parts(folder: Path, parts: SharedParts, about: Mapping[str, Any
     sizes = asdict(parts.sizes)
     hashes = {name: hashlib.sha256(content).hexdigest() for name, content in contents.items()}
     manifest = {"format": FORMAT, "shared": _hash(sizes, hashes[TENSORS]), "growth": hashes[GROWTH][:32]}
-    manifest |= {"frame": FRAME, "sizes": sizes, "about": dict(about)}
+    manifest |= {"frame": FRAME, "sizes": sizes, "shots": asdict(shots), "about": dict(about)}
     write_text(folder / MANIFEST, json.dumps(manifest, indent=1) + "\n")
     return str(manifest["shared"])
 
@@ -105,23 +126,11 @@ def _rounded(tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
     }
 
 
-def read_manifest(folder: Path) -> tuple[str, Sizes, dict[str, Any]]:
-    """Read a store's hash of shared parts, sizes, and whatever it tells about itself.
+def read_manifest(folder: Path) -> Manifest:
+    """Read what a store says about itself.
 
     Raises StoreError for a folder that is no store, and for a manifest that is damaged or names impossible sizes.
     """
-    content = _manifest(folder)
-    with damage_named(folder / MANIFEST, "The manifest"):
-        digest, given, about = content["shared"], dict(content["sizes"]), content.get("about", {})
-        kinds = {"triplane": TriPlaneConfig, "autoencoder": AutoencoderConfig, "sampling": SamplingConfig}
-        sizes = Sizes(**given | {key: kind(**given[key]) for key, kind in kinds.items()})
-        _check_sizes(sizes)
-        if not isinstance(digest, str) or not isinstance(about, dict):
-            raise ValueError("its hash is no text, or what it tells is no set of keys")
-    return digest, sizes, about
-
-
-def _manifest(folder: Path) -> dict[str, Any]:
     path = folder / MANIFEST
     if not path.is_file():
         raise StoreError(f"{folder} is no store: it has no {MANIFEST}. Give the folder that tda-scenes wrote.")
@@ -131,20 +140,26 @@ def _manifest(folder: Path) -> dict[str, Any]:
         content = json.loads(path.read_text())
         if content["format"] != FORMAT:
             raise ValueError(f"its format is {str(content['format'])[:40]!r}, not {FORMAT!r}")
-    return content
+        kinds = {"triplane": TriPlaneConfig, "autoencoder": AutoencoderConfig, "sampling": SamplingConfig}
+        sizes = Sizes(**{key: kinds[key](**given) for key, given in content["sizes"].items()})
+        shots, about = Shots(**content["shots"]), content["about"]
+        _check(sizes, shots)
+        if not (isinstance(content["shared"], str) and isinstance(content["growth"], str) and isinstance(about, dict)):
+            raise ValueError("its hashes are no texts, or what it tells is no set of keys")
+    return Manifest(content["shared"], content["growth"], sizes, shots, about)
 
 
 def read_shared_parts(folder: Path) -> SharedParts:
     """Read all that scenes share. Raises StoreError when anything is damaged or does not fit the manifest."""
     from safetensors.torch import load_file
 
-    digest, sizes, _ = read_manifest(folder)
-    content, state = _manifest(folder), {}
-    for name, wanted in ((TENSORS, digest), (GROWTH, content.get("growth"))):
+    manifest, state = read_manifest(folder), {}
+    sizes = manifest.sizes
+    for name, wanted in ((TENSORS, manifest.hash), (GROWTH, manifest.growth)):
         with damage_named(folder / name, "The shared parts"):
             with (folder / name).open("rb") as file:
                 found = hashlib.file_digest(file, "sha256").hexdigest()
-            found = _hash(content["sizes"], found) if name == TENSORS else found[:32]
+            found = _hash(asdict(sizes), found) if name == TENSORS else found[:32]
             if found != wanted:
                 raise ValueError(f"the hash of them and their sizes is {found}, and the manifest says {wanted}")
             state |= {k: v.float() if v.is_floating_point() else v for k, v in load_file(folder / name).items()}
@@ -170,7 +185,7 @@ def _hash(sizes: Mapping[str, Any], tensors: str) -> str:
     return hashlib.sha256((json.dumps(sizes, sort_keys=True) + tensors).encode()).hexdigest()[:32]
 
 
-def _check_sizes(sizes: Sizes) -> None:
+def _check(sizes: Sizes, shots: Shots) -> None:
     """Raise ValueError for sizes that no store has, before anything of such a size is made."""
     t, a, s = sizes.triplane, sizes.autoencoder, sizes.sampling
     bounds = {
@@ -188,14 +203,15 @@ def _check_sizes(sizes: Sizes) -> None:
         "fine": (s.fine, 1, 1024),
         "side": (s.side or 1, 1, 64),
         "rays_per_chunk": (s.rays_per_chunk, 1, 1 << 24),
-        "width": (sizes.width, 1, LARGEST_SIDE),
-        "height": (sizes.height, 1, LARGEST_SIDE),
+        "width": (shots.width, 1, LARGEST_SIDE),
+        "height": (shots.height, 1, LARGEST_SIDE),
     }
     for name, (value, low, high) in bounds.items():
         if not isinstance(value, int) or not low <= value <= high:
             raise ValueError(f"{name} is {str(value)[:40]}, not from {low} to {high}")
-    if not isinstance(sizes.focal, float | int) or not 0 < sizes.focal < 1e9:
-        raise ValueError(f"focal is {str(sizes.focal)[:40]}")
+    for name, length in (("focal", shots.focal), ("distance", shots.distance)):
+        if not isinstance(length, float | int) or not 0 < length < 1e9:
+            raise ValueError(f"{name} is {str(length)[:40]}, not from 0 to 1e9")
     floats = max(t.bases, 1) * 3 * t.resolution**2 * max(t.macro_channels, t.micro_channels, 1)
     if torch.iinfo(torch.int32).max < floats:
         raise ValueError(f"its planes would have {floats} numbers")

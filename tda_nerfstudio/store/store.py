@@ -15,7 +15,7 @@ from tda_nerfstudio.core.cameras import View, orbit
 from tda_nerfstudio.core.errors import StoreError, suggest
 from tda_nerfstudio.store.precision import Precision
 from tda_nerfstudio.store.scene_files import SUFFIX, LearntScene, Record, SceneFile, write_scenes
-from tda_nerfstudio.store.shared_parts import SharedParts, Sizes, read_manifest, read_shared_parts
+from tda_nerfstudio.store.shared_parts import SharedParts, Shots, read_manifest, read_shared_parts
 
 SCENES = "scenes"
 
@@ -23,8 +23,8 @@ SCENES = "scenes"
 class StoredScene:
     """One scene of a store, ready to be rendered."""
 
-    def __init__(self, shared: SharedParts, learnt: LearntScene) -> None:
-        self.shared, self.learnt = shared, learnt
+    def __init__(self, shared: SharedParts, shots: Shots, learnt: LearntScene) -> None:
+        self.shared, self.shots, self.learnt = shared, shots, learnt
 
     @property
     def record(self) -> Record:
@@ -39,7 +39,7 @@ class StoredScene:
         table, sizes, index = self.shared.scenes, self.shared.sizes, torch.tensor([0])
         table.micro.copy_(self.learnt.micro.reshape(1, -1))
         table.weights.copy_(self.learnt.weights[None])
-        height, width = height or sizes.height, width or sizes.width
+        height, width = height or self.shots.height, width or self.shots.width
         codec, planes, occupied = self.shared.autoencoder, table.planes(index), self.learnt.occupied[None]
         rendering = showing.march(table, planes, occupied, codec, view, height, width, sizes.sampling)
         return showing.decode(codec, rendering, height, width)
@@ -53,12 +53,12 @@ class Store(Mapping[str, StoredScene]):
 
     def __init__(self, folder: Path | str) -> None:
         self.folder = Path(folder)
-        self.hash, self.sizes, self.about = read_manifest(self.folder)
+        self.manifest = read_manifest(self.folder)
         self.files: list[SceneFile] = []
         self.damaged: list[StoreError] = []
         for path in sorted((self.folder / SCENES).glob(f"*{SUFFIX}")):
             try:
-                self.files.append(SceneFile(path, self.hash, self.sizes.triplane))
+                self.files.append(SceneFile(path, self.manifest.hash, self.manifest.sizes.triplane))
             except StoreError as error:
                 self.damaged.append(error)
         self._index()
@@ -76,7 +76,7 @@ class Store(Mapping[str, StoredScene]):
 
     def __getitem__(self, name: str) -> StoredScene:
         """Read a scene. Raises StoreError for an unknown name and for a damaged file."""
-        return StoredScene(self.shared, self._file(name).load(name))
+        return StoredScene(self.shared, self.manifest.shots, self._file(name).load(name))
 
     def record(self, name: str) -> Record:
         """Tell what is known of a scene without reading it."""
@@ -84,8 +84,8 @@ class Store(Mapping[str, StoredScene]):
 
     def add(self, scenes: Sequence[LearntScene], precision: Precision = "int8") -> Path:
         """Write scenes into one new file; nothing that was there changes. Scenes of known names replace the old."""
-        path = write_scenes(self.folder / SCENES, self.hash, scenes, precision)
-        self.files.append(SceneFile(path, self.hash, self.sizes.triplane))
+        path = write_scenes(self.folder / SCENES, self.manifest.hash, scenes, precision)
+        self.files.append(SceneFile(path, self.manifest.hash, self.manifest.sizes.triplane))
         self._index()
         return path
 
@@ -112,13 +112,10 @@ class Store(Mapping[str, StoredScene]):
         return found
 
     def orbit(self, count: int, elevation: float = 18.0) -> View:
-        """Place cameras on a turn around the box, far enough to see all of it, with the focal length learnt with."""
-        box = self.shared.scenes.box
-        reach = float((box[1] - box[0]).norm()) / 2
-        shortest = min(self.sizes.width, self.sizes.height)
-        distance = 1.1 * reach * (1 + 4 * (self.sizes.focal / shortest) ** 2) ** 0.5
-        size = (self.sizes.width, self.sizes.height)
-        return orbit(count, distance, elevation, self.sizes.focal, size, box.mean(0))
+        """Place cameras on a full turn around the box, as far away as the ones that scenes were learnt from."""
+        shots = self.manifest.shots
+        size, centre = (shots.width, shots.height), self.shared.scenes.box.mean(0)
+        return orbit(count, shots.distance, elevation, shots.focal, size, centre)
 
     def _file(self, name: str) -> SceneFile:
         if name not in self._where:
@@ -128,6 +125,3 @@ class Store(Mapping[str, StoredScene]):
     def _index(self) -> None:
         ordered = sorted(self.files, key=lambda file: (file.written, file.path.name))
         self._where = {name: file for file in ordered for name in file.names}
-
-
-__all__ = ["Sizes", "Store", "StoredScene"]

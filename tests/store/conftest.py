@@ -11,7 +11,7 @@ from tda_nerfstudio.autoencoder.build import AutoencoderConfig
 from tda_nerfstudio.core.rendering import SamplingConfig
 from tda_nerfstudio.core.scenes import LatentScenes, TriPlaneConfig
 from tda_nerfstudio.store.scene_files import LearntScene, Record
-from tda_nerfstudio.store.shared_parts import SharedParts, Sizes, write_shared_parts
+from tda_nerfstudio.store.shared_parts import SharedParts, Shots, Sizes, write_shared_parts
 from tda_nerfstudio.store.store import Store
 
 TRIPLANE = TriPlaneConfig(resolution=6, micro_channels=3, macro_channels=2, bases=4, hidden=5, grid=3)
@@ -19,9 +19,9 @@ TRIPLANE = TriPlaneConfig(resolution=6, micro_channels=3, macro_channels=2, base
 
 @pytest.fixture
 def sizes() -> Sizes:
-    """Images of 16 x 16 pixels, latents of 4 x 4."""
+    """A latent pixel for 4 x 4 image pixels."""
     config = AutoencoderConfig(f=4, channels=4, width=16, blocks=1, start="scratch").resolve()
-    return Sizes(TRIPLANE, config, SamplingConfig(6, 6), 16, 16, 20.0)
+    return Sizes(TRIPLANE, config, SamplingConfig(6, 6))
 
 
 @pytest.fixture
@@ -65,7 +65,7 @@ def parts(sizes: Sizes, table: LatentScenes, codec) -> SharedParts:
 @pytest.fixture
 def folder(tmp_path: Path, parts: SharedParts) -> Path:
     """A store without scenes yet."""
-    write_shared_parts(tmp_path / "store", parts, {"made": "in a test"})
+    write_shared_parts(tmp_path / "store", parts, Shots(16, 16, 20.0, 3.0), {"made": "in a test"})
     return tmp_path / "store"
 
 

@@ -37,7 +37,7 @@ def test_a_stored_scene_looks_like_the_one_that_was_learnt(store, table, codec, 
 
 def test_what_is_kept_of_a_scene_is_told_without_reading_it(store):
     assert Store(store.folder).record("bus") == Record("bus", {"psnr": 20.0}, {})
-    assert store.about == {"made": "in a test"}
+    assert store.manifest.about == {"made": "in a test"}
 
 
 def test_an_unknown_scene_is_refused_with_the_nearest(store):
@@ -96,7 +96,7 @@ def test_changed_shared_parts_are_found(store):
     [
         ({"format": "tda store 9"}, "its format is 'tda store 9', not 'tda store 1'"),
         ({"sizes": {}}, "cannot be read"),
-        ({"shared": 7}, "its hash is no text"),
+        ({"shared": 7}, "its hashes are no texts"),
         ({"about": []}, "no set of keys"),
     ],
 )
@@ -137,13 +137,17 @@ def test_what_new_scenes_start_from_is_kept(store, parts):
 def test_other_shared_parts_are_another_store(store, parts, tmp_path):
     with torch.no_grad():
         parts.scenes.base.add_(1)
-    write_shared_parts(tmp_path / "other", parts, {})
+    write_shared_parts(tmp_path / "other", parts, store.manifest.shots, {})
     other = Store(tmp_path / "other")
     path = store._where["van"].path
     (other.folder / SCENES).mkdir()
     (other.folder / SCENES / path.name).write_bytes(path.read_bytes())
     (problem,) = Store(other.folder).damaged
-    assert store.hash in str(problem) and other.hash in str(problem) and store.hash != other.hash
+    assert (
+        store.manifest.hash in str(problem)
+        and other.manifest.hash in str(problem)
+        and store.manifest.hash != other.manifest.hash
+    )
 
 
 def test_no_folder_is_no_store(tmp_path):
@@ -161,12 +165,8 @@ def test_it_opens_without_nerfstudio_and_images(store):
     assert done.returncode == 0 and "torch.Size([1, 3, 16, 16])" in done.stdout, done.stderr
 
 
-def test_the_orbit_sees_all_of_the_box(store):
-    from tda_nerfstudio.core.cameras import clip_to_box, pixel_centres, rays
-
-    view = store.orbit(6, 30.0)
-    pixels = pixel_centres(16, 16).view(16, 16, 2)
-    border = torch.cat([pixels[0], pixels[-1], pixels[:, 0], pixels[:, -1]]).expand(6, -1, -1)
-    origins, directions = rays(view, border, 1)
-    box = store.shared.scenes.box
-    assert not clip_to_box(origins.reshape(-1, 3), directions.reshape(-1, 3), box)[2].any()
+def test_the_orbit_goes_around_the_box_at_the_distance_learnt_from(store):
+    view = store.orbit(4, 30.0)
+    centre = store.shared.scenes.box.mean(0)
+    torch.testing.assert_close((view.c2w[:, :, 3] - centre).norm(dim=1), torch.full((4,), 3.0))
+    assert view.fx.tolist() == [20.0] * 4 and view.cx.tolist() == [8.0] * 4
