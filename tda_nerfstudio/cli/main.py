@@ -8,6 +8,7 @@ from typing import Annotated, Literal
 
 import tyro
 
+from tda_nerfstudio.cli.store import app as store
 from tda_nerfstudio.core.errors import TdaError
 
 app = tyro.extras.SubcommandApp()
@@ -15,6 +16,7 @@ atlas = tyro.extras.SubcommandApp()
 autoencoder = tyro.extras.SubcommandApp()
 app.command(atlas, name="atlas", help="Make atlases: folders of posed images, one sub-folder a scene.")
 app.command(autoencoder, name="ae", help="Make starting weights for the light autoencoder.")
+app.command(store, name="store", help="Look into stores of learnt scenes, check them, move scenes in and out.")
 
 
 @atlas.command

@@ -10,7 +10,9 @@ from typing import Any
 import torch
 
 from tda_nerfstudio.core.errors import StoreError
+from tda_nerfstudio.plugin.manifest import read_manifest
 from tda_nerfstudio.plugin.multi_scene_datamanager import MultiSceneDataManager
+from tda_nerfstudio.plugin.open_run import open_run
 from tda_nerfstudio.plugin.tda_model import TdaModel
 from tda_nerfstudio.store.precision import Precision
 from tda_nerfstudio.store.scene_files import LearntScene, Record
@@ -58,6 +60,15 @@ def open_store(folder: Path, parts: SharedParts, shots: Shots, about: Mapping[st
             " in one store. Name another folder, or learn the scenes with that store's parts."
         )
     return store
+
+
+def export_run(load_config: Path, folder: Path, precision: Precision = "int8") -> Store:
+    """Put a finished run's scenes into a store. Raises TdaError for what is no finished run."""
+    pipeline, manifest = open_run(load_config), read_manifest(load_config)
+    provenance = {"data": Path(manifest["data"]).name} | {k: manifest.get(k) for k in ("seed", "versions")}
+    provenance["visits"] = {phase["name"]: phase["visits"] for phase in manifest.get("phases", [])}
+    model, manager = pipeline.model, pipeline.datamanager
+    return store_scenes(model, manager, folder, manifest["metrics"], provenance, precision)
 
 
 def store_scenes(

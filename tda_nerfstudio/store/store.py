@@ -76,11 +76,11 @@ class Store(Mapping[str, StoredScene]):
 
     def __getitem__(self, name: str) -> StoredScene:
         """Read a scene. Raises StoreError for an unknown name and for a damaged file."""
-        return StoredScene(self.shared, self.manifest.shots, self._file(name).load(name))
+        return StoredScene(self.shared, self.manifest.shots, self.file(name).load(name))
 
     def record(self, name: str) -> Record:
         """Tell what is known of a scene without reading it."""
-        return self._file(name).record(name)
+        return self.file(name).record(name)
 
     def add(self, scenes: Sequence[LearntScene], precision: Precision = "int8") -> Path:
         """Write scenes into one new file; nothing that was there changes. Scenes of known names replace the old."""
@@ -91,7 +91,7 @@ class Store(Mapping[str, StoredScene]):
 
     def remove(self, name: str) -> None:
         """Take a scene out; others of the same file move to a new one first, as they are."""
-        self._file(name)
+        self.file(name)
         for file in [file for file in self.files if name in file.names]:
             others = [other for other in file.names if other != name and self._where[other] is file]
             if others:
@@ -111,13 +111,18 @@ class Store(Mapping[str, StoredScene]):
                 found.append(error)
         return found
 
+    def size(self) -> int:
+        """Count the bytes of the whole folder."""
+        return sum(path.stat().st_size for path in self.folder.rglob("*") if path.is_file())
+
     def orbit(self, count: int, elevation: float = 18.0) -> View:
         """Place cameras on a full turn around the box, as far away as the ones that scenes were learnt from."""
         shots = self.manifest.shots
         size, centre = (shots.width, shots.height), self.shared.scenes.box.mean(0)
         return orbit(count, shots.distance, elevation, shots.focal, size, centre)
 
-    def _file(self, name: str) -> SceneFile:
+    def file(self, name: str) -> SceneFile:
+        """Find the file that holds a scene. Raises StoreError for an unknown name."""
         if name not in self._where:
             raise StoreError(f"{self.folder} holds no scene '{name}'.{suggest(name, self)}")
         return self._where[name]
