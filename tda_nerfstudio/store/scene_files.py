@@ -118,8 +118,8 @@ class SceneFile:
                     raise ValueError(f"scene {record.name!r} has no proper metrics and provenance")
         if self.shared != shared:
             raise StoreError(
-                f"{path} holds scenes of the shared parts {str(self.shared)[:64]}, and this store has {shared}: they"
-                " would show something else. Put them into the store that they were learnt with."
+                f"{path} holds scenes of the shared parts {str(self.shared)[:64]}, and this store (manifest.json) has"
+                f" {shared}: they would show something else. Put them into the store that they were learnt with."
             )
         self._whole = False
 

@@ -161,7 +161,7 @@ def read_shared_parts(folder: Path) -> SharedParts:
                 found = hashlib.file_digest(file, "sha256").hexdigest()
             found = _hash(asdict(sizes), found) if name == TENSORS else found[:32]
             if found != wanted:
-                raise ValueError(f"the hash of them and their sizes is {found}, and the manifest says {wanted}")
+                raise ValueError(f"the hash of them and their sizes is {found}, and {MANIFEST} says {wanted}")
             state |= {k: v.float() if v.is_floating_point() else v for k, v in load_file(folder / name).items()}
     with damage_named(folder / TENSORS, "The shared parts"):
         autoencoder = replace(sizes.autoencoder, start="scratch").build().eval().requires_grad_(False)

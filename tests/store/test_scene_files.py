@@ -56,7 +56,7 @@ def test_names_that_could_leave_the_folder_are_refused(tmp_path):
 
 def test_scenes_of_other_shared_parts_are_refused_with_both_hashes(tmp_path):
     path = write_scenes(tmp_path, "abc", [learnt("van")])
-    with pytest.raises(StoreError, match="shared parts abc, and this store has xyz"):
+    with pytest.raises(StoreError, match="shared parts abc, and this store .manifest.json. has xyz"):
         SceneFile(path, "xyz", SIZES)
 
 

@@ -71,7 +71,7 @@ def test_removing_a_scene_leaves_the_others_as_they_are(store, learnt):
 
 
 def test_a_damaged_file_takes_its_own_scenes_and_no_others(store):
-    path = store._where["cab"].path
+    path = store.file("cab").path
     path.write_bytes(path.read_bytes()[:100])
     opened = Store(store.folder)
     assert list(opened) == ["bus", "van"] and opened["bus"].record.name == "bus"
@@ -139,7 +139,7 @@ def test_other_shared_parts_are_another_store(store, parts, tmp_path):
         parts.scenes.base.add_(1)
     write_shared_parts(tmp_path / "other", parts, store.manifest.shots, {})
     other = Store(tmp_path / "other")
-    path = store._where["van"].path
+    path = store.file("van").path
     (other.folder / SCENES).mkdir()
     (other.folder / SCENES / path.name).write_bytes(path.read_bytes())
     (problem,) = Store(other.folder).damaged
