@@ -27,7 +27,7 @@ LOSS = "root mean squared error of an image"
 CARD = """# Pre-trained light autoencoder, f = {f}, C = {channels}
 
 `{file}`: {parameters:,} parameters in float16 ({megabytes:.2f} MB); the start of every light autoencoder with
-f = {f}, C = {channels}, width {width} and {blocks} blocks. This page is written by `tda ae export`.
+f = {f}, C = {channels} in {sub} x {sub} parts, width {width} and {blocks} blocks. `tda ae export` wrote this page.
 
 ## Training
 {steps:,} steps of {batch} images of {size} x {size}, seed {seed}, {hours:.2f} hours on {device}; loss: {loss};
@@ -44,8 +44,9 @@ PSNR in dB of reconstructions, mean over images (each clamped to [0, 1]), at {si
 {rows}
 
 ## Value ranges
-Images are sRGB in [0, 1]. Raw latents, on {sample} broad images: standard deviations by channel {deviations};
-from {low:.2f} to {high:.2f}. nu(z) = tanh(a z) with a = {scale:.4f}; white space is nu(z) = {background}.
+Images are sRGB in [0, 1]. Raw latents, on {sample} broad images: standard deviations by channel {deviations}
+(each the mean over {parts}); from {low:.2f} to {high:.2f}.
+nu(z) = tanh(a z) with a = {scale:.4f}; white space is nu(z) = {background}.
 Stage 1 measures both again on its own images.
 
 ## Limits
@@ -85,13 +86,14 @@ def export(run_folder: Path, out: Path, pool: Path | None = None, tests: Sequenc
     config = run.config
     card = CARD.format(
         file=file.name, parameters=sum(p.numel() for p in model.parameters()), megabytes=file.stat().st_size / 1e6,
-        f=config.f, channels=config.channels, width=config.width, blocks=config.blocks,
+        f=config.f, channels=config.channels, sub=model.sub, width=config.width, blocks=config.blocks,
         steps=run.step, batch=recipe.batch, size=SIZE, seed=recipe.seed, hours=run.seconds / 3600,
         device="one GPU" if run.device.type == "cuda" else "a CPU", loss=LOSS, noise=NOISE, sprites=recipe.sprites,
         given=f" Training views of {len(recipe.data)} given atlases." if recipe.data else "",
         rows="\n".join(rows), pictures="\n".join(shown), sample=SAMPLE,
-        deviations=_numbers(latents.std((0, 2, 3))), low=float(latents.min()), high=float(latents.max()),
-        scale=float(model.latent_scale), background=_numbers(model.background),
+        deviations=_by_point(latents.std((0, 2, 3)), model.sub), low=float(latents.min()), high=float(latents.max()),
+        scale=float(model.latent_scale), background=_by_point(model.background, model.sub),
+        parts=f"the {model.sub} x {model.sub} parts of a latent pixel" if model.sub > 1 else "one part",
     )  # fmt: skip
     write_text(out / "README.md", card)
     return means
@@ -101,8 +103,8 @@ def _encode(run: Pretraining, images: Images) -> Float[Tensor, "image C h w"]:
     return torch.cat([run.model.encode(part.to(run.device).float() / 255).cpu() for part in images.split(32)])
 
 
-def _numbers(values: Tensor) -> str:
-    return ", ".join(f"{value:.2f}" for value in values.tolist())
+def _by_point(values: Float[Tensor, " C"], sub: int) -> str:
+    return ", ".join(f"{value:.2f}" for value in values.view(-1, sub**2).mean(1).tolist())
 
 
 def _save_pair(path: Path, truth: Float[Tensor, "3 h w"], shown: Float[Tensor, "3 h w"]) -> None:
