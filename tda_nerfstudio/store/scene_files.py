@@ -22,6 +22,8 @@ from tda_nerfstudio.store.precision import PRECISIONS, Precision, pack, unpack
 
 FORMAT = "tda scenes 1"
 SUFFIX = ".safetensors"
+ABOUT = "tda"
+"""The one key of a file's metadata, which safetensors writes in any order; below it is JSON."""
 LONGEST_HEADER = 8 << 20
 """Bytes of a file's header, at most: room for thousands of scenes, none for a file that would fill the memory."""
 LONGEST_NAME = 200
@@ -88,9 +90,9 @@ def write_scenes(folder: Path, shared: str, scenes: Sequence[LearntScene], preci
         "weights": torch.stack([scene.weights for scene in scenes]).half(),
         "occupied": _to_bits(bits),
     }
-    about = {"format": FORMAT, "shared": shared, "precision": precision, "written": str(time.time_ns())}
-    about["scenes"] = json.dumps([asdict(scene.record) for scene in scenes], sort_keys=True)
-    content = save({name: t.contiguous().cpu() for name, t in tensors.items()}, about)
+    about = {"format": FORMAT, "shared": shared, "precision": precision, "written": time.time_ns()}
+    about["scenes"] = [asdict(scene.record) for scene in scenes]
+    content = save({name: t.contiguous().cpu() for name, t in tensors.items()}, {ABOUT: json.dumps(about)})
     path = folder / f"{hashlib.sha256(content).hexdigest()[:32]}{SUFFIX}"
     replace_file(path, lambda file: file.write(content))
     return path
@@ -108,10 +110,9 @@ class SceneFile:
             about = _read_about(path)
             if about.get("format") != FORMAT:
                 raise ValueError(f"its format is {str(about.get('format'))[:40]!r}, not {FORMAT!r}")
-            self.shared, self.written = about["shared"], int(about["written"])
+            self.shared, self.written = str(about["shared"]), int(about["written"])
             self.precision: Precision = PRECISIONS[PRECISIONS.index(about["precision"])]  # type: ignore[arg-type]
-            given = json.loads(about["scenes"])
-            self.records = [Record(**one) for one in given]
+            self.records = [Record(**one) for one in about["scenes"]]
             for record in self.records:
                 check_name(record.name, path)
                 if not isinstance(record.metrics, dict) or not isinstance(record.provenance, dict):
@@ -175,16 +176,16 @@ class SceneFile:
         return found | {"weights": ([bases], "F16"), "occupied": ([-(-(config.grid**3) // 8)], "U8")}
 
 
-def _read_about(path: Path) -> dict[str, str]:
+def _read_about(path: Path) -> dict[str, Any]:
     """Read a file's metadata without its tensors, and without trusting how long it says that its header is."""
     with path.open("rb") as file:
         length = int.from_bytes(file.read(8), "little")
         if not 2 <= length <= LONGEST_HEADER:
             raise ValueError(f"it says that its header has {length} bytes")
         header = json.loads(file.read(length))
-    about = header["__metadata__"]
-    if not isinstance(about, dict) or not all(isinstance(value, str) for value in about.values()):
-        raise ValueError("its metadata are no set of texts")
+    about = json.loads(header["__metadata__"][ABOUT])
+    if not isinstance(about, dict):
+        raise ValueError("its metadata are no set of keys")
     return about
 
 

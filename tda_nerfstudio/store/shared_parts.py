@@ -91,31 +91,27 @@ def write_shared_parts(folder: Path, parts: SharedParts, shots: Shots, about: Ma
     from safetensors.torch import save
 
     shown, learnt_with = _split(parts)
-    contents = {name: save(_rounded(tensors)) for name, tensors in ((TENSORS, shown), (GROWTH, learnt_with))}
-    for name, content in contents.items():
-        replace_file(folder / name, lambda file, content=content: file.write(content))
-    sizes = asdict(parts.sizes)
-    hashes = {name: hashlib.sha256(content).hexdigest() for name, content in contents.items()}
-    manifest = {"format": FORMAT, "shared": _hash(sizes, hashes[TENSORS]), "growth": hashes[GROWTH][:32]}
-    manifest |= {"frame": FRAME, "sizes": sizes, "shots": asdict(shots), "about": dict(about)}
+    for name, tensors in ((TENSORS, shown), (GROWTH, learnt_with)):
+        replace_file(folder / name, lambda file, tensors=tensors: file.write(save(tensors)))
+    digest, growth, sizes = _hash(asdict(parts.sizes), shown), _hash({}, learnt_with), asdict(parts.sizes)
+    manifest = {"format": FORMAT, "shared": digest, "growth": growth, "frame": FRAME, "sizes": sizes}
+    manifest |= {"shots": asdict(shots), "about": dict(about)}
     write_text(folder / MANIFEST, json.dumps(manifest, indent=1) + "\n")
-    return str(manifest["shared"])
+    return digest
 
 
 def shared_hash(parts: SharedParts) -> str:
     """Compute the hash that a store of these parts would have."""
-    from safetensors.torch import save
-
-    return _hash(asdict(parts.sizes), hashlib.sha256(save(_rounded(_split(parts)[0]))).hexdigest())
+    return _hash(asdict(parts.sizes), _split(parts)[0])
 
 
 def _split(parts: SharedParts) -> tuple[dict[str, Tensor], dict[str, Tensor]]:
-    """Tell what images depend on from what only new scenes need."""
+    """Tell what images depend on from what only new scenes need, both rounded as they are kept."""
     state = {f"autoencoder.{name}": tensor for name, tensor in parts.autoencoder.state_dict().items()}
     state |= {f"scenes.{name}": t for name, t in parts.scenes.state_dict().items() if name not in OWN}
     shown = {name: tensor for name, tensor in state.items() if name.startswith(SHOWN)}
     learnt_with = {name: tensor for name, tensor in state.items() if name not in shown}
-    return shown, learnt_with | {"weights": parts.weights, "occupied": parts.occupied}
+    return _rounded(shown), _rounded(learnt_with | {"weights": parts.weights, "occupied": parts.occupied})
 
 
 def _rounded(tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
@@ -157,12 +153,11 @@ def read_shared_parts(folder: Path) -> SharedParts:
     sizes = manifest.sizes
     for name, wanted in ((TENSORS, manifest.hash), (GROWTH, manifest.growth)):
         with damage_named(folder / name, "The shared parts"):
-            with (folder / name).open("rb") as file:
-                found = hashlib.file_digest(file, "sha256").hexdigest()
-            found = _hash(asdict(sizes), found) if name == TENSORS else found[:32]
+            kept = load_file(folder / name)
+            found = _hash(asdict(sizes) if name == TENSORS else {}, kept)
             if found != wanted:
                 raise ValueError(f"the hash of them and their sizes is {found}, and {MANIFEST} says {wanted}")
-            state |= {k: v.float() if v.is_floating_point() else v for k, v in load_file(folder / name).items()}
+            state |= {key: value.float() if value.is_floating_point() else value for key, value in kept.items()}
     with damage_named(folder / TENSORS, "The shared parts"):
         autoencoder = replace(sizes.autoencoder, start="scratch").build().eval().requires_grad_(False)
         scenes = LatentScenes(1, autoencoder.point_channels, sizes.triplane).requires_grad_(False)
@@ -181,8 +176,13 @@ def _below(state: Mapping[str, Tensor], prefix: str) -> dict[str, Tensor]:
     return {name.removeprefix(prefix): tensor for name, tensor in state.items() if name.startswith(prefix)}
 
 
-def _hash(sizes: Mapping[str, Any], tensors: str) -> str:
-    return hashlib.sha256((json.dumps(sizes, sort_keys=True) + tensors).encode()).hexdigest()[:32]
+def _hash(sizes: Mapping[str, Any], tensors: Mapping[str, Tensor]) -> str:
+    """Hash sizes, and names, types, shapes and values of tensors, however a file lays them out."""
+    digest = hashlib.sha256(json.dumps(sizes, sort_keys=True).encode())
+    for name, tensor in sorted(tensors.items()):
+        digest.update(f"{name}{tensor.dtype}{tuple(tensor.shape)}".encode())
+        digest.update(tensor.contiguous().numpy().tobytes())
+    return digest.hexdigest()[:32]
 
 
 def _check(sizes: Sizes, shots: Shots) -> None:

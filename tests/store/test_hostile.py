@@ -130,7 +130,7 @@ def test_names_that_lead_out_of_the_store_are_refused(store, name):
     content = path.read_bytes()
     length = int.from_bytes(content[:8], "little")
     header = json.loads(content[8 : 8 + length])
-    header["__metadata__"]["scenes"] = header["__metadata__"]["scenes"].replace('"cab"', json.dumps(name))
+    header["__metadata__"]["tda"] = header["__metadata__"]["tda"].replace('"cab"', json.dumps(name))
     changed = json.dumps(header).encode()
     path.write_bytes(len(changed).to_bytes(8, "little") + changed + content[8 + length :])
     (problem,) = Store(store.folder).damaged
