@@ -7,8 +7,6 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-import torch
-
 from tda_nerfstudio.core.errors import StoreError
 from tda_nerfstudio.plugin.manifest import read_manifest
 from tda_nerfstudio.plugin.multi_scene_datamanager import MultiSceneDataManager
@@ -80,7 +78,10 @@ def store_scenes(
     precision: Precision = "int8",
     about: Mapping[str, Any] | None = None,
 ) -> Store:
-    """Put all scenes of a run into a store, a file for each 64 of them; metrics are those of `evaluate`."""
+    """Put all scenes of a run into a store, a file for each 64 of them, in place of what it held under their names.
+
+    Metrics are those of `evaluate`. Raises StoreError when the store has other shared parts.
+    """
     store = open_store(folder, shared_parts(model), shots(model, manager), about or {})
     rows: Sequence[tuple[int, str]] = list(enumerate(manager.scene_names))
     for i in range(0, len(rows), TOGETHER):
@@ -89,6 +90,6 @@ def store_scenes(
             found = (metrics.get("scenes") or {}).get(name) or {}
             scores = {key: round(float(found[key]), 4) for key in SCORES if key in found}
             scenes.append(learnt_scene(model, row, Record(name, scores, dict(provenance))))
-        with torch.no_grad():
-            store.add(scenes, precision)
+        store.add(scenes, precision)
+    store.prune()
     return store

@@ -12,7 +12,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 import torch
 from nerfstudio.engine.callbacks import TrainingCallback, TrainingCallbackLocation
@@ -25,13 +25,17 @@ from tda_nerfstudio.core.atomic import save_tensors
 from tda_nerfstudio.core.errors import TdaError
 from tda_nerfstudio.core.hardware import describe
 from tda_nerfstudio.core.interrupts import signals_deferred
-from tda_nerfstudio.core.phases import span_at
+from tda_nerfstudio.core.phases import StageTwo, span_at
 from tda_nerfstudio.plugin import resolve
 from tda_nerfstudio.plugin.evaluation import evaluate, quality
 from tda_nerfstudio.plugin.forecast import forecast
 from tda_nerfstudio.plugin.history import History
 from tda_nerfstudio.plugin.manifest import describe_model, describe_phases, write_manifest
+from tda_nerfstudio.plugin.storing import store_scenes
 from tda_nerfstudio.plugin.tda_pipeline import TdaPipeline, TdaPipelineConfig
+
+STORE = "store"
+"""Folder of a run's scene store, beside its config.yml."""
 
 
 @contextmanager
@@ -177,6 +181,21 @@ class TdaTrainer(Trainer):
             for old in self.checkpoint_dir.glob("step-*.ckpt"):
                 if old != path:
                     old.unlink()
+        if self.shared_parts_stand_still:
+            self.store({})
+
+    @property
+    def shared_parts_stand_still(self) -> bool:
+        """Whether scenes of this step and of the last one look the same with the shared parts of either."""
+        schedule = self.config.pipeline.schedule
+        return isinstance(schedule, StageTwo) and schedule.shared == "frozen"
+
+    def store(self, metrics: dict[str, Any]) -> None:
+        """Put the scenes, as they are, into the run's store."""
+        manager, config = self.pipeline.datamanager, self.config
+        provenance = {"data": manager.get_datapath().name, "seed": config.machine.seed, "run": config.timestamp}
+        provenance["step"] = self.last_step
+        store_scenes(self.pipeline.model, manager, self.base_dir / STORE, metrics, provenance)
 
     def finish(self, step: int) -> None:
         """Score every scene and leave the manifest, unless the run was stopped before its last step."""
@@ -208,6 +227,8 @@ class TdaTrainer(Trainer):
                 "metrics": metrics,
             },
         )
+        if isinstance(config.pipeline.schedule, StageTwo):
+            self.store(metrics)
         CONSOLE.print(f"Done: {quality(metrics)}.\nLook at it:")
         look = ["ns-viewer", "--load-config", str(self.base_dir / "config.yml")]
         CONSOLE.print(f"  {shlex.join(look)}", markup=False, soft_wrap=True)

@@ -100,6 +100,12 @@ class Store(Mapping[str, StoredScene]):
             self.files.remove(file)
         self._index()
 
+    def prune(self) -> None:
+        """Delete the files whose every scene was written again later."""
+        for file in [file for file in self.files if not any(self._where[name] is file for name in file.names)]:
+            file.path.unlink(missing_ok=True)
+            self.files.remove(file)
+
     def verify(self) -> list[StoreError]:
         """Read everything and check every hash; return what is wrong."""
         found = list(self.damaged)

@@ -17,6 +17,7 @@ from tda_nerfstudio.core.interrupts import signals_deferred
 from tda_nerfstudio.plugin import resolve
 from tda_nerfstudio.plugin.tda_pipeline import TdaPipeline
 from tda_nerfstudio.plugin.tda_trainer import TdaTrainer, clear_errors
+from tda_nerfstudio.store.store import Store
 
 
 @pytest.fixture
@@ -222,7 +223,7 @@ def test_the_warm_up_is_as_long_as_the_autoencoders_start_needs(configure, capsy
     resolve._start(config)
     assert config.pipeline.schedule.warmup_visits == visits
     text = " ".join(capsys.readouterr().out.split())
-    assert text == f"The autoencoder (f = 4, C = 16) starts from {said}: {visits} visits of warm-up."
+    assert text == f"The autoencoder (f = 4, C = 48) starts from {said}: {visits} visits of warm-up."
     config.pipeline.schedule.warmup_visits = 7
     resolve._start(config)
     assert config.pipeline.schedule.warmup_visits == 7
@@ -276,6 +277,10 @@ def test_encode_scene_opens_no_training_image_once_they_are_cached(
     metrics = [resolve.read_manifest(trainer.base_dir)["metrics"]["scenes"] for trainer in (second, third)]
     assert metrics[0] == metrics[1]
     codec = second.pipeline.model.autoencoder.fingerprint()
+    store = Store(third.base_dir / "store")
+    assert list(store) == ["vehicle_0004", "vehicle_0005"] and not store.verify() and len(store.files) == 1
+    assert store.record("vehicle_0005").metrics["psnr"] == pytest.approx(metrics[1]["vehicle_0005"]["psnr"], abs=1e-4)
+    assert store.manifest.hash == Store(second.base_dir / "store").manifest.hash
     files = {path.relative_to(tmp_path / "latents").as_posix() for path in tmp_path.glob("latents/tiny-*/*/*")}
     assert {name.split("/", 1)[1] for name in files} == {f"{codec}/vehicle_000{i}.safetensors" for i in (4, 5)}
 

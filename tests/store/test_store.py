@@ -59,6 +59,16 @@ def test_of_two_scenes_of_a_name_the_one_written_last_counts(store, learnt):
         assert torch.equal(seen["van"].learnt.occupied, learnt[1].occupied)
 
 
+def test_pruning_deletes_what_was_written_again_and_nothing_else(store, learnt):
+    first, second = store.file("van").path, store.file("cab").path
+    store.add([learnt[0], learnt[2]], "fp32")
+    store.prune()
+    assert first.exists() and not second.exists() and len(list(Store(store.folder))) == 3
+    store.add([learnt[1]], "fp32")
+    store.prune()
+    assert not first.exists() and list(Store(store.folder)) == ["bus", "cab", "van"] and not store.verify()
+
+
 def test_removing_a_scene_leaves_the_others_as_they_are(store, learnt):
     store.add([replace(learnt[2], record=Record("van"))])  # a second one of that name, so that both must go
     store.remove("van")
