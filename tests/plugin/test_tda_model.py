@@ -37,7 +37,7 @@ def test_outputs_have_the_cameras_size_and_are_finite_and_contiguous(model, size
     width, height = size
     outputs = model.get_outputs_for_camera(camera(model, width, height))
     shapes = {name: tuple(value.shape) for name, value in outputs.items()}
-    sizes = {"rgb": 3, "latent": 4, "depth": 1, "accumulation": 1}
+    sizes = {"rgb": 3, "latent": model.autoencoder.point_channels, "depth": 1, "accumulation": 1}
     assert shapes == {name: (height, width, channels) for name, channels in sizes.items()}
     for name, value in outputs.items():
         assert value.is_contiguous(), name

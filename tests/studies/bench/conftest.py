@@ -17,7 +17,7 @@ def tiny() -> Sizes:
     return Sizes(
         image=16,
         scenes=3,
-        autoencoder=AutoencoderConfig(f=4, width=16, blocks=1),
+        autoencoder=AutoencoderConfig(f=4, channels=16, width=16, blocks=1),
         triplane=TriPlaneConfig(8, 3, 2, 2),
         sampling=SamplingConfig(4, 4),
         rgb_triplane=TriPlaneConfig(8, 4, 0, 0),
