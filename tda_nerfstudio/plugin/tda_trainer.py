@@ -191,11 +191,14 @@ class TdaTrainer(Trainer):
         return isinstance(schedule, StageTwo) and schedule.shared == "frozen"
 
     def store(self, metrics: dict[str, Any]) -> None:
-        """Put the scenes, as they are, into the run's store."""
+        """Put the scenes, as they are, into the run's store; where that fails, say why: the checkpoint is safe."""
         manager, config = self.pipeline.datamanager, self.config
         provenance = {"data": manager.get_datapath().name, "seed": config.machine.seed, "run": config.timestamp}
         provenance["step"] = self.last_step
-        store_scenes(self.pipeline.model, manager, self.base_dir / STORE, metrics, provenance)
+        try:
+            store_scenes(self.pipeline.model, manager, self.base_dir / STORE, metrics, provenance)
+        except (TdaError, OSError) as error:
+            CONSOLE.print(f"The scenes are not in the run's store: {error}", style="yellow", markup=False)
 
     def finish(self, step: int) -> None:
         """Score every scene and leave the manifest, unless the run was stopped before its last step."""

@@ -90,7 +90,7 @@ class Store(Mapping[str, StoredScene]):
         return path
 
     def remove(self, name: str) -> None:
-        """Take a scene out; others of the same file move to a new one first, as they are."""
+        """Take a scene out; others of the same file move to a new one first, in its precision."""
         self.file(name)
         for file in [file for file in self.files if name in file.names]:
             others = [other for other in file.names if other != name and self._where[other] is file]

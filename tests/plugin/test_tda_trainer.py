@@ -12,9 +12,9 @@ import pytest
 import torch
 from PIL import Image
 
-from tda_nerfstudio.core.errors import TdaError
+from tda_nerfstudio.core.errors import StoreError, TdaError
 from tda_nerfstudio.core.interrupts import signals_deferred
-from tda_nerfstudio.plugin import resolve
+from tda_nerfstudio.plugin import resolve, tda_trainer
 from tda_nerfstudio.plugin.tda_pipeline import TdaPipeline
 from tda_nerfstudio.plugin.tda_trainer import TdaTrainer, clear_errors
 from tda_nerfstudio.store.store import Store
@@ -141,6 +141,16 @@ def test_resuming_a_run_that_has_all_its_steps_leaves_a_whole_run(trainer, confi
     manifest = resolve.read_manifest(resumed.base_dir)
     assert manifest["steps"] == 12
     assert (resumed.base_dir / manifest["checkpoint"]).is_file()
+
+
+@pytest.mark.parametrize("error", [StoreError("a name that cannot be"), OSError(28, "No space left on device")])
+def test_a_store_that_cannot_be_written_stops_nothing(trainer, monkeypatch, capsys, error: Exception) -> None:
+    def fail(*args: object) -> None:
+        raise error
+
+    monkeypatch.setattr(tda_trainer, "store_scenes", fail)
+    trainer.store({})
+    assert f"The scenes are not in the run's store: {error}" in " ".join(capsys.readouterr().out.split())
 
 
 def test_errors_end_a_run_with_their_message_and_code_1(capsys: pytest.CaptureFixture) -> None:
