@@ -46,6 +46,8 @@ class Batch(NamedTuple):
     """Cached nu(E(x)), for phases whose encoder stands still."""
     pixels: Int[Tensor, "view pixel"] | None = None
     """The latent pixels to render, row-major; all of them when absent."""
+    seeds: tuple[str, ...] = ()
+    """Name of each view's own randomness; its place in the step when absent."""
 
 
 def latent_variance(latents: Float[Tensor, "view channel h w"]) -> Float[Tensor, "channel 1 1"]:
@@ -110,9 +112,10 @@ def render_batch(
         chosen = centres.expand(views, -1, -1)
     else:
         chosen, h, w = centres[batch.pixels], 1, batch.pixels.shape[1]
-    generator = seeded(seed, step, "rays")
+    seeds = batch.seeds or tuple(f"{seed}/{step}/{i}" for i in range(views))
+    generators = [seeded(own, 0, "rays") for own in seeds]
     occupied = scenes.occupied[batch.scene]
     out = render_views(
-        scenes, planes, batch.slot, batch.view, chosen, codec.f, codec.background, sampling, generator, occupied
+        scenes, planes, batch.slot, batch.view, chosen, codec.f, codec.background, sampling, generators, occupied
     )
     return out.latent.view(views, h, w, -1).permute(0, 3, 1, 2)

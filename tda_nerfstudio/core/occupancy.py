@@ -6,20 +6,20 @@ import torch
 from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
-REFRESH_EVERY = 32
-"""Steps between looks at where the scenes of a step are empty."""
+REFRESH_EVERY = 8
+"""Rounds between looks at where scenes are empty: a look costs a tenth of a scene's part of a step."""
 YOUNG = 0.25
 """Share of a phase in which scenes may only claim more space: what they look like is not known yet."""
 SEEN = 0.02
 """Change of a normalised latent that a cell makes before the background, from which on it counts as occupied."""
 
 
-def refresh_due(step: int, share: float) -> bool | None:
-    """Say whether a step, `share` of its phase done, looks again where its scenes are empty.
+def refresh_due(round_: int, share: float) -> bool | None:
+    """Say whether a round, `share` of its phase done, looks again where scenes are empty.
 
     None: not now. True: they may only claim more space. False: they also give up what they do not fill.
     """
-    return share < YOUNG if step % REFRESH_EVERY == 0 else None
+    return share < YOUNG if round_ % REFRESH_EVERY == 0 else None
 
 
 def occupied_cells(

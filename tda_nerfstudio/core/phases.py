@@ -10,8 +10,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Literal, NamedTuple
 
-RAMP = 20
-"""Steps over which learning rates rise at the start of a phase, while Adam's statistics are young."""
+RAMP = 5
+"""Rounds over which learning rates rise at the start of a phase, while Adam's statistics of a scene are young."""
 WARMUP, SHORT_WARMUP = 600, 60
 """Stage 1's visits of warm-up for an autoencoder that starts from nothing, and for one with pre-trained weights."""
 FIT_VISITS = 40
@@ -50,26 +50,38 @@ class Phase:
 
 
 class Span(NamedTuple):
-    """A phase placed on the run's absolute steps, [start, end)."""
+    """A phase placed on the run's absolute steps, [start, end).
+
+    What changes in it changes between rounds, so that a scene learns the same however many others learn beside it.
+    """
 
     phase: Phase
     start: int
     end: int
+    round: float = 1.0
+    """Steps in which every scene is at work once."""
+
+    def rounds(self, step: int) -> int:
+        """Count the whole rounds of the phase that lie behind at an absolute step."""
+        return int((step - self.start) / self.round + 1e-6)
 
     def rate_share(self, step: int) -> float:
         """Factor on the phase's learning rates at an absolute step: a short ramp up, then the decay."""
-        ramp = min(1.0, (step - self.start + 1) / RAMP)
+        ramp = min(1.0, (self.rounds(step) + 1) / RAMP)
         return ramp * self.phase.final_rate ** self.share(step)
 
     def share(self, step: int) -> float:
-        """How much of the phase lies behind at an absolute step, from 0 to 1."""
-        return (step - self.start) / max(self.end - self.start, 1)
+        """How much of the phase lies behind at an absolute step, in whole rounds, from 0 to 1."""
+        return self.rounds(step) * self.round / max(self.end - self.start, 1)
 
 
-def timeline(phases: Sequence[Phase], scenes: int, images_per_step: float, total: int | None = None) -> list[Span]:
+def timeline(
+    phases: Sequence[Phase], scenes: int, images_per_step: float, total: int | None = None, round_steps: float = 1.0
+) -> list[Span]:
     """Place phases on steps: visits * scenes / images_per_step each, rescaled to `total` steps when that is given.
 
-    Each gets a step at least, unless there are more phases than steps; then the shortest are left out.
+    Every scene is at work once in `round_steps` steps. Each phase gets a step at least, unless there are more phases
+    than steps; then the shortest are left out.
     """
     phases = [phase for phase in phases if phase.visits > 0]
     steps = [phase.visits * scenes / images_per_step for phase in phases]
@@ -81,7 +93,7 @@ def timeline(phases: Sequence[Phase], scenes: int, images_per_step: float, total
         end = max(round(reached), start + least)
         if total is not None:
             end = min(end, total - least * (len(phases) - i))
-        spans.append(Span(phase, start, end))
+        spans.append(Span(phase, start, end, round_steps))
         start = end
     return [span for span in spans if span.end > span.start]
 

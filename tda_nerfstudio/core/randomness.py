@@ -7,7 +7,15 @@ import hashlib
 import torch
 
 
-def seeded(seed: int, step: int, use: str) -> torch.Generator:
-    """Make the CPU generator of one step for one use ("views", "rays", "latents", ...)."""
+def seeded(seed: int | str, step: int, use: str) -> torch.Generator:
+    """Make the CPU generator of one step for one use ("views", "rays", "latents", ...).
+
+    A scene's own randomness comes from `scene_seed` and counts its visits as steps.
+    """
     digest = hashlib.sha256(f"{seed}/{step}/{use}".encode()).digest()
     return torch.Generator().manual_seed(int.from_bytes(digest[:4], "big"))
+
+
+def scene_seed(seed: int, scene: str) -> str:
+    """Name a scene's own randomness in a run: the same whatever else is learnt beside it, before it or elsewhere."""
+    return f"{seed}/{scene}"

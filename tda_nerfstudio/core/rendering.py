@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
 
@@ -156,30 +157,33 @@ def render_views(
     f: int,
     background: Float[Tensor, " channel"],
     sampling: SamplingConfig,
-    generator: torch.Generator | None = None,
+    generators: Sequence[torch.Generator] = (),
     occupied: Bool[Tensor, "scene G G G"] | None = None,
 ) -> Rendering:
     """Render latent pixels of several views, each averaged over the area of its parts; rows are view-major.
 
     The background has all C channels, a point of a scene C over the number of parts.
-    With a generator (on the CPU) samples are jittered and some pixels explore, as for training; without one the result
-    is deterministic.
+    With a generator (on the CPU) for each view samples are jittered and some pixels explore, as for training; without
+    the result is deterministic.
     """
     device, (views, pixels), channels = centres.device, centres.shape[:2], scenes.channels
     sub = math.isqrt(len(background) // channels)
-    side, noise, jitter, explore = sampling.rays(sub, generator is not None), None, None, None
-    if generator is not None:
+    side, noise, jitter, explore = sampling.rays(sub, bool(generators)), None, None, None
+
+    def draw(*shape: int) -> Tensor:
+        return torch.stack([torch.rand(shape, generator=own) for own in generators]).to(device)
+
+    if generators:
         if sampling.jitter:
-            noise = torch.rand(views, pixels, side * side, 2, generator=generator).to(device)
-        jitter = torch.rand(views * pixels * side * side, sampling.fine, generator=generator).to(device)
+            noise = draw(pixels, side * side, 2)
+        jitter = draw(pixels * side * side, sampling.fine).flatten(0, 1)
         if occupied is not None:
-            explore = (torch.rand(views * pixels, generator=generator) < sampling.explore).to(device)
-            explore = explore.repeat_interleave(side * side)
+            explore = (draw(pixels) < sampling.explore).flatten().repeat_interleave(side * side)
     origins, directions = cameras.rays(view, jittered_pixels(centres, side, noise), f)
     slot, origins = slot.repeat_interleave(pixels * side * side), origins.reshape(-1, 3)
     directions = directions.reshape(-1, 3)
     black = -background.new_ones(channels)  # parts have backgrounds of their own, which come last
-    if generator is not None:
+    if generators:
         out = render_rays(scenes, planes, slot, origins, directions, black, sampling, jitter, occupied, explore)
     else:
         size = sampling.rays_per_chunk

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import os
 from collections.abc import Iterator
 from dataclasses import dataclass, field
@@ -18,7 +19,7 @@ from torch import Tensor
 
 from tda_nerfstudio.atlas.images import ImageStore
 from tda_nerfstudio.atlas.layouts import Views
-from tda_nerfstudio.core.randomness import seeded
+from tda_nerfstudio.core.randomness import scene_seed, seeded
 from tda_nerfstudio.plugin.tda_dataparser import TdaAtlas, TdaAtlasConfig
 
 SCENE_VARIABLE = "TDA_SCENE"
@@ -106,39 +107,51 @@ class MultiSceneDataManager(VanillaDataManager):
     @property
     def images_per_step(self) -> float:
         """Count the images a step visits; random rays count as the share of an image that they are."""
-        images = min(self.config.scenes_per_step, len(self.scene_names)) * self.config.views_per_scene
+        images = self.scenes_at_once * self.config.views_per_scene
         if self.config.rays_per_view is None:
             return images
         return images * self.config.rays_per_view / (self.atlas.width * self.atlas.height)
 
-    def draw(self, step: int) -> tuple[Int[Tensor, " scene"], Int[Tensor, "scene view"]]:
-        """Draw the scenes of a step and, for each, V of its training views.
+    def draw(self, step: int) -> tuple[Int[Tensor, " scene"], list[int]]:
+        """Draw the scenes of a step, and say how often each was at work before.
 
-        Scenes come in shuffled rounds, so that all are visited alike; views of a scene differ where it has enough.
+        Every round has each scene once. Scenes are shuffled as often as rounds and steps end together, so that a step
+        never has a scene twice.
         """
-        count, k, v = len(self.scene_names), min(self.config.scenes_per_step, len(self.scene_names)), 0
-        rounds = -(-count // k)
-        order = torch.randperm(count, generator=seeded(self.config.seed, step // rounds, "scenes"))
-        scene = order.roll(-k * (step % rounds))[:k]
-        generator = seeded(self.config.seed, step, "views")
-        chosen = []
-        for s in scene.tolist():
-            views, v = self.train_store.counts[s], self.config.views_per_scene
-            perm = torch.cat([torch.randperm(views, generator=generator) for _ in range(-(-v // views))])
-            chosen.append(perm[:v])
-        return scene, torch.stack(chosen)
+        count, k = len(self.scene_names), self.scenes_at_once
+        period = count // math.gcd(count, k)
+        order = torch.randperm(count, generator=seeded(self.config.seed, step // period, "scenes"))
+        place = torch.arange(k) + step % period * k
+        return order[place % count], [(step * k + i) // count for i in range(k)]
 
-    def next_train(self, step: int) -> tuple[Cameras, dict[str, Tensor]]:
-        """Give the step's cameras (scene-major, `scene_idx` in their metadata) and where their images are stored."""
+    @property
+    def scenes_at_once(self) -> int:
+        """Scenes that a step visits: K, or all there are."""
+        return min(self.config.scenes_per_step, len(self.scene_names))
+
+    def _draw_views(self, scene: int, visit: int) -> Int[Tensor, " view"]:
+        """Draw V of a scene's training views for one of its visits; they differ where it has enough."""
+        generator = seeded(scene_seed(self.config.seed, self.scene_names[scene]), visit, "views")
+        views, v = self.train_store.counts[scene], self.config.views_per_scene
+        return torch.cat([torch.randperm(views, generator=generator) for _ in range(-(-v // views))])[:v]
+
+    def next_train(self, step: int) -> tuple[Cameras, dict[str, Any]]:
+        """Give the step's cameras (scene-major, `scene_idx` in their metadata) and where their images are stored.
+
+        `seeds` name each view's own randomness, which depends on its scene and on how often that was visited alone.
+        """
         self.train_count += 1
-        scene, views = self.draw(step)
+        scene, visits = self.draw(step)
+        views = torch.stack([self._draw_views(s, n) for s, n in zip(scene.tolist(), visits, strict=True)])
         index = (torch.tensor(self.train_store.starts)[scene][:, None] + views).flatten()
         cameras = self.train_store.cameras(index, scene.repeat_interleave(views.shape[1])).to(self.device)
-        batch = {"image_idx": index, "scene_idx": scene}
+        names = [scene_seed(self.config.seed, self.scene_names[s]) for s in scene.tolist()]
+        seeds = tuple(f"{own}/{n}/{i}" for own, n in zip(names, visits, strict=True) for i in range(views.shape[1]))
+        batch: dict[str, Any] = {"image_idx": index, "scene_idx": scene, "seeds": seeds}
         if self.config.rays_per_view is not None:
-            pixels = self.atlas.width * self.atlas.height
-            generator = seeded(self.config.seed, step, "pixels")
-            batch["pixels"] = torch.randint(pixels, (len(index), self.config.rays_per_view), generator=generator)
+            pixels, shape = self.atlas.width * self.atlas.height, (self.config.rays_per_view,)
+            drawn = [torch.randint(pixels, shape, generator=seeded(own, 0, "pixels")) for own in seeds]
+            batch["pixels"] = torch.stack(drawn)
         return cameras, batch
 
     def train_images(self, index: Int[Tensor, " view"], keep: bool = True) -> Float[Tensor, "view 3 height width"]:

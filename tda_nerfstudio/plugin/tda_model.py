@@ -85,7 +85,7 @@ class TdaModel(Model):
         return {name: params for name, params in groups.items() if sum(p.numel() for p in params)}
 
     def forward(  # type: ignore[override]
-        self, ray_bundle: Cameras, batch: dict[str, Tensor] | None = None, phase: Phase | None = None, step: int = 0
+        self, ray_bundle: Cameras, batch: dict[str, Any] | None = None, phase: Phase | None = None, step: int = 0
     ) -> dict[str, Any]:
         """Compute a training step's losses (with batch and phase), else the outputs of one camera."""
         if batch is None or phase is None:
@@ -104,6 +104,7 @@ class TdaModel(Model):
             batch.get("image"),
             batch.get("latent"),
             pixels,
+            batch["seeds"],
         )
         return objective(
             phase, self.field.scenes, self.autoencoder, inputs, self.config.sampling, self.config.seed, step

@@ -151,8 +151,9 @@ class TdaPipeline(VanillaPipeline):
 
     def plan(self, total: int | None) -> list[Span]:
         """Place the schedule's phases on absolute steps, rescaled to a total when that is given."""
-        count = len(self.datamanager.scene_names)
-        self.spans = timeline(self.config.schedule.phases(), count, self.datamanager.images_per_step, total)
+        manager = self.datamanager
+        count, round_steps = len(manager.scene_names), len(manager.scene_names) / manager.scenes_at_once
+        self.spans = timeline(self.config.schedule.phases(), count, manager.images_per_step, total, round_steps)
         return self.spans
 
     def get_training_callbacks(
@@ -179,10 +180,10 @@ class TdaPipeline(VanillaPipeline):
             self.begin(span, optimizers)
         elif span.phase.encodes and (step - span.start) % BACKGROUND_EVERY == 0:
             self.measure_background()
-        grow = refresh_due(step, span.share(step))
+        scene, visits = self.datamanager.draw(step)
+        grow = refresh_due(visits[0], span.share(step))
         if span.phase.renders and grow is not None:
-            scene = self.datamanager.draw(step)[0].to(self.model.device)
-            self.model.field.scenes.refresh(scene, self.model.autoencoder.background, grow)
+            self.model.field.scenes.refresh(scene.to(self.model.device), self.model.autoencoder.background, grow)
         share = span.rate_share(step)
         for name, rate in span.phase.rates.items():
             if name in optimizers.optimizers:

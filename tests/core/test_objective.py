@@ -8,8 +8,8 @@ from torch import nn
 from torch.nn.functional import avg_pool2d, interpolate
 
 from tda_nerfstudio.core import objective as module
-from tda_nerfstudio.core.cameras import orbit
-from tda_nerfstudio.core.objective import Batch, latent_variance, objective
+from tda_nerfstudio.core.cameras import View, orbit
+from tda_nerfstudio.core.objective import Batch, latent_variance, objective, render_batch
 from tda_nerfstudio.core.phases import Phase, RgbBaseline, StageOne, StageTwo
 from tda_nerfstudio.core.randomness import seeded
 from tda_nerfstudio.core.rendering import SamplingConfig
@@ -153,7 +153,23 @@ def test_latents_and_rays_draw_from_generators_of_their_own(scenes, monkeypatch)
     drawn = []
     monkeypatch.setattr(module, "seeded", lambda *key: drawn.append(key) or seeded(*key))
     step(JOINT, scenes, seed=3, at=7)
-    assert drawn == [(3, 7, "latents"), (3, 7, "rays")]
+    views = len(batch().slot)
+    assert drawn == [(3, 7, "latents"), *((f"3/7/{i}", 0, "rays") for i in range(views))]
+
+
+def test_a_view_with_a_seed_of_its_own_is_drawn_alike_in_any_batch(scenes):
+    whole = batch(images=None, latents=cached())
+    seeds = tuple(f"own {i}" for i in range(len(whole.slot)))
+
+    def render(data, at):
+        planes = scenes.planes(data.scene)
+        return render_batch(scenes, planes, Untouchable(), data, SamplingConfig(), seed=0, step=at)
+
+    together = render(whole._replace(seeds=seeds), at=5)
+    view = View(*(part[-1:] for part in whole.view))
+    alone = render(whole._replace(slot=whole.slot[-1:], view=view, seeds=seeds[-1:]), at=9)
+    torch.testing.assert_close(alone[0], together[-1])
+    assert not torch.allclose(render(whole, at=5), render(whole, at=9))
 
 
 def test_cached_latents_are_what_encoding_gives(scenes):

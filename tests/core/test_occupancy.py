@@ -139,7 +139,8 @@ def look(scenes, occupied: torch.Tensor | None, generator=None, explore: float =
     planes, slot = scenes.planes(torch.tensor([0])), torch.zeros(3, dtype=torch.long)
     sampling = SamplingConfig(coarse=samples, fine=samples, explore=explore)
     centres = pixel_centres(8, 8).expand(3, -1, -1)
-    return render_views(scenes, planes, slot, view, centres, 8, BACKGROUND, sampling, generator, occupied)
+    generators = [generator] * 3 if generator else []
+    return render_views(scenes, planes, slot, view, centres, 8, BACKGROUND, sampling, generators, occupied)
 
 
 def test_a_ball_looks_the_same_through_the_grid_that_it_makes(scenes):
@@ -235,7 +236,7 @@ def test_an_object_that_leaves_the_class_s_space_is_learnt_all_the_same():
     assert errors[0.0] > 10 * errors[0.06]
 
 
-def test_scenes_are_looked_at_every_few_steps_and_only_grow_in_the_first_quarter_of_a_phase():
-    assert [refresh_due(step, step / 256) for step in (0, 1, 31, 32, 63, 64, 128)] == [
+def test_scenes_are_looked_at_every_few_rounds_and_only_grow_in_the_first_quarter_of_a_phase():
+    assert [refresh_due(n, n / 64) for n in (0, 1, 7, 8, 15, 16, 32)] == [
         True, None, None, True, None, False, False,
     ]  # fmt: skip

@@ -90,8 +90,22 @@ def test_the_phase_of_a_step_at_its_borders():
 def test_rates_rise_over_the_ramp():
     span = Span(phase(final_rate=1.0), 100, 300)
     assert span.rate_share(100) == pytest.approx(1 / RAMP)
-    assert span.rate_share(100 + RAMP // 2 - 1) == pytest.approx(0.5)
+    assert span.rate_share(102) == pytest.approx(3 / RAMP)
     assert [span.rate_share(step) for step in (100 + RAMP - 1, 100 + RAMP, 299)] == [1.0, 1.0, 1.0]
+
+
+@pytest.mark.parametrize("scenes", [1, 3, 8])
+def test_a_scene_has_the_same_rates_at_each_of_its_visits_however_many_learn_beside_it(scenes):
+    phases = [phase("a", 40), phase("b", 20)]
+    spans = timeline(phases, scenes, images_per_step=1, round_steps=scenes)
+    alone = timeline(phases, scenes=1, images_per_step=1)
+    for visit in range(60):
+        for i in range(scenes):
+            step = visit * scenes + i
+            span, own = span_at(spans, step), span_at(alone, visit)
+            assert span.phase == own.phase
+            assert span.rate_share(step) == pytest.approx(own.rate_share(visit), rel=1e-12)
+            assert span.share(step) == pytest.approx(own.share(visit), rel=1e-12)
 
 
 def test_rates_fall_exponentially_to_their_final_share():

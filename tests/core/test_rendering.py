@@ -138,7 +138,8 @@ def views_of(scenes, side: int = 1, chunk: int = 32768, generator=None, slots=(1
     view = View(*(part.double() for part in orbit(2, 3.0, 25.0, 40.0, (32, 24), torch.tensor([-0.2, 0.1, -0.2]))))
     sampling = SamplingConfig(coarse=10, fine=12, side=side, rays_per_chunk=chunk, **options)
     planes, centres = scenes.planes(torch.arange(3)), pixel_centres(3, 4).double().expand(2, -1, -1)
-    return render_views(scenes, planes, torch.tensor(slots), view, centres, 8, BACKGROUND, sampling, generator)
+    generators = [generator] * 2 if generator else []
+    return render_views(scenes, planes, torch.tensor(slots), view, centres, 8, BACKGROUND, sampling, generators)
 
 
 def test_views_are_rows_of_pixels_of_their_own_scenes(scenes):
@@ -226,7 +227,8 @@ def test_training_uses_its_own_number_of_rays(scenes):
     """With side 64 for images and 1 for training, the noise drawn is that of one ray a pixel."""
     generator, counted = (torch.Generator().manual_seed(3) for _ in range(2))
     views_of(scenes, side=64, generator=generator, train_side=1)
-    torch.rand(2, 12, 1, 2, generator=counted), torch.rand(24, 12, generator=counted)
+    for shape in [(12, 1, 2)] * 2 + [(12, 12)] * 2:  # view after view: where in the pixel, then where along the ray
+        torch.rand(shape, generator=counted)
     assert torch.equal(generator.get_state(), counted.get_state())
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -32,10 +33,11 @@ def test_a_round_visits_every_scene_once(manager) -> None:
 
 def test_a_round_that_does_not_come_out_even_leaves_no_scene_out(manager) -> None:
     manager.config.scenes_per_step = 3
-    for start in range(0, 20, 2):
-        first, second = manager.draw(start)[0].tolist(), manager.draw(start + 1)[0].tolist()
-        assert len(set(first)) == len(set(second)) == 3
-        assert set(first) | set(second) == {0, 1, 2, 3}
+    drawn = [manager.draw(step) for step in range(24)]
+    assert all(len(set(scene.tolist())) == 3 for scene, _ in drawn)
+    order = [pair for scene, visits in drawn for pair in zip(scene.tolist(), visits, strict=True)]
+    assert sorted(order) == [(s, n) for s in range(4) for n in range(18)]  # each visit of each scene once
+    assert [n for _, n in order] == sorted(n for _, n in order)
 
 
 def test_more_scenes_a_step_than_there_are_means_all_of_them(manager) -> None:
@@ -44,33 +46,58 @@ def test_more_scenes_a_step_than_there_are_means_all_of_them(manager) -> None:
     assert manager.images_per_step == 4 * 3
 
 
+def drawn_views(manager, step: int) -> list[list[int]]:
+    """List the views of each scene of a step, counted within the scene."""
+    _, batch = manager.next_train(step)
+    rows = batch["image_idx"].view(len(batch["scene_idx"]), -1) - 8 * batch["scene_idx"][:, None]
+    return rows.tolist()
+
+
 def test_draws_follow_from_seed_and_step_alone(manager) -> None:
-    before = [[part.tolist() for part in manager.draw(step)] for step in range(6)]
+    before = [(manager.draw(step)[0].tolist(), drawn_views(manager, step)) for step in range(6)]
     torch.manual_seed(99)
-    again = [[part.tolist() for part in manager.draw(step)] for step in reversed(range(6))]
+    again = [(manager.draw(step)[0].tolist(), drawn_views(manager, step)) for step in reversed(range(6))]
     assert before == again[::-1]
     manager.config.seed += 1
-    assert before != [[part.tolist() for part in manager.draw(step)] for step in range(6)]
+    assert before != [(manager.draw(step)[0].tolist(), drawn_views(manager, step)) for step in range(6)]
+
+
+@pytest.mark.parametrize("at_once", [1, 3, 4])
+def test_a_scene_s_views_and_seeds_depend_on_its_own_visits_alone(manager, at_once: int) -> None:
+    def seen(scenes: tuple[str, ...], at_once: int) -> dict[str, list]:
+        config = replace(manager.config, scenes_per_step=at_once)
+        config.dataparser = replace(manager.config.dataparser, scenes=scenes)
+        other, found = config.setup(device="cpu"), {}
+        for step in range(3 * len(other.scene_names)):
+            cameras, batch = other.next_train(step)
+            for i, s in enumerate(batch["scene_idx"].tolist()):
+                part = slice(3 * i, 3 * i + 3)
+                views = [other.train_store.names[v] for v in batch["image_idx"][part]]
+                found.setdefault(other.scene_names[s], []).append((views, batch["seeds"][part]))
+        return found
+
+    alone, together = seen(("vehicle_0002",), 1)["vehicle_0002"], seen((), at_once)["vehicle_0002"]
+    assert alone == together[: len(alone)]
 
 
 def test_views_of_a_scene_differ_within_a_step_and_between_steps(manager) -> None:
-    drawn = [manager.draw(step)[1] for step in range(10)]
-    assert all(len(set(row.tolist())) == 3 for views in drawn for row in views)
-    assert {view for views in drawn for view in views.flatten().tolist()} == set(range(8))
+    drawn = [drawn_views(manager, step) for step in range(10)]
+    assert all(len(set(row)) == 3 for views in drawn for row in views)
+    assert {view for views in drawn for row in views for view in row} == set(range(8))
 
 
 def test_more_views_a_step_than_a_scene_has_are_spread_evenly(manager) -> None:
     manager.config.views_per_scene = 20
-    for row in manager.draw(0)[1]:
-        assert sorted(Counter(row.tolist()).values()) == [2] * 4 + [3] * 4
+    for row in drawn_views(manager, 0):
+        assert sorted(Counter(row).values()) == [2] * 4 + [3] * 4
 
 
 def test_a_batch_is_scene_major_and_names_its_images(manager) -> None:
     cameras, batch = manager.next_train(3)
-    scene, views = manager.draw(3)
+    scene, _ = manager.draw(3)
     assert batch["scene_idx"].tolist() == scene.tolist()
     assert cameras.metadata["scene_idx"].flatten().tolist() == [s for s in scene.tolist() for _ in range(3)]
-    assert batch["image_idx"].tolist() == [8 * s + v for s, row in zip(scene, views, strict=True) for v in row]
+    assert (batch["image_idx"] // 8).tolist() == [s for s in scene.tolist() for _ in range(3)]
     assert torch.equal(cameras.camera_to_worlds, manager.train_store.c2w[batch["image_idx"]])
 
 

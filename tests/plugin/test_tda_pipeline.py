@@ -11,6 +11,7 @@ from nerfstudio.engine.optimizers import Optimizers
 
 from tda_nerfstudio.core import occupancy
 from tda_nerfstudio.core.errors import TdaError
+from tda_nerfstudio.core.phases import RAMP
 from tda_nerfstudio.plugin import tda_pipeline
 from tda_nerfstudio.plugin.evaluation import quality
 from tda_nerfstudio.plugin.forecast import forecast
@@ -71,7 +72,7 @@ def test_learning_rates_are_the_phases_ramped_and_decayed_as_plain_floats(pipeli
     for name, rate in phase.rates.items():
         lr = optimizers.optimizers[name].param_groups[0]["lr"]
         assert type(lr) is float
-        assert lr == pytest.approx(rate * (2 / 20) * phase.final_rate ** (1 / 4))
+        assert lr == pytest.approx(rate * (2 / RAMP) * phase.final_rate ** (1 / 4))
 
 
 def test_optimizer_states_are_dropped_when_their_phase_begins_and_only_then(pipeline, optimizers) -> None:

@@ -74,7 +74,7 @@ def fit(shop: Workshop, show: Callable[[str, float, float], None]) -> list[Mark]
     train, test = make_views(shop, ellipsoids.TRAIN_ORBITS, 10), make_views(shop, ellipsoids.TEST_ORBITS, 5)
     count, visited = sizes.fit_scenes, min(IMAGES // 2, sizes.fit_scenes)
     phase = replace(training.PHASES["encode-scene, all moves"], visits=sizes.fit_visits)
-    (span,) = timeline([phase], count, IMAGES)
+    (span,) = timeline([phase], count, IMAGES, round_steps=count / visited)
     scenes, *ours = _ours(shop, phase)
     paths = {"ours": ours, "plain": _plain(shop)}
     watches, marks = {path: shop.stopwatch() for path in paths}, []
@@ -87,7 +87,7 @@ def fit(shop: Workshop, show: Callable[[str, float, float], None]) -> list[Mark]
         batch = train.batch(scene, slot, chosen, sizes.image)
         for path, (trained, _) in paths.items():
             trained.step(batch, watches[path], span.rate_share(step))
-        grow = refresh_due(step, span.share(step))
+        grow = refresh_due(span.rounds(step), span.share(step))
         if grow is not None:
             with watches["ours"].part("grid"):
                 scenes.refresh(scene, shop.background, grow)
