@@ -50,9 +50,16 @@ class Batch(NamedTuple):
     """Name of each view's own randomness; its place in the step when absent."""
 
 
-def latent_variance(latents: Float[Tensor, "view channel h w"]) -> Float[Tensor, "channel 1 1"]:
-    """Variance of each channel of normalised latents, at least 1e-4: a dead channel must not divide by zero."""
-    return latents.var((0, 2, 3)).clamp(min=1e-4)[:, None, None]
+def latent_variance(latents: Float[Tensor, "view channel h w"], together: bool) -> Float[Tensor, "_ channel 1 1"]:
+    """Variance of each channel of normalised latents, at least 1e-4: a dead channel must not divide by zero.
+
+    Of all views together while the encoder trains. Else of each view on its own, so that scenes know nothing of each
+    other; then at least a tenth of the view's mean, as a channel may be nearly constant in a single view.
+    """
+    if together:
+        return latents.var((0, 2, 3), keepdim=True).clamp(min=1e-4)
+    variance = latents.var((2, 3), keepdim=True)
+    return torch.maximum(variance, 0.1 * variance.mean(1, keepdim=True)).clamp(min=1e-4)
 
 
 def perturbed(z: Float[Tensor, "image C h w"], share: float, seed: int, step: int) -> Float[Tensor, "image C h w"]:
@@ -83,7 +90,7 @@ def objective(
         rendered = render_batch(scenes, planes, codec, batch, sampling, seed, step)
         if "latent" in phase.losses:
             assert encoded is not None
-            variance = latent_variance(encoded)
+            variance = latent_variance(encoded, phase.encodes)
             if batch.pixels is None:
                 losses["latent"] = latent_loss(rendered, encoded, variance)
             else:

@@ -9,6 +9,7 @@ from torch.nn.functional import avg_pool2d, interpolate
 
 from tda_nerfstudio.core import objective as module
 from tda_nerfstudio.core.cameras import View, orbit
+from tda_nerfstudio.core.losses import latent_loss
 from tda_nerfstudio.core.objective import Batch, latent_variance, objective, render_batch
 from tda_nerfstudio.core.phases import Phase, RgbBaseline, StageOne, StageTwo
 from tda_nerfstudio.core.randomness import seeded
@@ -67,6 +68,11 @@ def batch(height: int = HEIGHT, width: int = WIDTH, **parts) -> Batch:
     images = torch.rand(3, 3, height, width, generator=torch.Generator().manual_seed(2))
     given = {"images": images} | parts
     return Batch(torch.tensor([3, 0]), torch.tensor([1, 0, 1]), view, height, width, **given)
+
+
+def sparse_rows(parameter) -> tuple[torch.Tensor, torch.Tensor]:
+    gradient = parameter.grad.coalesce()
+    return gradient.indices()[0], gradient.values()
 
 
 def cached() -> torch.Tensor:
@@ -175,8 +181,11 @@ def test_a_view_with_a_seed_of_its_own_is_drawn_alike_in_any_batch(scenes):
 def test_cached_latents_are_what_encoding_gives(scenes):
     fitted = phase({"latent": 1.0}, "micro")
     moving = phase({"latent": 1.0}, "micro", "encoder")
-    from_cache = step(fitted, scenes, Untouchable(), batch(images=None, latents=cached()))
-    torch.testing.assert_close(from_cache["latent"], step(moving, scenes, data=batch())["latent"])
+    data = batch(images=None, latents=cached())
+    rendered = render_batch(scenes, scenes.planes(data.scene), Blocks(), data, SAMPLING, 0, 0)
+    for one, given, together in ((fitted, data, False), (moving, batch(), True)):
+        expected = latent_loss(rendered, cached(), latent_variance(cached(), together))
+        torch.testing.assert_close(step(one, scenes, data=given)["latent"], expected)
 
 
 def test_encode_scene_needs_neither_images_nor_the_autoencoder(scenes):
@@ -252,9 +261,33 @@ def test_the_encoder_feels_the_variance(scenes, monkeypatch):
 def test_a_dead_channel_does_not_divide_by_zero():
     latents = torch.randn(4, 3, 5, 5, generator=torch.Generator().manual_seed(0))
     latents[:, 1] = 0.7
-    variance = latent_variance(latents)
-    assert variance.shape == (3, 1, 1) and float(variance[1]) == pytest.approx(1e-4)
-    torch.testing.assert_close(variance[0, 0, 0], latents[:, 0].var())
+    variance = latent_variance(latents, together=True)
+    assert variance.shape == (1, 3, 1, 1) and float(variance[0, 1]) == pytest.approx(1e-4)
+    torch.testing.assert_close(variance[0, 0, 0, 0], latents[:, 0].var())
+
+
+def test_each_view_has_a_variance_of_its_own_when_the_encoder_stands_still():
+    latents = torch.randn(4, 3, 5, 5, generator=torch.Generator().manual_seed(0))
+    latents[:, 1] = 0.7
+    variance = latent_variance(latents, together=False)
+    assert variance.shape == (4, 3, 1, 1)
+    torch.testing.assert_close(variance[2, 0, 0, 0], latents[2, 0].var())
+    torch.testing.assert_close(variance[2, 1, 0, 0], 0.1 * latents[2].var((1, 2)).mean())
+    assert float(latent_variance(torch.zeros(1, 3, 5, 5), together=False).min()) == pytest.approx(1e-4)
+
+
+def test_a_scene_that_diverges_leaves_the_others_gradients_as_they_are(scenes):
+    (one,) = StageTwo(strategy="encode").phases()
+    latents = cached()
+    whole = step(one, scenes, Untouchable(), batch(images=None, latents=latents))
+    sum(whole.values()).backward()
+    rows = {int(i): v for i, v in zip(*sparse_rows(scenes.micro), strict=True)}
+    latents[1] = float("nan")  # the only view of scene 3
+    scenes.zero_grad()
+    sum(step(one, scenes, Untouchable(), batch(images=None, latents=latents)).values()).backward()
+    again = {int(i): v for i, v in zip(*sparse_rows(scenes.micro), strict=True)}
+    assert again[3].isnan().any()
+    torch.testing.assert_close(again[0], rows[0])
 
 
 def test_chosen_pixels_are_compared_with_their_own_latents(scenes):
@@ -274,7 +307,7 @@ def test_the_latents_of_pixels_that_are_not_chosen_do_not_matter(scenes):
     )
     assert rendered.shape == (3, 3, 1, 1)
     seen = torch.stack([latents[view, :, at // 4, at % 4] for view, at in enumerate((2, 7, 11))])
-    expected = ((rendered[..., 0, 0] - seen).square() / latents.var((0, 2, 3))).mean()
+    expected = ((rendered[..., 0, 0] - seen).square() / latent_variance(latents, together=False)[..., 0, 0]).mean()
     torch.testing.assert_close(loss, expected)
 
 
