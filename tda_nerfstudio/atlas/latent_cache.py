@@ -100,8 +100,11 @@ class LatentCache:
         return self._keep(scene, record, latents.contiguous())  # channels may come last
 
     def _keep(self, scene: int, record: dict[str, Any], latents: Tensor) -> Float16[Tensor, "view channel h w"]:
-        """Write a scene's file and map it; give the latents as they are where that cannot be done."""
-        if not self._writable:
+        """Write a scene's file and map it; give the latents as they are where that cannot be done.
+
+        Latents that are not finite, of images that cannot be read, are not kept.
+        """
+        if not self._writable or not latents.isfinite().all():
             return latents
         path, text = self._path(scene), json.dumps(record)
         told = {"record": text, "checksum": _checksum(text, latents)}

@@ -28,7 +28,8 @@ def info(store: tyro.conf.Positional[Path]) -> None:
     for name in opened:
         file, record = opened.file(name), opened.record(name)
         scores = [f"{record.metrics[key]:.3f}" if key in record.metrics else "–" for key in ("psnr", "ssim")]
-        table.add_row(name, *scores, file.precision, f"{file.path.stat().st_size / len(file.records):,.0f}")
+        shown, size = name if record.finished else f"{name} (unfinished)", file.path.stat().st_size / len(file.records)
+        table.add_row(shown, *scores, file.precision, f"{size:,.0f}")
     console, size = Console(), opened.size()
     console.print(table)
     console.print(
@@ -36,6 +37,8 @@ def info(store: tyro.conf.Positional[Path]) -> None:
         f" {size / max(len(opened), 1) / 2**20:.3f} MiB a scene. Shared parts {opened.manifest.hash}.",
         highlight=False,
     )
+    for name, reason in opened.aside().items():
+        console.print(f"[yellow]Put aside:[/yellow] {name}: {reason}", highlight=False)
     for problem in opened.damaged:
         console.print(f"[yellow]Left out:[/yellow] {problem}")
 

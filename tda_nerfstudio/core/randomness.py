@@ -16,6 +16,6 @@ def seeded(seed: int | str, step: int, use: str) -> torch.Generator:
     return torch.Generator().manual_seed(int.from_bytes(digest[:4], "big"))
 
 
-def scene_seed(seed: int, scene: str) -> str:
+def scene_seed(seed: int, scene: str, attempt: int = 0) -> str:
     """Name a scene's own randomness in a run: the same whatever else is learnt beside it, before it or elsewhere."""
-    return f"{seed}/{scene}"
+    return f"{seed}/{scene}" + (f"/{attempt}" if attempt else "")

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import torch
@@ -127,6 +129,20 @@ class LatentScenes(nn.Module):
             density, colour = self.cells(planes)
             found = occupied_cells(density[None], 2 * colour[None] - 1, background)[0]
             self.occupied[s] = found | self.occupied[s] if grow else found
+
+    @torch.no_grad()
+    def diverged(self, names: Sequence[str]) -> list[str]:
+        """Tell which of the first rows, by their names, have numbers that are not finite."""
+        sums = self.micro.sum(1) + self.weights.sum(1)
+        return [name for name, total in zip(names, sums.tolist(), strict=False) if not math.isfinite(total)]
+
+    @torch.no_grad()
+    def cold_start(self, generators: Sequence[torch.Generator]) -> None:
+        """Start the first rows at random, a generator each, and look everywhere."""
+        for row, generator in enumerate(generators):
+            self.micro[row] = 0.1 * torch.randn(self.micro.shape[1:], generator=generator)
+            self.weights[row] = torch.randn(self.weights.shape[1:], generator=generator) / max(len(self.base), 1) ** 0.5
+        self.occupied.fill_(True)
 
     @torch.no_grad()
     def warm_start(self, weights: Float[Tensor, " base"], occupied: Bool[Tensor, "G G G"]) -> None:

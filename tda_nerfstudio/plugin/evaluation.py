@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -28,18 +29,24 @@ def reconstruct(
 def evaluate(model: TdaModel, datamanager: MultiSceneDataManager, output_path: Path | None = None) -> dict[str, Any]:
     """Score all held-out views of all scenes.
 
-    Returns means over images of psnr [dB], ssim and sharpness, the same of the autoencoder's own reconstruction
+    Scenes whose images cannot be read, or whose numbers are not finite, are left out, with the reason. Returns means
+    over images of psnr [dB], ssim and sharpness, the same of the autoencoder's own reconstruction
     (`ceiling_*`), lpips where its weights are on this machine, statistics of the latents, seconds a view to march and
     to decode, and everything by scene and view. With `output_path`, truth and decoding are written there side by side.
     """
     from rich.progress import track
 
     names, scenes, latents, views = datamanager.scene_names, {}, [], 0
+    diverged = dict.fromkeys(model.field.scenes.diverged(names), "It diverged: its numbers are not finite.")
+    left_out = datamanager.atlas.broken | diverged | datamanager.unreadable
     started = time.perf_counter()
     march_seconds = decode_seconds = 0.0
     batches = datamanager.eval_views()
     for s, cameras, truth in track(batches, description="Scoring held-out views", total=len(names), transient=True):
-        if not len(truth):
+        if not len(truth) or names[s] in left_out:
+            continue
+        if not truth.isfinite().all():
+            left_out[names[s]] = datamanager.unreadable[names[s]]
             continue
         height, width = truth.shape[-2:]
         times = [_now(model.device)]
@@ -72,7 +79,7 @@ def evaluate(model: TdaModel, datamanager: MultiSceneDataManager, output_path: P
         if output_path is not None:
             _write_pairs(output_path / names[s], truth, decoded, list(scenes[names[s]]["views"]))
     flat = [view for scene in scenes.values() for view in scene["views"].values()]
-    result = {"left_out": dict(datamanager.atlas.broken), "scenes": scenes}
+    result = {"left_out": left_out, "scenes": scenes}
     if not flat:
         return result
     means = {key: sum(view[key] for view in flat) / len(flat) for key in flat[0]}
@@ -94,6 +101,29 @@ def _now(device: torch.device) -> float:
     if device.type == "cuda":
         torch.cuda.synchronize()
     return time.perf_counter()
+
+
+def merge(results: Sequence[dict[str, Any]]) -> dict[str, Any]:
+    """Put the results of several waves together, each weighed by its held-out views; seconds are added up."""
+    if len(results) == 1:
+        return results[0]
+    merged: dict[str, Any] = {"left_out": {}, "scenes": {}}
+    for result in results:
+        merged["left_out"] |= result["left_out"]
+        merged["scenes"] |= result["scenes"]
+    scored = [result for result in results if "psnr" in result]
+    views = [sum(len(scene["views"]) for scene in result["scenes"].values()) for result in scored]
+
+    def mean(values: Sequence[float]) -> float:
+        return sum(v * n for v, n in zip(values, views, strict=True)) / sum(views)
+
+    for key in scored[0].keys() - merged.keys() if scored else ():
+        columns = [result[key] for result in scored]
+        if isinstance(columns[0], list):
+            merged[key] = [round(mean(channel), 4) for channel in zip(*columns, strict=True)]
+        else:
+            merged[key] = sum(columns) if key == "seconds" else mean(columns)
+    return merged
 
 
 def quality(metrics: dict[str, Any]) -> str:

@@ -12,13 +12,14 @@ from rich.console import Group
 from rich.table import Table
 
 from tda_nerfstudio.core.phases import Span
+from tda_nerfstudio.plugin.waves import Wave, wave_at
 
 if TYPE_CHECKING:
     from tda_nerfstudio.plugin.tda_pipeline import TdaPipeline
 
 
-def forecast(pipeline: TdaPipeline, spans: list[Span], start: int) -> Group:
-    """Tabulate steps, visits, minutes, memory and bytes on disk of the steps that are left.
+def forecast(pipeline: TdaPipeline, waves: list[Wave], start: int) -> Group:
+    """Tabulate steps, visits, minutes, memory and bytes on disk of the steps that are left, of all waves together.
 
     Each phase's losses and gradients are computed twice on its first batch, the second time on the clock, and thrown
     away: nothing that trains changes. Optimizer steps and evaluations come on top.
@@ -27,21 +28,24 @@ def forecast(pipeline: TdaPipeline, spans: list[Span], start: int) -> Group:
     for heading in ("phase", "steps", "visits a scene", "s a step", "minutes"):
         table.add_column(heading, justify="left" if heading == "phase" else "right")
     minutes = 0.0
-    for span in spans:
-        steps = max(span.end - max(span.start, start), 0)
+    now = wave_at(waves, start)
+    pipeline.serve(now)
+    for span in now.spans:
+        alike = [other for wave in waves for other in wave.spans if other.phase.name == span.phase.name]
+        steps = sum(max(other.end - max(other.start, start), 0) for other in alike)
         seconds = dry_step(pipeline, span) if steps else 0.0
         minutes += steps * seconds / 60
-        visits = (span.end - span.start) * pipeline.datamanager.images_per_step / len(pipeline.datamanager.scene_names)
+        visits = now.visits(span, pipeline.datamanager.images_per_step)
         table.add_row(span.phase.name, str(steps), f"{visits:.0f}", f"{seconds:.2f}", f"{steps * seconds / 60:.1f}")
     weights = sum(p.numel() * p.element_size() for p in pipeline.parameters())
     manager = pipeline.datamanager
     images = manager.eval_store.store.bytes
-    if pipeline.model.autoencoder.f == 1 or any(span.phase.needs_images for span in spans):
+    if pipeline.model.autoencoder.f == 1 or any(span.phase.needs_images for span in now.spans):
         images += manager.train_store.store.bytes
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * (1 if sys.platform == "darwin" else 1024)
     return Group(
         table,
-        f"{len(manager.scene_names)} scenes: about {minutes:.0f} minutes,"
+        f"{manager.total} scenes: about {minutes:.0f} minutes,"
         f" {(peak + 2 * weights + images) / 2**30:.1f} GiB of memory, {3 * weights / 2**20:.0f} MiB on disk",
     )
 
@@ -54,7 +58,7 @@ def dry_step(pipeline: TdaPipeline, span: Span) -> float:
         for param in params:
             param.requires_grad_(name in phase.rates)
     # While the encoder is still to move, latents of the right shape are enough: caching all of them would be in vain.
-    latents = pipeline.encode if pipeline.config.starts_from == "scratch" else pipeline.latents
+    latents = pipeline.latents.encode if pipeline.config.starts_from == "scratch" else pipeline.latents
     cameras, batch = pipeline.batch_of(span.start, span, latents)
     before_it = [buffer.clone() for buffer in model.buffers()]
     seconds = 0.0

@@ -16,9 +16,9 @@ from torch import Tensor
 from tda_nerfstudio.autoencoder.build import AutoencoderConfig
 from tda_nerfstudio.core.atomic import write_text
 from tda_nerfstudio.core.errors import TdaError
-from tda_nerfstudio.core.phases import Span
 from tda_nerfstudio.core.scenes import TriPlaneConfig
 from tda_nerfstudio.plugin.history import History
+from tda_nerfstudio.plugin.waves import Wave
 
 NAME = "finished.json"
 PREFIX = "_model."
@@ -73,22 +73,28 @@ def describe_model(triplane: TriPlaneConfig, autoencoder: AutoencoderConfig, fin
     }
 
 
-def describe_phases(spans: Sequence[Span], visits: float, history: History) -> list[dict[str, Any]]:
-    """Collect each phase's steps, visits per scene (given those of a step) and seconds, and how many steps were timed.
+def describe_phases(waves: Sequence[Wave], images_per_step: float, history: History) -> list[dict[str, Any]]:
+    """Collect each phase's steps, visits per scene and seconds, and how many steps were timed.
 
+    Where there are waves, a phase has the steps of all of them, as if each phase were done by all before the next.
     Seconds leave evaluations and saving out.
     """
-    return [
-        {
-            "name": span.phase.name,
-            "start": span.start,
-            "end": span.end,
-            "visits": (span.end - span.start) * visits,
-            "timed_steps": history.steps.get(span.phase.name, 0),
-            "seconds": history.seconds.get(span.phase.name, 0.0),
-        }
-        for span in spans
-    ]
+    phases, start = [], 0
+    for span in waves[0].spans:
+        name = span.phase.name
+        steps = sum(other.end - other.start for wave in waves for other in wave.spans if other.phase.name == name)
+        phases.append(
+            {
+                "name": name,
+                "start": start,
+                "end": start + steps,
+                "visits": waves[0].visits(span, images_per_step),
+                "timed_steps": history.steps.get(name, 0),
+                "seconds": history.seconds.get(name, 0.0),
+            }
+        )
+        start += steps
+    return phases
 
 
 def stage_one_tensors(manifest: dict[str, Any]) -> dict[str, Tensor]:

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import math
 import os
-from collections.abc import Iterator
+from bisect import bisect_right
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal
@@ -15,10 +16,12 @@ from nerfstudio.cameras.cameras import Cameras, CameraType
 from nerfstudio.data.datamanagers.base_datamanager import VanillaDataManager, VanillaDataManagerConfig
 from nerfstudio.data.datasets.base_dataset import InputDataset
 from nerfstudio.data.utils.dataloaders import FixedIndicesEvalDataloader
+from nerfstudio.utils.rich_utils import CONSOLE
 from torch import Tensor
 
 from tda_nerfstudio.atlas.images import ImageStore
 from tda_nerfstudio.atlas.layouts import Views
+from tda_nerfstudio.core.errors import TdaError
 from tda_nerfstudio.core.randomness import scene_seed, seeded
 from tda_nerfstudio.plugin.tda_dataparser import TdaAtlas, TdaAtlasConfig
 
@@ -76,11 +79,29 @@ class MultiSceneDataManager(VanillaDataManager):
             config.dataparser.data = Path(config.data)
         self.dataparser_config = config.dataparser
         self.dataparser = TdaAtlas(config.dataparser)
+        self.total = len(self.dataparser.whole().scenes)
+        self.tolerant = False
+        """Whether an image that cannot be read becomes NaN and its scene is noted in `unreadable`; else it raises."""
+        self.use(range(self.total))
+
+    def use(self, scenes: Sequence[int], since: int = 0, attempt: int = 0) -> None:
+        """Serve these of the chosen scenes and no others, as if step `since` were the first.
+
+        Another attempt draws other views and rays.
+        """
+        self.dataparser.part, self.since, self.attempt = tuple(scenes), since, attempt
+        self.unreadable: dict[str, str] = {}
         self.atlas = self.dataparser.atlas()
         self.scene_names = [scene.name for scene in self.atlas.scenes]
         self.train_store = self._store([scene.train for scene in self.atlas.scenes])
         self.eval_store = self._store([scene.test for scene in self.atlas.scenes])
-        self.select_scene(os.environ.get(SCENE_VARIABLE))
+        wanted = os.environ.get(SCENE_VARIABLE) or self.config.dataparser.scene
+        elsewhere = wanted in self.dataparser.whole().names and wanted not in self.scene_names
+        self.select_scene(self.scene_names[0] if elsewhere else wanted)
+
+    def scene_seed(self, scene: int) -> str:
+        """Name the randomness of one of the scenes served."""
+        return scene_seed(self.config.seed, self.scene_names[scene], self.attempt)
 
     def _store(self, views: list[Views]) -> _ViewStore:
         return _ViewStore(views, self.atlas.width, self.atlas.height)
@@ -107,10 +128,13 @@ class MultiSceneDataManager(VanillaDataManager):
     @property
     def images_per_step(self) -> float:
         """Count the images a step visits; random rays count as the share of an image that they are."""
-        images = self.scenes_at_once * self.config.views_per_scene
-        if self.config.rays_per_view is None:
-            return images
-        return images * self.config.rays_per_view / (self.atlas.width * self.atlas.height)
+        return self.scenes_at_once * self.config.views_per_scene * self.rays_share
+
+    @property
+    def rays_share(self) -> float:
+        """Share of an image that a step sees of it."""
+        rays, pixels = self.config.rays_per_view, self.atlas.width * self.atlas.height
+        return 1.0 if rays is None else rays / pixels
 
     def draw(self, step: int) -> tuple[Int[Tensor, " scene"], list[int]]:
         """Draw the scenes of a step, and say how often each was at work before.
@@ -118,6 +142,7 @@ class MultiSceneDataManager(VanillaDataManager):
         Every round has each scene once. Scenes are shuffled as often as rounds and steps end together, so that a step
         never has a scene twice.
         """
+        step -= self.since
         count, k = len(self.scene_names), self.scenes_at_once
         period = count // math.gcd(count, k)
         order = torch.randperm(count, generator=seeded(self.config.seed, step // period, "scenes"))
@@ -131,7 +156,7 @@ class MultiSceneDataManager(VanillaDataManager):
 
     def _draw_views(self, scene: int, visit: int) -> Int[Tensor, " view"]:
         """Draw V of a scene's training views for one of its visits; they differ where it has enough."""
-        generator = seeded(scene_seed(self.config.seed, self.scene_names[scene]), visit, "views")
+        generator = seeded(self.scene_seed(scene), visit, "views")
         views, v = self.train_store.counts[scene], self.config.views_per_scene
         return torch.cat([torch.randperm(views, generator=generator) for _ in range(-(-v // views))])[:v]
 
@@ -145,7 +170,7 @@ class MultiSceneDataManager(VanillaDataManager):
         views = torch.stack([self._draw_views(s, n) for s, n in zip(scene.tolist(), visits, strict=True)])
         index = (torch.tensor(self.train_store.starts)[scene][:, None] + views).flatten()
         cameras = self.train_store.cameras(index, scene.repeat_interleave(views.shape[1])).to(self.device)
-        names = [scene_seed(self.config.seed, self.scene_names[s]) for s in scene.tolist()]
+        names = [self.scene_seed(s) for s in scene.tolist()]
         seeds = tuple(f"{own}/{n}/{i}" for own, n in zip(names, visits, strict=True) for i in range(views.shape[1]))
         batch: dict[str, Any] = {"image_idx": index, "scene_idx": scene, "seeds": seeds}
         if self.config.rays_per_view is not None:
@@ -156,14 +181,29 @@ class MultiSceneDataManager(VanillaDataManager):
 
     def train_images(self, index: Int[Tensor, " view"], keep: bool = True) -> Float[Tensor, "view 3 height width"]:
         """Read training images, in [0, 1], on the training device; keep them in memory for the next time."""
-        return self.train_store.images(index, keep).to(self.device).float().div_(255)
+        return self._read(self.train_store, index, keep)
+
+    def _read(self, views: _ViewStore, index: Tensor, keep: bool = True) -> Float[Tensor, "view 3 height width"]:
+        """Read images in [0, 1]; where that is tolerated, those that cannot be read are NaN."""
+        try:
+            return views.images(index, keep).to(self.device).float().div_(255)
+        except TdaError as error:
+            if not self.tolerant:
+                raise
+            if len(index) > 1:
+                return torch.cat([self._read(views, one, keep) for one in index.split(1)])
+            name = self.scene_names[bisect_right(views.starts, int(index)) - 1]
+            if name not in self.unreadable:
+                self.unreadable[name] = str(error)
+                CONSOLE.print(f"Scene '{name}' will be put aside: {error}", style="yellow", markup=False)
+            return torch.full((1, 3, views.height, views.width), torch.nan, device=self.device)
 
     def eval_views(self) -> Iterator[tuple[int, Cameras, Float[Tensor, "view 3 height width"]]]:
         """Go through the scenes in order: index, held-out cameras and their images in [0, 1]."""
         for s, (start, count) in enumerate(zip(self.eval_store.starts, self.eval_store.counts, strict=True)):
             index = torch.arange(start, start + count)
             cameras = self.eval_store.cameras(index, torch.full((count,), s)).to(self.device)
-            yield s, cameras, self.eval_store.images(index).to(self.device).float().div_(255)
+            yield s, cameras, self._read(self.eval_store, index)
 
     def next_eval(self, step: int) -> tuple[Cameras, dict[str, Tensor]]:
         """Give one held-out view, another one at every step."""
@@ -175,8 +215,8 @@ class MultiSceneDataManager(VanillaDataManager):
         index = torch.randint(int(counts.sum()), (1,), generator=generator)
         scene = int(torch.searchsorted(counts.cumsum(0), index, right=True))
         cameras = self.eval_store.cameras(index, torch.tensor([scene])).to(self.device)
-        image = self.eval_store.images(index)[0].permute(1, 2, 0).float() / 255
-        return cameras, {"image": image.to(self.device), "image_idx": index}
+        image = self._read(self.eval_store, index)[0].permute(1, 2, 0)
+        return cameras, {"image": image, "image_idx": index}
 
     def get_train_rays_per_batch(self) -> int:
         """Count the image pixels a step explains (nerfstudio's unit of training speed)."""

@@ -12,13 +12,11 @@ from torch import Tensor
 
 from tda_nerfstudio.atlas.atlas import Atlas
 from tda_nerfstudio.atlas.bounds import fit_box
-from tda_nerfstudio.autoencoder.build import AutoencoderConfig
 from tda_nerfstudio.core.errors import TdaError
-from tda_nerfstudio.core.phases import SHORT_WARMUP, WARMUP, StageOne, StageTwo, timeline
-from tda_nerfstudio.core.scenes import TriPlaneConfig
-from tda_nerfstudio.plugin.evaluation import quality
-from tda_nerfstudio.plugin.manifest import newest_stage_one, read_manifest
+from tda_nerfstudio.core.phases import SHORT_WARMUP, WARMUP, StageOne
+from tda_nerfstudio.plugin.resolve_start import resolve_start
 from tda_nerfstudio.plugin.tda_dataparser import TdaAtlas
+from tda_nerfstudio.plugin.waves import plan
 
 if TYPE_CHECKING:
     from tda_nerfstudio.plugin.tda_trainer import TdaTrainerConfig
@@ -32,8 +30,7 @@ def resolve(config: TdaTrainerConfig) -> None:
     """Resolve data, stage 1, sizes, seeds and steps in place. Raises TdaError for whatever cannot work."""
     _data(config)
     _go_on(config)
-    if config.pipeline.starts_from == "stage-one":
-        _stage_one(config)
+    resolve_start(config, resuming(config))
     model = config.pipeline.model
     model.autoencoder = model.autoencoder.resolve()
     _start(config)
@@ -93,38 +90,6 @@ def _absolute(selector: str, root: Path) -> str:
     return selector
 
 
-def _stage_one(config: TdaTrainerConfig) -> None:
-    pipeline = config.pipeline
-    chosen = pipeline.autoencoder
-    manifest = newest_stage_one(config.output_dir) if chosen is None else read_manifest(chosen)
-    if manifest["method"] != "tda-ae":
-        raise TdaError(f"{manifest['run']} is a {manifest['method']} run; --pipeline.autoencoder needs a tda-ae run.")
-    model = manifest["model"]
-    if pipeline.autoencoder_hash not in (None, model["fingerprint"]):
-        raise TdaError(
-            f"Stage 1 at {manifest['run']} has an autoencoder with hash {model['fingerprint']}, but this configuration"
-            f" expects {pipeline.autoencoder_hash}. Name the run it was made with: --pipeline.autoencoder PATH."
-        )
-    pipeline.autoencoder = Path(manifest["run"])
-    pipeline.autoencoder_hash = model["fingerprint"]
-    pipeline.model.autoencoder = AutoencoderConfig(**model["autoencoder"])
-    pipeline.model.triplane = TriPlaneConfig(**model["triplane"])
-    pipeline.datamanager.dataparser.box = tuple(model["box"])
-    schedule, triplane = pipeline.schedule, pipeline.model.triplane
-    if isinstance(schedule, StageTwo) and schedule.start == "least-squares" and not triplane.shares:
-        raise TdaError(
-            f"--pipeline.schedule.start least-squares fits the weights of base planes, and stage 1 at {manifest['run']}"
-            " has none. Start from mean or cold, or train tda-ae with base planes."
-        )
-    start = "Resuming on" if resuming(config) else "Starting from"
-    CONSOLE.print(
-        f"{start} the {'newest' if chosen is None else 'chosen'} stage 1:"
-        f" {manifest['run']}\n  trained on {len(manifest['scene_names'])} scenes of {manifest['data']};"
-        f" {quality(manifest['metrics'])}",
-        markup=False,
-    )
-
-
 def _start(config: TdaTrainerConfig) -> None:
     """Fit stage 1's warm-up to what its autoencoder starts from, and say what that is."""
     schedule, autoencoder = config.pipeline.schedule, config.pipeline.model.autoencoder
@@ -168,13 +133,15 @@ def _steps(config: TdaTrainerConfig, atlas: Atlas) -> None:
     manager, total = config.pipeline.datamanager, config.max_num_iterations
     if total is not None and total < 1:
         raise TdaError(f"--max-num-iterations must be at least 1, not {total}.")
-    images = min(manager.scenes_per_step, len(atlas.scenes)) * manager.views_per_scene
     share = 1.0 if manager.rays_per_view is None else manager.rays_per_view / (atlas.width * atlas.height)
-    spans = timeline(config.pipeline.schedule.phases(), len(atlas.scenes), images * share, total)
-    if not spans:
+    per_wave = config.pipeline.scenes_per_wave
+    waves = plan(config.pipeline.schedule, manager, len(atlas.scenes), per_wave, share, total)
+    if not waves:
         raise TdaError("The schedule has no steps: give some phase more visits.")
-    config.max_num_iterations = spans[-1].end
-    placed = [span.phase for span in spans]
+    config.max_num_iterations = config.pipeline.steps = waves[-1].end
+    if len(waves) > 1:
+        CONSOLE.print(f"In {len(waves)} waves of {per_wave} scenes, one after the other.")
+    placed = [span.phase for wave in waves for span in wave.spans]
     for phase in config.pipeline.schedule.phases():
         if phase.visits > 0 and phase not in placed:
             CONSOLE.print(f"[yellow]{total} steps leave none to the phase '{phase.name}': it is left out.[/yellow]")

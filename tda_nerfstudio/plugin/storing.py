@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from tda_nerfstudio.core.errors import StoreError
+from tda_nerfstudio.core.errors import StoreError, TdaError
 from tda_nerfstudio.plugin.manifest import read_manifest
 from tda_nerfstudio.plugin.multi_scene_datamanager import MultiSceneDataManager
 from tda_nerfstudio.plugin.open_run import open_run
+from tda_nerfstudio.plugin.start import Start
 from tda_nerfstudio.plugin.tda_model import TdaModel
+from tda_nerfstudio.plugin.tda_pipeline import TdaPipeline
 from tda_nerfstudio.store.precision import Precision
 from tda_nerfstudio.store.scene_files import LearntScene, Record
 from tda_nerfstudio.store.shared_parts import MANIFEST, SharedParts, Shots, Sizes, shared_hash, write_shared_parts
@@ -22,12 +24,15 @@ TOGETHER = 64
 """Scenes a file."""
 
 
-def shared_parts(model: TdaModel) -> SharedParts:
-    """Collect what a run's scenes share, as they are; new scenes will start from the mean of this run's."""
-    table, config = model.field.scenes, model.config
+def shared_parts(model: TdaModel, start: Start | None) -> SharedParts:
+    """Collect what a run's scenes share, as they are; new scenes will start there, or at the mean of this run's."""
+    config, table = model.config, model.field.scenes
+    weights, occupied = table.weights.detach().mean(0), table.occupied.any(0)
+    if start is not None:
+        weights, occupied = start.weights, start.occupied
     origin = {"start": "scratch", "source": None, "revision": None}  # a store needs none of them
     sizes = Sizes(config.triplane, replace(config.autoencoder.resolve(), **origin), config.sampling)
-    return SharedParts(sizes, table, model.autoencoder, table.weights.detach().mean(0), table.occupied.any(0))
+    return SharedParts(sizes, table, model.autoencoder, weights, occupied)
 
 
 def shots(model: TdaModel, manager: MultiSceneDataManager) -> Shots:
@@ -44,13 +49,14 @@ def learnt_scene(model: TdaModel, row: int, record: Record) -> LearntScene:
     return LearntScene(record, micro, table.weights[row].detach().cpu().clone(), table.occupied[row].cpu().clone())
 
 
-def open_store(folder: Path, parts: SharedParts, shots: Shots, about: Mapping[str, Any]) -> Store:
-    """Open a store for scenes with these shared parts, made if there is none.
+def open_store(folder: Path, pipeline: TdaPipeline, start: Start | None = None) -> Store:
+    """Open a store for a run's scenes, made if there is none; more scenes will start where it says.
 
-    Raises StoreError when it was made with others.
+    Raises StoreError when it was made with other shared parts.
     """
+    parts = shared_parts(pipeline.model, start)
     if not (folder / MANIFEST).exists():
-        write_shared_parts(folder, parts, shots, about)
+        write_shared_parts(folder, parts, shots(pipeline.model, pipeline.datamanager), {})
     store, own = Store(folder), shared_hash(parts)
     if store.manifest.hash != own:
         raise StoreError(
@@ -61,35 +67,40 @@ def open_store(folder: Path, parts: SharedParts, shots: Shots, about: Mapping[st
 
 
 def export_run(load_config: Path, folder: Path, precision: Precision = "int8") -> Store:
-    """Put a finished run's scenes into a store. Raises TdaError for what is no finished run."""
+    """Put a finished run's scenes into a store. Raises TdaError for what is no finished run, or one in waves."""
     pipeline, manifest = open_run(load_config), read_manifest(load_config)
+    if len(pipeline.waves) > 1:
+        raise TdaError(
+            f"{load_config} was learnt in waves, and its checkpoint holds the last one alone. Its scenes are in"
+            f" {manifest.get('store')} already; copy that folder, or take scenes over with tda store add."
+        )
     provenance = {"data": Path(manifest["data"]).name} | {k: manifest.get(k) for k in ("seed", "versions")}
     provenance["visits"] = {phase["name"]: phase["visits"] for phase in manifest.get("phases", [])}
-    model, manager = pipeline.model, pipeline.datamanager
-    return store_scenes(model, manager, folder, manifest["metrics"], provenance, precision)
+    store = open_store(folder, pipeline)
+    store_scenes(store, pipeline, manifest["metrics"], provenance, precision)
+    return store
 
 
 def store_scenes(
-    model: TdaModel,
-    manager: MultiSceneDataManager,
-    folder: Path,
-    metrics: Mapping[str, Any],
+    store: Store,
+    pipeline: TdaPipeline,
+    metrics: Mapping[str, Any] | None,
     provenance: Mapping[str, Any],
     precision: Precision = "int8",
-    about: Mapping[str, Any] | None = None,
-) -> Store:
-    """Put all scenes of a run into a store, a file for each 64 of them, in place of what it held under their names.
+    leave_out: Collection[str] = (),
+) -> None:
+    """Put the scenes that a run has in memory into a store, a file for each 64, in place of what it held of them.
 
-    Metrics are those of `evaluate`. Raises StoreError when the store has other shared parts.
+    Metrics are those of `evaluate`; without, the scenes are not finished. Left out are those that are named and those
+    whose numbers are not all finite. Raises OSError where there is no room: what was there before stays then.
     """
-    store = open_store(folder, shared_parts(model), shots(model, manager), about or {})
-    rows: Sequence[tuple[int, str]] = list(enumerate(manager.scene_names))
-    for i in range(0, len(rows), TOGETHER):
-        scenes = []
-        for row, name in rows[i : i + TOGETHER]:
-            found = (metrics.get("scenes") or {}).get(name) or {}
+    model, scenes = pipeline.model, []
+    broken = set(leave_out) | set(model.field.scenes.diverged(pipeline.datamanager.scene_names))
+    for row, name in enumerate(pipeline.datamanager.scene_names):
+        if name not in broken:
+            found = ((metrics or {}).get("scenes") or {}).get(name) or {}
             scores = {key: round(float(found[key]), 4) for key in SCORES if key in found}
-            scenes.append(learnt_scene(model, row, Record(name, scores, dict(provenance))))
-        store.add(scenes, precision)
+            scenes.append(learnt_scene(model, row, Record(name, scores, dict(provenance), metrics is not None)))
+    for i in range(0, len(scenes), TOGETHER):
+        store.add(scenes[i : i + TOGETHER], precision)
     store.prune()
-    return store

@@ -6,7 +6,7 @@ registry may be imported from it here.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import lru_cache
 from pathlib import Path
 from typing import Literal
@@ -58,8 +58,15 @@ class TdaAtlas(DataParser):
     config: TdaAtlasConfig
     includes_time: bool = False
     downscale_factor: int | None = None
+    part: tuple[int, ...] | None = None
+    """The scenes, by their places among the chosen ones, that are served for now; all by default."""
 
     def atlas(self) -> Atlas:
+        """Give the scenes that are served for now."""
+        whole = self.whole()
+        return whole if self.part is None else replace(whole, scenes=tuple(whole.scenes[i] for i in self.part))
+
+    def whole(self) -> Atlas:
         """Read the chosen scenes; those that are broken are left out, with their reasons.
 
         Raises TdaError when the folder is missing or holds no good scene.
@@ -70,7 +77,7 @@ class TdaAtlas(DataParser):
     def box(self) -> Float[Tensor, "2 3"]:
         """Give the one box of the whole atlas: the configured one, else one fitted to it."""
         if self.config.box is None:
-            self.config.box = tuple(fit_box(self.atlas().scenes).flatten().tolist())
+            self.config.box = tuple(fit_box(self.whole().scenes).flatten().tolist())
         return torch.tensor(self.config.box).view(2, 3)
 
     def find(self, name: str | None) -> Scene:

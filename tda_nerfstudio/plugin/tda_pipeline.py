@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from functools import partial
 from pathlib import Path
 from typing import Any, Literal
 
@@ -12,18 +11,21 @@ import torch
 from nerfstudio.engine.callbacks import TrainingCallback, TrainingCallbackAttributes, TrainingCallbackLocation
 from nerfstudio.engine.optimizers import Optimizers
 from nerfstudio.pipelines.base_pipeline import Pipeline, VanillaPipeline, VanillaPipelineConfig
-from nerfstudio.utils.rich_utils import CONSOLE
 from torch import Tensor
 
-from tda_nerfstudio.atlas.latent_cache import ENCODE_BATCH, LatentCache
+from tda_nerfstudio.atlas.latent_cache import ENCODE_BATCH
 from tda_nerfstudio.core.errors import TdaError
 from tda_nerfstudio.core.occupancy import refresh_due
-from tda_nerfstudio.core.phases import RgbBaseline, Schedule, Span, span_at, timeline
+from tda_nerfstudio.core.phases import RgbBaseline, Schedule, Span
+from tda_nerfstudio.core.randomness import seeded
 from tda_nerfstudio.plugin.evaluation import evaluate, scalars
-from tda_nerfstudio.plugin.manifest import check_state, read_manifest, stage_one_tensors
+from tda_nerfstudio.plugin.manifest import check_state
 from tda_nerfstudio.plugin.multi_scene_datamanager import MultiSceneDataManager, MultiSceneDataManagerConfig
+from tda_nerfstudio.plugin.start import SHARED, Start, read_start
 from tda_nerfstudio.plugin.tda_model import TdaModel, TdaModelConfig
+from tda_nerfstudio.plugin.training_latents import TrainingLatents
 from tda_nerfstudio.plugin.viewer.scene_control import SceneControl
+from tda_nerfstudio.plugin.waves import Wave, place, plan, wave_at, wave_size
 
 BACKGROUND_EVERY = 50
 """Steps between measurements of the latent background while the encoder trains."""
@@ -41,12 +43,19 @@ class TdaPipelineConfig(VanillaPipelineConfig):
     """Latent scenes and autoencoder."""
     schedule: Schedule = field(default_factory=RgbBaseline)
     """Phases and their lengths, in visits per scene."""
+    steps: int | None = None
+    """Steps in all; set from max-num-iterations."""
     starts_from: Literal["scratch", "stage-one"] = "scratch"
     """Whether autoencoder, base planes and MLP come from a finished tda-ae run."""
     autoencoder: Path | None = None
     """The tda-ae run to start from (its folder or config.yml); the newest finished one below output-dir by default."""
     autoencoder_hash: str | None = None
     """Fingerprint of that run's autoencoder; filled in and checked ever after."""
+    store: Path | None = None
+    """The store that finished scenes go into: by default the run's own. Where it is there already, its shared parts
+    take the place of a tda-ae run's, and scenes that it holds are not learnt again."""
+    scenes_per_wave: int | None = None
+    """Learn this many scenes at a time, from first phase to last: memory depends on them alone. By default all."""
 
 
 class TdaPipeline(VanillaPipeline):
@@ -77,6 +86,8 @@ class TdaPipeline(VanillaPipeline):
         self.datamanager = config.datamanager.setup(
             device=device, test_mode=test_mode, world_size=world_size, local_rank=local_rank
         )
+        self.datamanager.tolerant = config.schedule.independent
+        self.datamanager.use(range(wave_size(self.datamanager.total, config.scenes_per_wave)))
         self._model = config.model.setup(
             scene_box=self.datamanager.train_dataset.scene_box,
             num_train_data=len(self.datamanager.train_dataset),
@@ -89,10 +100,11 @@ class TdaPipeline(VanillaPipeline):
         self.scene_control = SceneControl(self)
         self.scene = self.scene_control.dropdown
         self.select_scene(self.datamanager.active_scene)
-        self.spans: list[Span] = []
+        self.waves: list[Wave] = []
+        self._wave: Wave | None = None
         self._span: Span | None = None
-        self.latent_folder: Path | None = None  # the trainer's to set: runs of one output directory share it
-        self._latents: LatentCache | None = None
+        self._start: Start | None = None
+        self.latents = TrainingLatents(self.model.autoencoder, self.datamanager, config.starts_from == "stage-one")
 
     @property
     def model(self) -> TdaModel:
@@ -107,23 +119,30 @@ class TdaPipeline(VanillaPipeline):
     # Start and restore
 
     def start_from_stage_one(self) -> None:
-        """Take autoencoder, base planes and MLP from the chosen tda-ae run; unless cold, start at its mean scene.
+        """Take autoencoder, base planes and MLP from the chosen tda-ae run or store, and put the scenes at their start.
 
-        Raises TdaError when that run's autoencoder has another f, C or hash than this configuration.
+        Raises TdaError when its autoencoder has another f, C or hash than this configuration.
         """
-        assert self.config.autoencoder is not None
-        manifest = read_manifest(self.config.autoencoder)
-        given = stage_one_tensors(manifest)
-        own = self.model.state_dict()
-        shared = ("autoencoder.", "field.scenes.base", "field.scenes.hidden", "field.scenes.head")
-        where = f"Stage 1 at {manifest['run']}"
-        check_state(given, own, where, shared)
-        self.model.load_state_dict({k: v for k, v in given.items() if k.startswith(shared)}, strict=False)
-        self.check_autoencoder(where)
+        start = self.start
+        check_state(start.shared, self.model.state_dict(), start.where, SHARED)
+        self.model.load_state_dict(start.shared, strict=False)
+        self.check_autoencoder(start.where)
+        self.start_scenes()
+
+    @property
+    def start(self) -> Start:
+        """Where stage 2 starts, read when first needed."""
+        if self._start is None:
+            self._start = read_start(self.config.autoencoder, self.config.store)
+        return self._start
+
+    def start_scenes(self) -> None:
+        """Put the scenes at the mean of stage 1's, in all the space that those filled; at random if cold."""
+        table, manager = self.model.field.scenes, self.datamanager
         if getattr(self.config.schedule, "start", "mean") == "cold":
-            return
-        weights, occupied = given["field.scenes.weights"].mean(0), given["field.scenes.occupied"].any(0)
-        self.model.field.scenes.warm_start(weights.to(self.model.device), occupied.to(self.model.device))
+            table.cold_start([seeded(manager.scene_seed(s), 0, "start") for s in range(len(manager.scene_names))])
+        else:
+            table.warm_start(self.start.weights.to(table.box.device), self.start.occupied.to(table.box.device))
 
     def check_autoencoder(self, where: str) -> None:
         """Raise TdaError unless the autoencoder in use is the one that this run was configured with."""
@@ -144,17 +163,34 @@ class TdaPipeline(VanillaPipeline):
         where = f"The checkpoint of step {step}"
         check_state(state, self.state_dict(), where)
         self.load_state_dict(state, strict=True)
-        if getattr(self.config.schedule, "shared", "finetune") == "frozen":
+        if self.config.schedule.independent:
             self.check_autoencoder(where)
+        self.plan(self.config.steps)
+        self.serve(wave_at(self.waves, step))
 
     # Train
 
-    def plan(self, total: int | None) -> list[Span]:
-        """Place the schedule's phases on absolute steps, rescaled to a total when that is given."""
-        manager = self.datamanager
-        count, round_steps = len(manager.scene_names), len(manager.scene_names) / manager.scenes_at_once
-        self.spans = timeline(self.config.schedule.phases(), count, manager.images_per_step, total, round_steps)
-        return self.spans
+    def plan(self, total: int | None) -> list[Wave]:
+        """Place waves and their phases on absolute steps, rescaled to a total when that is given."""
+        manager, config = self.datamanager, self.config
+        size, share = config.scenes_per_wave, manager.rays_share
+        self.waves = plan(config.schedule, manager.config, manager.total, size, share, total)
+        return self.waves
+
+    def serve(self, wave: Wave) -> None:
+        """Turn to a wave's scenes; nothing that was learnt changes."""
+        if wave is not self._wave:
+            self._wave, self._span = wave, None
+            self.latents.drop()
+            if len(self.waves) > 1:
+                self.datamanager.use(range(wave.first, wave.last), wave.start)
+                self.scene_control.show(self.datamanager.scene_names)
+
+    @property
+    def wave(self) -> Wave:
+        """The wave at work."""
+        assert self._wave is not None, "prepare() runs before every step"
+        return self._wave
 
     def get_training_callbacks(
         self, training_callback_attributes: TrainingCallbackAttributes
@@ -173,7 +209,10 @@ class TdaPipeline(VanillaPipeline):
 
         Everything depends on the absolute step alone; optimizer states are dropped when their phase begins.
         """
-        span = span_at(self.spans, step)
+        wave, span = place(self.waves, step)
+        self.serve(wave)
+        if step == wave.start and self.config.starts_from == "stage-one":
+            self.start_scenes()
         if span is not self._span:
             self.enter(span)
         if step == span.start:
@@ -194,7 +233,7 @@ class TdaPipeline(VanillaPipeline):
         """Switch to a phase without touching what was learnt: which groups move, and no stale latents."""
         self._span = span
         if span.phase.encodes:
-            self._latents = None
+            self.latents.drop()
         for name, params in self.model.get_param_groups().items():
             for param in params:
                 param.requires_grad_(name in span.phase.rates)
@@ -204,7 +243,7 @@ class TdaPipeline(VanillaPipeline):
         for name in span.phase.rates:
             if name in optimizers.optimizers:
                 optimizers.optimizers[name].state.clear()
-        first = next((s for s in self.spans if s.phase.renders), None)
+        first = next((s for s in self.wave.spans if s.phase.renders), None)
         if self.config.starts_from == "scratch":
             if span is first:
                 self.calibrate()
@@ -224,32 +263,6 @@ class TdaPipeline(VanillaPipeline):
         """Measure the normalised latent of an empty image with the encoder as it is now."""
         self.model.autoencoder.measure_background(self.datamanager.atlas.height, self.datamanager.atlas.width)
 
-    @torch.no_grad()
-    def encode(self, index: Tensor, keep: bool = True) -> Tensor:
-        """Encode training images to normalised latents, with the encoder as it is now."""
-        codec = self.model.autoencoder
-        return codec.normalise(codec.encode(self.datamanager.train_images(index, keep)))
-
-    def latents(self, index: Tensor) -> Tensor:
-        """Give normalised latents of training images, all encoded at the first call since the encoder moved.
-
-        Where it never moves they are kept on disk for later runs. RGB "latents" (f = 1) are made on the fly: they would
-        take four times their images' memory.
-        """
-        codec = self.model.autoencoder
-        if codec.f == 1:
-            return self.encode(index)
-        if self._latents is None:
-            folder = self.latent_folder if self.config.starts_from == "stage-one" else None
-            self._latents = LatentCache(
-                self.datamanager.atlas,
-                partial(self.encode, keep=False),
-                codec.fingerprint(),
-                folder,
-                partial(CONSOLE.print, style="yellow", markup=False),
-            )
-        return self._latents[index].to(self.model.device)
-
     def batch_of(
         self, step: int, span: Span, latents: Callable[[Tensor], Tensor] | None = None
     ) -> tuple[Any, dict[str, Tensor]]:
@@ -266,7 +279,7 @@ class TdaPipeline(VanillaPipeline):
         assert self._span is not None, "prepare() runs before every step"
         cameras, batch = self.batch_of(step, self._span)
         losses = self._model(cameras, batch, self._span.phase, step)
-        return losses, losses, {"phase": float(self.spans.index(self._span))}
+        return losses, losses, {"phase": float(self.wave.spans.index(self._span))}
 
     # Evaluate
 

@@ -25,17 +25,14 @@ from tda_nerfstudio.core.atomic import save_tensors
 from tda_nerfstudio.core.errors import TdaError
 from tda_nerfstudio.core.hardware import describe
 from tda_nerfstudio.core.interrupts import signals_deferred
-from tda_nerfstudio.core.phases import StageTwo, span_at
 from tda_nerfstudio.plugin import resolve
-from tda_nerfstudio.plugin.evaluation import evaluate, quality
+from tda_nerfstudio.plugin.bank import Bank
+from tda_nerfstudio.plugin.evaluation import quality
 from tda_nerfstudio.plugin.forecast import forecast
 from tda_nerfstudio.plugin.history import History
 from tda_nerfstudio.plugin.manifest import describe_model, describe_phases, write_manifest
-from tda_nerfstudio.plugin.storing import store_scenes
 from tda_nerfstudio.plugin.tda_pipeline import TdaPipeline, TdaPipelineConfig
-
-STORE = "store"
-"""Folder of a run's scene store, beside its config.yml."""
+from tda_nerfstudio.plugin.waves import place
 
 
 @contextmanager
@@ -80,9 +77,10 @@ class TdaTrainer(Trainer):
             super().setup(test_mode)
             if self.config.pipeline.starts_from == "stage-one" and not resolve.resuming(self.config):
                 self.pipeline.start_from_stage_one()
-            self.pipeline.latent_folder = self.config.output_dir / "latents"
-            spans = self.pipeline.plan(self.config.max_num_iterations)
-            self.total_steps = spans[-1].end
+            self.pipeline.latents.folder = self.config.output_dir / "latents"
+            waves = self.pipeline.plan(self.config.max_num_iterations)
+            self.total_steps = waves[-1].end
+            self.bank = Bank(self.pipeline, self.base_dir, self.provenance())
             self.stop_signal: int | None = None
             self.last_step: int | None = None
             self.history = self.past()
@@ -93,7 +91,7 @@ class TdaTrainer(Trainer):
                 TrainingCallback([TrainingCallbackLocation.AFTER_TRAIN_ITERATION], self.end_step),
                 TrainingCallback([TrainingCallbackLocation.AFTER_TRAIN], self.finish),
             ]
-            CONSOLE.print(forecast(self.pipeline, spans, self._start_step))
+            CONSOLE.print(forecast(self.pipeline, waves, self._start_step))
 
     def past(self) -> History:
         """Take over what the checkpoint that was loaded tells of earlier sessions; older ones tell nothing."""
@@ -116,6 +114,8 @@ class TdaTrainer(Trainer):
         self.config.max_num_iterations = remaining  # nerfstudio counts from the step it starts at
         try:
             with clear_errors(), self.errors_saved(), signals_deferred(self.ask_to_stop):
+                if self._start_step and not self.bank.closed(self._start_step):
+                    self.close_wave(self._start_step - 1)
                 super().train()
         finally:
             self.config.max_num_iterations = self.total_steps
@@ -146,12 +146,26 @@ class TdaTrainer(Trainer):
     def end_step(self, step: int) -> None:
         """Note that a step is whole; save and leave when a signal came."""
         self.last_step = step
-        self.history.end_step(span_at(self.pipeline.spans, step).phase.name)
+        wave, span = place(self.pipeline.waves, step)
+        self.history.end_step(span.phase.name)
+        if step + 1 == wave.end < self.total_steps:
+            self.save_checkpoint(step)
+            self.close_wave(step)
         if self.stop_signal is not None:
             self.save_checkpoint(step)
             CONSOLE.print(f"Saved step {step}. Go on with:\n  {self.resume_command()}", markup=False, soft_wrap=True)
             sys.stdout.flush()
             raise SystemExit(128 + self.stop_signal)
+
+    def close_wave(self, step: int) -> None:
+        """Score and store the wave at work, whose last step is saved; leave if a signal came while scenes relearnt."""
+        self.pipeline.eval()
+        changed = self.bank.close(self.optimizers, lambda: self.stop_signal is not None)
+        if changed is None:
+            CONSOLE.print(f"Left. Go on with:\n  {self.resume_command()}", markup=False, soft_wrap=True)
+            raise SystemExit(128 + (self.stop_signal or 0))
+        if changed:
+            self.save_checkpoint(step)
 
     def resume_command(self) -> str:
         """Spell the command that continues this run."""
@@ -181,45 +195,33 @@ class TdaTrainer(Trainer):
             for old in self.checkpoint_dir.glob("step-*.ckpt"):
                 if old != path:
                     old.unlink()
-        if self.shared_parts_stand_still:
-            self.store({})
+        if self.pipeline.config.schedule.independent and step + 1 < place(self.pipeline.waves, step)[0].end:
+            self.bank.put(None, {})
 
-    @property
-    def shared_parts_stand_still(self) -> bool:
-        """Whether scenes of this step and of the last one look the same with the shared parts of either."""
-        schedule = self.config.pipeline.schedule
-        return isinstance(schedule, StageTwo) and schedule.shared == "frozen"
-
-    def store(self, metrics: dict[str, Any]) -> None:
-        """Put the scenes, as they are, into the run's store; where that fails, say why: the checkpoint is safe."""
-        manager, config = self.pipeline.datamanager, self.config
-        provenance = {"data": manager.get_datapath().name, "seed": config.machine.seed, "run": config.timestamp}
-        provenance["step"] = self.last_step
-        try:
-            store_scenes(self.pipeline.model, manager, self.base_dir / STORE, metrics, provenance)
-        except (TdaError, OSError) as error:
-            CONSOLE.print(f"The scenes are not in the run's store: {error}", style="yellow", markup=False)
+    def provenance(self) -> dict[str, Any]:
+        """Say where this run's scenes come from."""
+        data = self.pipeline.datamanager.get_datapath().name
+        return {"data": data, "seed": self.config.machine.seed, "run": self.config.timestamp}
 
     def finish(self, step: int) -> None:
         """Score every scene and leave the manifest, unless the run was stopped before its last step."""
         if step + 1 < self.total_steps:
             return
-        self.pipeline.eval()
-        metrics = evaluate(self.pipeline.model, self.pipeline.datamanager)
+        self.close_wave(step)
+        metrics = self.bank.results()
         model, manager, config = self.pipeline.model, self.pipeline.datamanager, self.config
-        visits = manager.images_per_step / len(manager.scene_names)
         write_manifest(
             self.base_dir,
             {
                 "method": config.method_name,
                 "data": str(manager.get_datapath()),
-                "scene_names": manager.scene_names,
+                "scene_names": list(manager.dataparser.whole().names),
                 "image_size": [manager.atlas.width, manager.atlas.height],
                 "commands": self.history.commands,
                 "machine": describe(model.device),
                 "seed": config.machine.seed,
                 "steps": self.total_steps,
-                "phases": describe_phases(self.pipeline.spans, visits, self.history),
+                "phases": describe_phases(self.pipeline.waves, manager.images_per_step, self.history),
                 "checkpoint": str(self.checkpoint_of(step).relative_to(self.base_dir)),
                 "model": describe_model(
                     config.pipeline.model.triplane,
@@ -227,11 +229,10 @@ class TdaTrainer(Trainer):
                     model.autoencoder.fingerprint(),
                     model.field.scenes.box,
                 ),
+                "store": None if self.bank.folder is None else str(self.bank.folder),
                 "metrics": metrics,
             },
         )
-        if isinstance(config.pipeline.schedule, StageTwo):
-            self.store(metrics)
         CONSOLE.print(f"Done: {quality(metrics)}.\nLook at it:")
         look = ["ns-viewer", "--load-config", str(self.base_dir / "config.yml")]
         CONSOLE.print(f"  {shlex.join(look)}", markup=False, soft_wrap=True)

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import errno
 import hashlib
 import json
+import shutil
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -38,6 +40,8 @@ class Record:
     """Means over its held-out views: psnr [dB], ssim, ..."""
     provenance: dict[str, Any] = field(default_factory=dict)
     """Where it comes from: data, seed, visits, versions."""
+    finished: bool = True
+    """Whether it was learnt to the end; else it is what was there when training was last saved."""
 
 
 @dataclass(frozen=True)
@@ -75,10 +79,26 @@ def damage_named(path: Path, what: str) -> Iterator[None]:
         ) from error
 
 
+@contextmanager
+def room_for(size: int, folder: Path) -> Iterator[None]:
+    """Turn a full disk into a StoreError that says how much is missing."""
+    try:
+        yield
+    except OSError as error:
+        if error.errno not in (errno.ENOSPC, errno.EDQUOT):
+            raise
+        free = shutil.disk_usage(folder).free
+        missing = f"{max(size - free, 1) / 2**20:.1f} MiB more are needed" if size > free else "its quota is used up"
+        raise StoreError(
+            f"There is no room in {folder}: {missing} ({size / 2**20:.1f} MiB to write, {free / 2**20:.1f} MiB free)."
+            " What was there is untouched. Make room and run the same command again."
+        ) from error
+
+
 def write_scenes(folder: Path, shared: str, scenes: Sequence[LearntScene], precision: Precision = "int8") -> Path:
     """Write scenes into one new file and return it.
 
-    Raises OSError when there is no room or no permission: what was there before is untouched then.
+    Raises StoreError when the disk is full, OSError when it cannot be written: what was there before is untouched then.
     """
     from safetensors.torch import save
 
@@ -94,7 +114,8 @@ def write_scenes(folder: Path, shared: str, scenes: Sequence[LearntScene], preci
     about["scenes"] = [asdict(scene.record) for scene in scenes]
     content = save({name: t.contiguous().cpu() for name, t in tensors.items()}, {ABOUT: json.dumps(about)})
     path = folder / f"{hashlib.sha256(content).hexdigest()[:32]}{SUFFIX}"
-    replace_file(path, lambda file: file.write(content))
+    with room_for(len(content), folder):
+        replace_file(path, lambda file: file.write(content))
     return path
 
 
@@ -115,7 +136,8 @@ class SceneFile:
             self.records = [Record(**one) for one in about["scenes"]]
             for record in self.records:
                 check_name(record.name, path)
-                if not isinstance(record.metrics, dict) or not isinstance(record.provenance, dict):
+                fields = (record.metrics, dict), (record.provenance, dict), (record.finished, bool)
+                if not all(isinstance(value, kind) for value, kind in fields):
                     raise ValueError(f"scene {record.name!r} has no proper metrics and provenance")
         if self.shared != shared:
             raise StoreError(

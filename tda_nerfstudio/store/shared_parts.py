@@ -19,7 +19,7 @@ from tda_nerfstudio.core.atomic import replace_file, write_text
 from tda_nerfstudio.core.errors import StoreError
 from tda_nerfstudio.core.rendering import SamplingConfig
 from tda_nerfstudio.core.scenes import LatentScenes, TriPlaneConfig
-from tda_nerfstudio.store.scene_files import damage_named
+from tda_nerfstudio.store.scene_files import damage_named, room_for
 
 FORMAT = "tda store 1"
 MANIFEST, TENSORS, GROWTH = "manifest.json", "shared.safetensors", "growth.safetensors"
@@ -92,7 +92,9 @@ def write_shared_parts(folder: Path, parts: SharedParts, shots: Shots, about: Ma
 
     shown, learnt_with = _split(parts)
     for name, tensors in ((TENSORS, shown), (GROWTH, learnt_with)):
-        replace_file(folder / name, lambda file, tensors=tensors: file.write(save(tensors)))
+        content = save(tensors)
+        with room_for(len(content), folder):
+            replace_file(folder / name, lambda file, content=content: file.write(content))
     digest, growth, sizes = _hash(asdict(parts.sizes), shown), _hash({}, learnt_with), asdict(parts.sizes)
     manifest = {"format": FORMAT, "shared": digest, "growth": growth, "frame": FRAME, "sizes": sizes}
     manifest |= {"shots": asdict(shots), "about": dict(about)}

@@ -2,22 +2,34 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator, Mapping, Sequence
 from functools import cached_property
 from pathlib import Path
+from typing import Any
 
 import torch
 from jaxtyping import Float
 from torch import Tensor
 
 from tda_nerfstudio.core import showing
+from tda_nerfstudio.core.atomic import write_text
 from tda_nerfstudio.core.cameras import View, orbit
 from tda_nerfstudio.core.errors import StoreError, suggest
 from tda_nerfstudio.store.precision import Precision
-from tda_nerfstudio.store.scene_files import SUFFIX, LearntScene, Record, SceneFile, write_scenes
+from tda_nerfstudio.store.scene_files import (
+    SUFFIX,
+    LearntScene,
+    Record,
+    SceneFile,
+    check_name,
+    damage_named,
+    write_scenes,
+)
 from tda_nerfstudio.store.shared_parts import SharedParts, Shots, read_manifest, read_shared_parts
 
-SCENES = "scenes"
+SCENES, ASIDE = "scenes", "quarantine"
+LONGEST_NOTE = 1 << 20
 
 
 class StoredScene:
@@ -87,7 +99,28 @@ class Store(Mapping[str, StoredScene]):
         path = write_scenes(self.folder / SCENES, self.manifest.hash, scenes, precision)
         self.files.append(SceneFile(path, self.manifest.hash, self.manifest.sizes.triplane))
         self._index()
+        for scene in scenes:
+            if scene.record.finished:
+                self._note(scene.record.name).unlink(missing_ok=True)
         return path
+
+    def put_aside(self, name: str, reason: str, provenance: Mapping[str, Any]) -> None:
+        """Note why a scene could not be learnt; the note goes when the scene is added after all."""
+        check_name(name, self.folder)
+        content = {"scene": name, "reason": reason, "provenance": dict(provenance)}
+        write_text(self._note(name), json.dumps(content, indent=1) + "\n")
+
+    def aside(self) -> dict[str, str]:
+        """List the scenes that could not be learnt, with the reasons. Raises StoreError for a damaged note."""
+        found = {}
+        for path in sorted((self.folder / ASIDE).glob("*.json")):
+            with damage_named(path, "The note"):
+                note = json.loads(path.read_bytes()[:LONGEST_NOTE])
+                found[check_name(note["scene"], path)] = str(note["reason"])
+        return found
+
+    def _note(self, name: str) -> Path:
+        return self.folder / ASIDE / f"{name}.json"
 
     def remove(self, name: str) -> None:
         """Take a scene out; others of the same file move to a new one first, in its precision."""

@@ -12,7 +12,7 @@ from nerfstudio.engine.optimizers import Optimizers
 from tda_nerfstudio.core import occupancy
 from tda_nerfstudio.core.errors import TdaError
 from tda_nerfstudio.core.phases import RAMP
-from tda_nerfstudio.plugin import tda_pipeline
+from tda_nerfstudio.plugin import start, tda_pipeline
 from tda_nerfstudio.plugin.evaluation import quality
 from tda_nerfstudio.plugin.forecast import forecast
 
@@ -39,7 +39,7 @@ def train(pipeline, optimizers: Optimizers, steps: range) -> None:
 
 
 def test_twelve_steps_are_four_of_each_phase(pipeline) -> None:
-    assert [(span.phase.name, span.start, span.end) for span in pipeline.spans] == [
+    assert [(span.phase.name, span.start, span.end) for span in pipeline.waves[0].spans] == [
         ("warm-up", 0, 4),
         ("latent", 4, 8),
         ("joint", 8, 12),
@@ -68,7 +68,7 @@ def test_groups_that_stand_still_keep_every_bit(pipeline, optimizers) -> None:
 
 def test_learning_rates_are_the_phases_ramped_and_decayed_as_plain_floats(pipeline, optimizers) -> None:
     pipeline.prepare(5, optimizers)
-    phase = pipeline.spans[1].phase
+    phase = pipeline.waves[0].spans[1].phase
     for name, rate in phase.rates.items():
         lr = optimizers.optimizers[name].param_groups[0]["lr"]
         assert type(lr) is float
@@ -103,10 +103,10 @@ def test_new_scenes_start_from_all_the_space_that_those_of_stage_one_fill(stage_
     import yaml
 
     config = yaml.load(stage_two.config.read_text(), Loader=yaml.Loader)
-    given = tda_pipeline.stage_one_tensors(stage_one.manifest | {"run": str(stage_one.folder)})
+    given = start.stage_one_tensors(stage_one.manifest | {"run": str(stage_one.folder)})
     given["field.scenes.occupied"].zero_()
     given["field.scenes.occupied"][0, :3] = given["field.scenes.occupied"][2, 30:] = True
-    monkeypatch.setattr(tda_pipeline, "stage_one_tensors", lambda manifest: given)
+    monkeypatch.setattr(start, "stage_one_tensors", lambda manifest: given)
     pipeline = config.pipeline.setup(device="cpu")
     pipeline.start_from_stage_one()
     occupied = pipeline.model.field.scenes.occupied
@@ -132,7 +132,7 @@ def test_while_the_encoder_trains_the_latent_scale_follows_that_of_its_batches(p
     train(pipeline, optimizers, range(8))
     codec, before = pipeline.model.autoencoder, float(pipeline.model.autoencoder.latent_scale)
     pipeline.prepare(8, optimizers)
-    batch = 1 / (3 * float(codec.encode(pipeline.batch_of(8, pipeline.spans[2])[1]["image"]).std()))
+    batch = 1 / (3 * float(codec.encode(pipeline.batch_of(8, pipeline.waves[0].spans[2])[1]["image"]).std()))
     assert batch != pytest.approx(before, rel=1e-4)
     train(pipeline, optimizers, range(8, 9))
     assert float(codec.latent_scale) == pytest.approx(before + SCALE_PACE * (batch - before), rel=1e-5)
@@ -141,7 +141,7 @@ def test_while_the_encoder_trains_the_latent_scale_follows_that_of_its_batches(p
 def test_cached_latents_are_those_of_the_images_and_are_dropped_when_the_encoder_moves(
     pipeline, optimizers, tmp_path: Path
 ) -> None:
-    pipeline.latent_folder = tmp_path
+    pipeline.latents.folder = tmp_path
     train(pipeline, optimizers, range(4))
     pipeline.prepare(4, optimizers)
     index = torch.tensor([9, 3, 30])
@@ -149,11 +149,11 @@ def test_cached_latents_are_those_of_the_images_and_are_dropped_when_the_encoder
     with torch.no_grad():
         expected = encode.normalise(encode.encode(pipeline.datamanager.train_images(index)))
     assert torch.allclose(pipeline.latents(index), expected, atol=2**-11)  # half a step of float16 below 1, and a bit
-    cache = pipeline._latents
+    cache = pipeline.latents.cache
     pipeline.prepare(7, optimizers)
-    assert pipeline._latents is cache
+    assert pipeline.latents.cache is cache
     pipeline.prepare(8, optimizers)
-    assert pipeline._latents is None
+    assert pipeline.latents.cache is None
     assert not list(tmp_path.iterdir())  # no other run has this autoencoder
 
 
@@ -180,18 +180,18 @@ def test_the_forecast_changes_nothing(pipeline, optimizers) -> None:
     torch.manual_seed(5)
     expected = torch.rand(3)
     torch.manual_seed(5)
-    table = forecast(pipeline, pipeline.spans, 0).renderables[0]
+    table = forecast(pipeline, pipeline.waves, 0).renderables[0]
     assert torch.equal(torch.rand(3), expected)
     assert all(torch.equal(value, before[name]) for name, value in pipeline.state_dict().items())
     assert all(param.grad is None for param in pipeline.parameters())
-    assert pipeline._latents is None
+    assert pipeline.latents.cache is None
     assert list(table.columns[0].cells) == ["warm-up", "latent", "joint"]
     assert list(table.columns[1].cells) == ["4", "4", "4"]
     assert list(table.columns[2].cells) == ["8", "8", "8"]  # 4 steps x 4 scenes x 2 views / 4 scenes
 
 
 def test_a_resumed_runs_forecast_counts_only_what_is_left(pipeline) -> None:
-    table = forecast(pipeline, pipeline.spans, 6).renderables[0]
+    table = forecast(pipeline, pipeline.waves, 6).renderables[0]
     assert list(table.columns[1].cells) == ["0", "2", "4"]
 
 

@@ -14,7 +14,8 @@ from PIL import Image
 
 from tda_nerfstudio.core.errors import StoreError, TdaError
 from tda_nerfstudio.core.interrupts import signals_deferred
-from tda_nerfstudio.plugin import resolve, tda_trainer
+from tda_nerfstudio.plugin import bank, resolve
+from tda_nerfstudio.plugin.manifest import read_manifest
 from tda_nerfstudio.plugin.tda_pipeline import TdaPipeline
 from tda_nerfstudio.plugin.tda_trainer import TdaTrainer, clear_errors
 from tda_nerfstudio.store.store import Store
@@ -106,7 +107,7 @@ def test_a_finished_run_tells_its_command_machine_size_and_time(trainer, monkeyp
         trainer.end_step(step)
     trainer.save_checkpoint(11)
     trainer.finish(11)
-    manifest = resolve.read_manifest(trainer.base_dir)
+    manifest = read_manifest(trainer.base_dir)
     assert manifest["commands"] == ["ns-train tda-ae"] and manifest["image_size"] == [32, 32]
     assert manifest["seed"] == trainer.config.machine.seed and manifest["machine"]["device"] == "cpu"
     phases = manifest["phases"]
@@ -138,19 +139,30 @@ def test_resuming_a_run_that_has_all_its_steps_leaves_a_whole_run(trainer, confi
     resumed = config.setup(local_rank=0, world_size=1)
     resumed.setup()
     resumed.train()
-    manifest = resolve.read_manifest(resumed.base_dir)
+    manifest = read_manifest(resumed.base_dir)
     assert manifest["steps"] == 12
     assert (resumed.base_dir / manifest["checkpoint"]).is_file()
 
 
 @pytest.mark.parametrize("error", [StoreError("a name that cannot be"), OSError(28, "No space left on device")])
 def test_a_store_that_cannot_be_written_stops_nothing(trainer, monkeypatch, capsys, error: Exception) -> None:
-    def fail(*args: object) -> None:
+    def fail(*args: object, **options: object) -> None:
         raise error
 
-    monkeypatch.setattr(tda_trainer, "store_scenes", fail)
-    trainer.store({})
-    assert f"The scenes are not in the run's store: {error}" in " ".join(capsys.readouterr().out.split())
+    monkeypatch.setattr(bank, "open_store", fail)
+    trainer.bank.folder = trainer.base_dir / "store"
+    trainer.bank.put(None, {})
+    trainer.bank.put({"scenes": {}, "left_out": {}}, {})
+    shown = " ".join(capsys.readouterr().out.split())
+    assert shown.count(f"{trainer.base_dir.name}/store: {error}") == 2
+
+
+def test_a_store_that_was_asked_for_and_cannot_be_written_ends_the_run(trainer, monkeypatch) -> None:
+    monkeypatch.setattr(bank, "open_store", lambda *args: (_ for _ in ()).throw(StoreError("no room")))
+    trainer.bank.folder = trainer.pipeline.config.store = trainer.base_dir / "asked"
+    trainer.bank.put(None, {})  # unfinished scenes are in the checkpoint
+    with pytest.raises(TdaError, match="The scenes are not in the store .*asked: no room"):
+        trainer.bank.put({"scenes": {}, "left_out": {}}, {})
 
 
 def test_errors_end_a_run_with_their_message_and_code_1(capsys: pytest.CaptureFixture) -> None:
@@ -284,7 +296,7 @@ def test_encode_scene_opens_no_training_image_once_they_are_cached(
     with monkeypatch.context() as patch:
         close(patch)
         learn(third)
-    metrics = [resolve.read_manifest(trainer.base_dir)["metrics"]["scenes"] for trainer in (second, third)]
+    metrics = [read_manifest(trainer.base_dir)["metrics"]["scenes"] for trainer in (second, third)]
     assert metrics[0] == metrics[1]
     codec = second.pipeline.model.autoencoder.fingerprint()
     store = Store(third.base_dir / "store")

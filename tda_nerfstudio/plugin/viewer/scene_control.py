@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -39,6 +40,11 @@ class SceneControl(ViewerControl):
             client.camera.up_direction = np.array([0.0, 0.0, 1.0])
             client.camera.position = position * VISER_NERFSTUDIO_SCALE_RATIO
             client.camera.look_at = centre * VISER_NERFSTUDIO_SCALE_RATIO
+
+    def show(self, names: Sequence[str]) -> None:
+        """Offer other scenes, when training turns to them."""
+        self.dropdown.default_value = self.pipeline.datamanager.active_scene
+        self.dropdown.set_options(list(names))
 
     def _switch(self, element: ViewerDropdown) -> None:
         self.pipeline.select_scene(element.value)

@@ -1,0 +1,108 @@
+"""What becomes of scenes that were learnt: scored, learnt once more if they went wrong, and put into the store."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Mapping
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+from nerfstudio.engine.optimizers import Optimizers
+from nerfstudio.utils.rich_utils import CONSOLE
+
+from tda_nerfstudio.core.atomic import write_text
+from tda_nerfstudio.core.errors import TdaError
+from tda_nerfstudio.core.phases import StageTwo
+from tda_nerfstudio.plugin.divergence import diverged, learn_again
+from tda_nerfstudio.plugin.evaluation import evaluate, merge
+from tda_nerfstudio.plugin.storing import open_store, store_scenes
+from tda_nerfstudio.plugin.tda_pipeline import TdaPipeline
+from tda_nerfstudio.store.store import Store
+
+STORE, WAVES = "store", "waves"
+"""Folders beside a run's config.yml: its scene store, and the scores of its waves."""
+
+
+class Bank:
+    """Keep a run's finished waves: their scores in RUN/waves, their scenes in the store.
+
+    Runs whose shared parts move keep their scores; a stage 2 among them puts its scenes into RUN/store at its end.
+    """
+
+    def __init__(self, pipeline: TdaPipeline, run: Path, provenance: Mapping[str, Any]) -> None:
+        """Raise StoreError when a store was asked for that holds scenes of other shared parts."""
+        self.pipeline, self.run, self.provenance = pipeline, run, dict(provenance)
+        asked = pipeline.config.store
+        self.folder = (asked or run / STORE) if isinstance(pipeline.config.schedule, StageTwo) else None
+        if asked is not None:
+            assert self.store.folder == asked
+
+    @cached_property
+    def store(self) -> Store:
+        """The store, made when first needed."""
+        assert self.folder is not None
+        return open_store(
+            self.folder, self.pipeline, self.pipeline.start if self.pipeline.config.schedule.independent else None
+        )
+
+    def put(self, metrics: dict[str, Any] | None, aside: Mapping[str, str]) -> None:
+        """Put the scenes at work into the store, as they are; without metrics they are not finished.
+
+        Where that fails: raises TdaError if they would be lost, as other scenes are to take their place in memory;
+        else says why, as the checkpoint is safe.
+        """
+        if self.folder is None:
+            return
+        try:
+            store_scenes(self.store, self.pipeline, metrics, self.provenance, leave_out=aside)
+            for name, reason in aside.items():
+                self.store.put_aside(name, reason, self.provenance)
+        except (TdaError, OSError) as error:
+            problem = f"The scenes are not in the store {self.folder}: {error}"
+            if metrics is not None and (len(self.pipeline.waves) > 1 or self.pipeline.config.store is not None):
+                raise TdaError(problem) from error
+            CONSOLE.print(problem, style="yellow", markup=False)
+        for name, reason in aside.items():
+            CONSOLE.print(f"Scene '{name}' is put aside: {reason}", style="yellow", markup=False)
+
+    def close(self, optimizers: Optimizers, stopped: Callable[[], bool]) -> bool | None:
+        """Score the wave at work, learn once more what went wrong in it, and keep it.
+
+        Says whether any scene changed; None when stopped before it was done, which leaves everything as it was.
+        """
+        model, manager = self.pipeline.model, self.pipeline.datamanager
+        metrics, changed, aside = evaluate(model, manager), False, {}
+        if self.pipeline.config.schedule.independent:
+            aside = diverged(metrics, manager.scene_names)
+            again = [name for name in aside if name not in manager.unreadable]
+            if again:
+                for name in again:
+                    CONSOLE.print(f"Scene '{name}' went wrong. {aside[name]}", style="yellow", markup=False)
+                unreadable = manager.unreadable
+                if not learn_again(self.pipeline, optimizers, again, stopped):
+                    return None
+                manager.unreadable, changed = unreadable, True
+                self.pipeline.eval()
+                metrics = evaluate(model, manager)
+                aside = diverged(metrics, manager.scene_names)
+        self.put(metrics, aside)
+        self._last = metrics
+        if len(self.pipeline.waves) > 1:
+            write_text(self._path(self.pipeline.wave.first), json.dumps(metrics))
+        return changed
+
+    def closed(self, step: int) -> bool:
+        """Tell whether the wave that ended before a step, if any did, was kept."""
+        ended = [wave for wave in self.pipeline.waves if wave.end == step]
+        return not ended or self._path(ended[0].first).is_file()
+
+    def results(self) -> dict[str, Any]:
+        """Give the scores of all waves as one."""
+        waves = self.pipeline.waves
+        if len(waves) == 1:
+            return self._last
+        return merge([json.loads(self._path(wave.first).read_text()) for wave in waves])
+
+    def _path(self, first: int) -> Path:
+        return self.run / WAVES / f"{first:06d}.json"

@@ -1,0 +1,130 @@
+"""Fill in where stage 2 starts: at a finished tda-ae run, or at a store that is there already."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from nerfstudio.utils.rich_utils import CONSOLE
+
+from tda_nerfstudio.autoencoder.build import AutoencoderConfig
+from tda_nerfstudio.core.atomic import write_text
+from tda_nerfstudio.core.errors import TdaError
+from tda_nerfstudio.core.phases import StageTwo
+from tda_nerfstudio.core.scenes import TriPlaneConfig
+from tda_nerfstudio.plugin.evaluation import quality
+from tda_nerfstudio.plugin.manifest import newest_stage_one, read_manifest
+from tda_nerfstudio.plugin.start import is_store
+from tda_nerfstudio.plugin.tda_dataparser import TdaAtlas
+from tda_nerfstudio.store.store import Store
+
+if TYPE_CHECKING:
+    from tda_nerfstudio.plugin.tda_trainer import TdaTrainerConfig
+
+START = "start.json"
+"""Beside the config.yml of a run into a store: the tda-ae run and the scenes that it began with."""
+
+
+def resolve_start(config: TdaTrainerConfig, resuming: bool) -> None:
+    """Take sizes and box from where stage 2 starts, and choose the scenes that its store does not hold yet.
+
+    A run that goes on has the start and the scenes that it began with. Raises TdaError for what cannot work.
+    """
+    pipeline, parser = config.pipeline, config.pipeline.datamanager.dataparser
+    _check_independence(config)
+    if pipeline.starts_from != "stage-one":
+        return
+    note = config.get_base_dir() / START
+    if pipeline.store is not None:
+        pipeline.store = pipeline.store.expanduser().resolve()
+    began = json.loads(note.read_text()) if resuming and note.is_file() else None
+    if began is not None:
+        pipeline.autoencoder = None if began["autoencoder"] is None else Path(began["autoencoder"])
+        parser.scenes = tuple(began["scenes"])
+    store = Store(pipeline.store) if pipeline.store is not None and is_store(pipeline.store) else None
+    if store is not None and pipeline.autoencoder is None:
+        _start_from_store(config, store)
+    else:
+        _start_from_run(config, resuming)
+    if pipeline.store is not None and began is None:
+        parser.scenes = _new_scenes(parser, store)
+        run = None if pipeline.autoencoder is None else str(pipeline.autoencoder)
+        write_text(note, json.dumps({"autoencoder": run, "scenes": parser.scenes}, indent=1))
+
+
+def _check_independence(config: TdaTrainerConfig) -> None:
+    """Refuse waves and stores for scenes that are not independent of each other."""
+    pipeline = config.pipeline
+    if pipeline.schedule.independent:
+        if pipeline.scenes_per_wave is not None and pipeline.scenes_per_wave < 1:
+            raise TdaError(f"--pipeline.scenes-per-wave must be at least 1, not {pipeline.scenes_per_wave}.")
+        return
+    for option, given in (("scenes-per-wave", pipeline.scenes_per_wave), ("store", pipeline.store)):
+        if given is not None:
+            raise TdaError(
+                f"--pipeline.{option} is for tda-scenes with frozen shared parts: where base planes, MLP or decoder"
+                " move, every scene depends on all others. Leave it out, or --pipeline.schedule.shared finetune."
+            )
+
+
+def _start_from_store(config: TdaTrainerConfig, store: Store) -> None:
+    pipeline, sizes = config.pipeline, store.manifest.sizes
+    pipeline.autoencoder_hash = store.shared.autoencoder.fingerprint()
+    pipeline.model.autoencoder, pipeline.model.triplane = sizes.autoencoder, sizes.triplane
+    pipeline.model.sampling = sizes.sampling
+    pipeline.datamanager.dataparser.box = tuple(store.shared.scenes.box.flatten().tolist())
+    _check_least_squares(config, f"the store {store.folder}")
+    CONSOLE.print(f"Starting from the store {store.folder}, which holds {len(store)} scenes.", markup=False)
+
+
+def _start_from_run(config: TdaTrainerConfig, resuming: bool) -> None:
+    pipeline = config.pipeline
+    chosen = pipeline.autoencoder
+    manifest = newest_stage_one(config.output_dir) if chosen is None else read_manifest(chosen)
+    if manifest["method"] != "tda-ae":
+        raise TdaError(f"{manifest['run']} is a {manifest['method']} run; --pipeline.autoencoder needs a tda-ae run.")
+    model = manifest["model"]
+    if pipeline.autoencoder_hash not in (None, model["fingerprint"]):
+        raise TdaError(
+            f"Stage 1 at {manifest['run']} has an autoencoder with hash {model['fingerprint']}, but this configuration"
+            f" expects {pipeline.autoencoder_hash}. Name the run it was made with: --pipeline.autoencoder PATH."
+        )
+    pipeline.autoencoder = Path(manifest["run"])
+    pipeline.autoencoder_hash = model["fingerprint"]
+    pipeline.model.autoencoder = AutoencoderConfig(**model["autoencoder"])
+    pipeline.model.triplane = TriPlaneConfig(**model["triplane"])
+    pipeline.datamanager.dataparser.box = tuple(model["box"])
+    _check_least_squares(config, f"stage 1 at {manifest['run']}")
+    start = "Resuming on" if resuming else "Starting from"
+    CONSOLE.print(
+        f"{start} the {'newest' if chosen is None else 'chosen'} stage 1:"
+        f" {manifest['run']}\n  trained on {len(manifest['scene_names'])} scenes of {manifest['data']};"
+        f" {quality(manifest['metrics'])}",
+        markup=False,
+    )
+
+
+def _check_least_squares(config: TdaTrainerConfig, where: str) -> None:
+    schedule = config.pipeline.schedule
+    wanted = isinstance(schedule, StageTwo) and schedule.start == "least-squares"
+    if wanted and not config.pipeline.model.triplane.shares:
+        raise TdaError(
+            f"--pipeline.schedule.start least-squares fits the weights of base planes, and {where} has none. Start"
+            " from mean or cold, or train tda-ae with base planes."
+        )
+
+
+def _new_scenes(parser, store: Store | None) -> tuple[str, ...]:
+    """List the chosen scenes that a store does not hold, or not finished."""
+    names = TdaAtlas(parser).whole().names
+    new = [name for name in names if store is None or name not in store or not store.record(name).finished]
+    if store is not None and not new:
+        raise TdaError(
+            f"The store {store.folder} holds all {len(names)} scenes of {parser.data} already. To learn one again,"
+            f" remove it first: tda store remove {store.folder} {names[0]}"
+        )
+    if len(new) < len(names):
+        known = len(names) - len(new)
+        CONSOLE.print(f"{known} of {len(names)} scenes are in it already: {len(new)} are left to learn.")
+    return tuple(new)

@@ -1,0 +1,53 @@
+"""Where stage 2 starts: the shared parts of a finished tda-ae run, or those of a store, and its scenes' first guess."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import NamedTuple
+
+from jaxtyping import Bool, Float
+from torch import Tensor
+
+from tda_nerfstudio.plugin.manifest import read_manifest, stage_one_tensors
+from tda_nerfstudio.store.shared_parts import MANIFEST, SharedParts, read_shared_parts
+
+SHARED = ("autoencoder.", "field.scenes.base", "field.scenes.hidden", "field.scenes.head")
+"""Tensors of a model that stage 2 takes over."""
+
+
+class Start(NamedTuple):
+    """Shared parts as tensors of a model, and where new scenes start."""
+
+    where: str
+    """Where it all comes from, for error messages."""
+    shared: dict[str, Tensor]
+    weights: Float[Tensor, " base"]
+    occupied: Bool[Tensor, "G G G"]
+
+
+def is_store(folder: Path | None) -> bool:
+    """Tell whether a store is there already."""
+    return folder is not None and (folder / MANIFEST).is_file()
+
+
+def read_start(autoencoder: Path | None, store: Path | None) -> Start:
+    """Read the shared parts of a store if it is there, else those of a run.
+
+    Raises TdaError when they cannot be read.
+    """
+    if store is not None and is_store(store):
+        return start_of_store(store, read_shared_parts(store))
+    assert autoencoder is not None
+    manifest = read_manifest(autoencoder)
+    given = stage_one_tensors(manifest)
+    shared = {key: value for key, value in given.items() if key.startswith(SHARED)}
+    weights, occupied = given["field.scenes.weights"].mean(0), given["field.scenes.occupied"].any(0)
+    return Start(f"Stage 1 at {manifest['run']}", shared, weights, occupied)
+
+
+def start_of_store(folder: Path, parts: SharedParts) -> Start:
+    """Name a store's shared parts as a model does."""
+    state = {f"autoencoder.{key}": value for key, value in parts.autoencoder.state_dict().items()}
+    state |= {f"field.scenes.{key}": value for key, value in parts.scenes.state_dict().items()}
+    shared = {key: value for key, value in state.items() if key.startswith(SHARED)}
+    return Start(f"The store {folder}", shared, parts.weights, parts.occupied)
