@@ -19,9 +19,10 @@ def importance_edges(
     """Cut each ray into `count` intervals of equal weight, ascending from the first edge to the last.
 
     The weights are widened by one neighbour, since a surface may lie anywhere in its interval, and lifted by `floor`,
-    so that empty space keeps a few samples. Nothing is sorted: the inverse of a growing function grows.
+    so that empty space keeps a few samples. Nothing is sorted: the inverse of a growing function grows. Weights that
+    are NaN, of a scene that diverged, count as none: its samples stay where planes can be looked up.
     """
-    padded = torch.nn.functional.pad(weights, (1, 1))
+    padded = torch.nn.functional.pad(weights.nan_to_num(0.0), (1, 1))
     wide = torch.maximum(padded[:, :-1], padded[:, 1:])
     pdf = (wide[:, :-1] + wide[:, 1:]) / 2 + floor
     cdf = torch.nn.functional.pad((pdf / pdf.sum(-1, keepdim=True)).cumsum(-1), (1, 0))

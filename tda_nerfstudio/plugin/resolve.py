@@ -44,7 +44,12 @@ def resolve(config: TdaTrainerConfig) -> None:
     atlas = parser.atlas()
     _report(atlas)
     if config.pipeline.starts_from == "stage-one" and not resuming(config):
-        _check_box(parser.box(), fit_box(atlas.scenes))
+        try:
+            _check_box(parser.box(), fit_box(atlas.scenes))
+        except TdaError as error:
+            if not config.pipeline.schedule.independent:
+                raise
+            CONSOLE.print(f"Whether scenes reach out of the box is not known: {error}", style="yellow", markup=False)
     parser.box()
     _steps(config, atlas)
 

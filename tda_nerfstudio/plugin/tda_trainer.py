@@ -32,7 +32,7 @@ from tda_nerfstudio.plugin.forecast import forecast
 from tda_nerfstudio.plugin.history import History
 from tda_nerfstudio.plugin.manifest import describe_model, describe_phases, write_manifest
 from tda_nerfstudio.plugin.tda_pipeline import TdaPipeline, TdaPipelineConfig
-from tda_nerfstudio.plugin.waves import place
+from tda_nerfstudio.plugin.waves import place, wave_at
 
 
 @contextmanager
@@ -115,6 +115,7 @@ class TdaTrainer(Trainer):
         try:
             with clear_errors(), self.errors_saved(), signals_deferred(self.ask_to_stop):
                 if self._start_step and not self.bank.closed(self._start_step):
+                    self.pipeline.serve(wave_at(self.pipeline.waves, self._start_step - 1))
                     self.close_wave(self._start_step - 1)
                 super().train()
         finally:

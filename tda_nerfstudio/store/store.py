@@ -80,6 +80,9 @@ class Store(Mapping[str, StoredScene]):
         """The shared parts, read when first needed."""
         return read_shared_parts(self.folder)
 
+    def __contains__(self, name: object) -> bool:
+        return name in self._where
+
     def __len__(self) -> int:
         return len(self._where)
 
