@@ -160,8 +160,23 @@ def run(
 
 
 @app.command
+def view(store: tyro.conf.Positional[Path], port: int | None = None, host: str = "127.0.0.1") -> None:
+    """Look at the scenes of a store in a browser, with nerfstudio's viewer.
+
+    Args:
+        store: Folder of the store.
+        port: Where to listen; by default the first free one from 7007.
+        host: Address to listen at; 0.0.0.0 lets other machines in.
+    """
+    from tda_nerfstudio.plugin.viewer.view_store import view_store
+
+    view_store(store, port, host)
+
+
+@app.command
 def render(
-    load_config: Path,
+    source: tyro.conf.Positional[Path | None] = None,
+    load_config: Path | None = None,
     scene: str | None = None,
     output: Path = Path("turntable.mp4"),
     frames: int = 96,
@@ -173,8 +188,9 @@ def render(
     """Render a turntable video of one scene.
 
     Args:
-        load_config: config.yml of a run.
-        scene: Name of the scene; 'all' shows every scene of the run, one after the other; the first by default.
+        source: Folder of a store, or folder or config.yml of a run.
+        load_config: The same, for those who are used to ns-render.
+        scene: Name of the scene; 'all' shows every scene, one after the other; the first by default.
         output: The mp4 file to write.
         frames: Frames of a full turn.
         fps: Frames a second.
@@ -184,7 +200,10 @@ def render(
     """
     from tda_nerfstudio.studies.turntable import render_turntable
 
-    print(f"Wrote {render_turntable(load_config, scene, output, frames, fps, elevation, size, output_names)}")
+    source = source or load_config
+    if source is None:
+        raise TdaError("Say what to render: tda render STORE, or tda render --load-config RUN/config.yml.")
+    print(f"Wrote {render_turntable(source, scene, output, frames, fps, elevation, size, output_names)}")
 
 
 @app.command

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import time
 from collections.abc import Iterator, Mapping, Sequence
 from functools import cached_property
 from pathlib import Path
@@ -30,6 +31,8 @@ from tda_nerfstudio.store.shared_parts import SharedParts, Shots, read_manifest,
 
 SCENES, ASIDE = "scenes", "quarantine"
 LONGEST_NOTE = 1 << 20
+STALE = 3600
+"""Seconds after which a file that is still being written belongs to nobody."""
 
 
 class StoredScene:
@@ -137,7 +140,10 @@ class Store(Mapping[str, StoredScene]):
         self._index()
 
     def prune(self) -> None:
-        """Delete the files whose every scene was written again later."""
+        """Delete the files whose every scene was written again later, and what killed writers left an hour ago."""
+        for path in (self.folder / SCENES).glob(".*.tmp"):
+            if time.time() - path.stat().st_mtime > STALE:
+                path.unlink(missing_ok=True)
         for file in [file for file in self.files if not any(self._where[name] is file for name in file.names)]:
             file.path.unlink(missing_ok=True)
             self.files.remove(file)

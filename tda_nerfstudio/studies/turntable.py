@@ -8,24 +8,28 @@ import numpy as np
 import torch
 from jaxtyping import UInt8
 
-from tda_nerfstudio.core.cameras import View, orbit
+from tda_nerfstudio.core.cameras import orbit
 from tda_nerfstudio.plugin.open_run import open_run
+from tda_nerfstudio.plugin.start import is_store
+from tda_nerfstudio.plugin.stored_pipeline import StoredPipeline
+from tda_nerfstudio.plugin.storing import shots
 from tda_nerfstudio.plugin.tda_pipeline import TdaPipeline
+from tda_nerfstudio.store.shared_parts import Shots
+from tda_nerfstudio.store.store import Store
 from tda_nerfstudio.studies.pictures import as_picture
 
 
-def turntable_cameras(pipeline: TdaPipeline, frames: int, elevation: float, size: tuple[int, int]) -> View:
-    """Place cameras around the box' centre as far away as the training cameras are, at their field of view."""
-    manager = pipeline.datamanager
-    box = pipeline.model.field.scenes.box.cpu()
-    centre = box.mean(0)
-    distance = float((manager.train_store.c2w[:, :, 3] - centre).norm(dim=-1).median())
-    focal = float(manager.train_store.fx.median()) * size[0] / manager.atlas.width
-    return orbit(frames, distance, elevation, focal, size, centre)
+def open_source(source: Path) -> tuple[TdaPipeline | StoredPipeline, Shots]:
+    """Open a store or a run, and say how the images of its scenes were taken."""
+    if is_store(source):
+        store = Store(source)
+        return StoredPipeline(store), store.manifest.shots
+    pipeline = open_run(source)
+    return pipeline, shots(pipeline.model, pipeline.datamanager)
 
 
 def render_turntable(
-    load_config: Path,
+    source: Path,
     scene: str | None,
     output: Path,
     frames: int = 96,
@@ -36,16 +40,18 @@ def render_turntable(
 ) -> Path:
     """Write an mp4 of a full turn (of every scene in turn for 'all'), outputs side by side; return its path.
 
-    Raises TdaError for an unknown scene.
+    The source is a store or a run. Cameras are as far away as those that images were taken by. Raises TdaError for an
+    unknown scene.
     """
     import imageio.v2 as imageio
     from nerfstudio.cameras.cameras import Cameras
     from rich.progress import track
 
-    pipeline = open_run(load_config)
+    pipeline, taken = open_source(source)
     manager = pipeline.datamanager
-    width, height = (size, size) if size else (manager.atlas.width, manager.atlas.height)
-    view = turntable_cameras(pipeline, frames, elevation, (width, height))
+    width, height = (size, size) if size else (taken.width, taken.height)
+    centre = pipeline.model.field.scenes.box.cpu().mean(0)
+    view = orbit(frames, taken.distance, elevation, taken.focal * width / taken.width, (width, height), centre)
     shown = manager.scene_names if scene == "all" else [scene]
     output.parent.mkdir(parents=True, exist_ok=True)
     with imageio.get_writer(output, fps=fps, macro_block_size=2, quality=8) as video:

@@ -1,4 +1,4 @@
-"""ns-viewer in a headless browser: the drop-down of scenes changes the picture."""
+"""ns-viewer and tda view in a headless browser: the drop-down of scenes changes the picture."""
 
 from __future__ import annotations
 
@@ -51,12 +51,18 @@ def two_sights(stage_two) -> Path:
     return config
 
 
-@pytest.fixture(scope="module")
-def viewer(two_sights: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    """Run ns-viewer and give its address."""
+@pytest.fixture(scope="module", params=["ns-viewer", "tda view"])
+def viewer(request, two_sights: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """Show the run, or a store of its scenes, and give the viewer's address."""
     port, log = free_port(), tmp_path_factory.mktemp("viewer") / "log.txt"
-    words = [Path(sys.executable).with_name("ns-viewer"), "--load-config", two_sights]
-    words += ["--viewer.websocket-port", str(port), "--viewer.websocket-host", "127.0.0.1"]
+    if request.param == "tda view":
+        from tda_nerfstudio.plugin.storing import export_run
+
+        store = export_run(two_sights, tmp_path_factory.mktemp("store")).folder
+        words = [Path(sys.executable).with_name("tda"), "view", store, "--port", str(port)]
+    else:
+        words = [Path(sys.executable).with_name("ns-viewer"), "--load-config", two_sights]
+        words += ["--viewer.websocket-port", str(port), "--viewer.websocket-host", "127.0.0.1"]
     with log.open("w") as file:
         process = subprocess.Popen(
             [str(word) for word in words], stdout=file, stderr=subprocess.STDOUT, env=os.environ | {"COLUMNS": "200"}

@@ -13,13 +13,14 @@ if TYPE_CHECKING:
     from nerfstudio.viewer.viewer import Viewer
     from viser import ClientHandle
 
+    from tda_nerfstudio.plugin.stored_pipeline import StoredPipeline
     from tda_nerfstudio.plugin.tda_pipeline import TdaPipeline
 
 
 class SceneControl(ViewerControl):
     """Switch the scene that the viewer shows, its camera frustums and thumbnails with it."""
 
-    def __init__(self, pipeline: TdaPipeline) -> None:
+    def __init__(self, pipeline: TdaPipeline | StoredPipeline) -> None:
         self.pipeline = pipeline
         names = pipeline.datamanager.scene_names
         self.dropdown = ViewerDropdown("Scene", pipeline.datamanager.active_scene, list(names), cb_hook=self._switch)

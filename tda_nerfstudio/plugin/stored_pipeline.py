@@ -1,0 +1,101 @@
+"""A store as nerfstudio's viewer and our renderers see runs: without images, config or checkpoint."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import torch
+from nerfstudio.cameras.cameras import Cameras, CameraType
+from nerfstudio.data.scene_box import SceneBox
+from nerfstudio.pipelines.base_pipeline import Pipeline
+from torch import Tensor, nn
+
+from tda_nerfstudio.core.cameras import View
+from tda_nerfstudio.core.errors import StoreError
+from tda_nerfstudio.plugin.start import start_of_store
+from tda_nerfstudio.plugin.tda_model import TdaModel, TdaModelConfig
+from tda_nerfstudio.plugin.viewer.scene_control import SceneControl
+from tda_nerfstudio.store.shared_parts import Shots
+from tda_nerfstudio.store.store import Store
+
+FRUSTUMS = 8
+"""Cameras around a scene that the viewer draws, with what they would see."""
+
+
+class StoredViews:
+    """Cameras around the scene that is shown, and what they see of it, rendered when asked for."""
+
+    def __init__(self, model: TdaModel, shots: Shots, view: View) -> None:
+        self.model = model
+        self.cameras = Cameras(
+            *(part for part in view), width=shots.width, height=shots.height, camera_type=CameraType.PERSPECTIVE
+        )
+
+    def __len__(self) -> int:
+        return len(self.cameras)
+
+    def __getitem__(self, index: int) -> dict[str, Tensor]:
+        return {"image": self.model.get_outputs_for_camera(self.cameras[index : index + 1])["rgb"].cpu()}
+
+
+class StoredManager(nn.Module):
+    """What the viewer asks of a datamanager."""
+
+    includes_time = False
+
+    def __init__(self, store: Store, model: TdaModel) -> None:
+        super().__init__()
+        self.scene_names = list(store)
+        self.active_scene = self.scene_names[0]
+        shots, between = store.manifest.shots, store.orbit(2 * FRUSTUMS, elevation=25.0)
+        self.train_dataset = StoredViews(model, shots, store.orbit(FRUSTUMS))
+        self.eval_dataset = StoredViews(
+            model, shots, View(*(part[1::2] for part in between))
+        )  # where the viewer starts
+
+    def get_datapath(self) -> Path:
+        """Name the folder in which the viewer keeps camera paths: not the store, whose files are only its own."""
+        return Path.cwd()
+
+
+class StoredPipeline(Pipeline):
+    """Show any scene of a store. Raises StoreError for an empty or damaged store."""
+
+    datamanager: Any
+    _model: TdaModel
+
+    def __init__(self, store: Store, device: str = "cpu") -> None:
+        super().__init__()
+        if not len(store):
+            raise StoreError(
+                f"{store.folder} holds no scenes yet. Learn some: ns-train tda-scenes --pipeline.store ..."
+            )
+        self.store, parts = store, store.shared
+        sizes = parts.sizes
+        config = TdaModelConfig(triplane=sizes.triplane, autoencoder=sizes.autoencoder, sampling=sizes.sampling)
+        box = SceneBox(aabb=parts.scenes.box)
+        names = {"scene_names": ["shown"]}
+        self._model = config.setup(scene_box=box, num_train_data=0, metadata=names, device=device, grad_scaler=None)
+        self.model.load_state_dict(start_of_store(store.folder, parts).shared, strict=False)
+        self.model.to(device).eval().requires_grad_(False)
+        self.model.native_focal = store.manifest.shots.focal
+        self.datamanager = StoredManager(store, self.model)
+        self.select_scene(None)
+        self.scene_control = SceneControl(self)
+        self.scene = self.scene_control.dropdown
+
+    @property
+    def model(self) -> TdaModel:
+        """The model, which holds the scene that is shown."""
+        return self._model
+
+    @torch.no_grad()
+    def select_scene(self, name: str | None) -> None:
+        """Read a scene, the first one by default, and show it. Raises StoreError for an unknown or damaged one."""
+        name = str(name or self.datamanager.scene_names[0])
+        learnt, table = self.store[name].learnt, self.model.field.scenes
+        table.micro.copy_(learnt.micro.reshape(1, -1))
+        table.weights.copy_(learnt.weights[None])
+        table.occupied.copy_(learnt.occupied[None])
+        self.datamanager.active_scene = name
