@@ -102,7 +102,7 @@ def remove(store: tyro.conf.Positional[Path], scenes: tyro.conf.Positional[tuple
 def export_run(
     load_config: tyro.conf.Positional[Path],
     store: tyro.conf.Positional[Path],
-    precision: Literal["int8", "fp16", "fp32"] = "int8",
+    precision: Literal["int4", "int8", "fp16", "fp32"] = "int8",
 ) -> None:
     """Put the scenes of a finished run into a store, made if there is none.
 
@@ -115,3 +115,45 @@ def export_run(
 
     opened = export_run(load_config, store, precision)
     print(f"{store} holds {len(opened)} scenes, {opened.size() / 2**20:.2f} MiB in all.")
+
+
+@app.command
+def lighten(
+    store: tyro.conf.Positional[Path],
+    out: tyro.conf.Positional[Path],
+    bases: int | None = None,
+    precision: Literal["int4", "int8", "fp16", "fp32"] = "int8",
+) -> None:
+    """Write a store's scenes into a new, lighter store: base planes made orthonormal, micro planes rounded.
+
+    Args:
+        store: Folder of the store.
+        out: Folder of the new one.
+        bases: Base planes to keep, those that scenes use most; all by default.
+        precision: Of micro planes.
+    """
+    from tda_nerfstudio.store.lighter import lighten
+    from tda_nerfstudio.store.store import Store
+
+    lighter = lighten(Store(store), out, bases, precision)
+    print(f"{out} holds {len(lighter)} scenes, {lighter.size() / 2**20:.2f} MiB in all.")
+
+
+@app.command
+def curve(
+    store: tyro.conf.Positional[Path],
+    data: tyro.conf.Positional[Path],
+    out: Path = Path("curve.png"),
+    scenes: int = 20,
+) -> None:
+    """Draw PSNR against bytes a scene for ways to keep a store's scenes; a table is printed, and a JSON kept beside it.
+
+    Args:
+        store: Folder of the store, best in fp32.
+        data: The atlas that its scenes were learnt from, for its held-out views.
+        out: The PNG file to write.
+        scenes: Scenes to score, evenly spread.
+    """
+    from tda_nerfstudio.studies.weight_curve import draw_curve
+
+    print(draw_curve(store, data, out, scenes))

@@ -17,7 +17,7 @@ from tda_nerfstudio.plugin.start import start_of_store
 from tda_nerfstudio.plugin.tda_model import TdaModel, TdaModelConfig
 from tda_nerfstudio.plugin.viewer.scene_control import SceneControl
 from tda_nerfstudio.store.shared_parts import Shots
-from tda_nerfstudio.store.store import Store
+from tda_nerfstudio.store.store import Store, put
 
 FRUSTUMS = 8
 """Cameras around a scene that the viewer draws, with what they would see."""
@@ -94,8 +94,5 @@ class StoredPipeline(Pipeline):
     def select_scene(self, name: str | None) -> None:
         """Read a scene, the first one by default, and show it. Raises StoreError for an unknown or damaged one."""
         name = str(name or self.datamanager.scene_names[0])
-        learnt, table = self.store[name].learnt, self.model.field.scenes
-        table.micro.copy_(learnt.micro.reshape(1, -1))
-        table.weights.copy_(learnt.weights[None])
-        table.occupied.copy_(learnt.occupied[None])
+        put(self.model.field.scenes, self.store[name].learnt, self.model.autoencoder.background)
         self.datamanager.active_scene = name

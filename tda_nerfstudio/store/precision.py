@@ -1,4 +1,4 @@
-"""Micro planes in fewer bytes: float32, float16, or int8 with a scale per plane and channel."""
+"""Micro planes in fewer bytes: float32, float16, or int8 or int4 with a scale per plane and channel."""
 
 from __future__ import annotations
 
@@ -8,21 +8,33 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-Precision = Literal["int8", "fp16", "fp32"]
+Precision = Literal["int4", "int8", "fp16", "fp32"]
 PRECISIONS: tuple[Precision, ...] = get_args(Precision)
-DTYPES = {"int8": torch.int8, "fp16": torch.float16, "fp32": torch.float32}
+DTYPES = {"int4": torch.uint8, "int8": torch.int8, "fp16": torch.float16, "fp32": torch.float32}
+STEPS = {"int4": 7, "int8": 127}
+"""Steps from 0 to the largest number."""
 
 
 def pack(micro: Float[Tensor, "scene 3 R R F"], precision: Precision) -> dict[str, Tensor]:
-    """Round micro planes; with int8 also give the size of its steps, [scene, 3, F]."""
-    if precision != "int8":
+    """Round micro planes; with integers also give the size of their steps, [scene, 3, F].
+
+    int4 puts two cells of a row into a byte, the first one low: [scene, 3, R, ceil(R / 2), F].
+    """
+    if precision not in STEPS:
         return {"micro": micro.to(DTYPES[precision])}
-    scale = micro.abs().amax((2, 3)) / 127
-    steps = micro / scale.clamp(min=1e-30)[:, :, None, None]
-    return {"micro": steps.round().clamp(-127, 127).to(torch.int8), "scale": scale.float()}
+    most = STEPS[precision]
+    scale = micro.abs().amax((2, 3)) / most
+    steps = (micro / scale.clamp(min=1e-30)[:, :, None, None]).round().clamp(-most, most).to(torch.int8)
+    if precision == "int4":
+        even = torch.nn.functional.pad(steps, (0, 0, 0, steps.shape[3] % 2)) + 8
+        steps = (even[:, :, :, 0::2] + 16 * even[:, :, :, 1::2].to(torch.uint8)).to(torch.uint8)
+    return {"micro": steps, "scale": scale.float()}
 
 
-def unpack(parts: dict[str, Tensor]) -> Float[Tensor, "scene 3 R R F"]:
-    """Give what `pack` rounded as float32."""
-    micro = parts["micro"].float()
-    return micro if "scale" not in parts else micro * parts["scale"][:, :, None, None]
+def unpack(parts: dict[str, Tensor], resolution: int) -> Float[Tensor, "scene 3 R R F"]:
+    """Give what `pack` rounded as float32, R cells a row."""
+    micro = parts["micro"]
+    if micro.dtype == torch.uint8:
+        pairs = torch.stack([micro & 15, micro >> 4], 4).flatten(3, 4)
+        micro = pairs[:, :, :, :resolution].to(torch.int8) - 8
+    return micro.float() * parts["scale"][:, :, None, None] if "scale" in parts else micro.float()

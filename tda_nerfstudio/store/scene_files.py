@@ -7,6 +7,8 @@ import hashlib
 import json
 import shutil
 import time
+import zlib
+from base64 import b64decode, b64encode
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field
@@ -20,12 +22,12 @@ from torch import Tensor
 from tda_nerfstudio.core.atomic import replace_file
 from tda_nerfstudio.core.errors import StoreError
 from tda_nerfstudio.core.scenes import TriPlaneConfig
-from tda_nerfstudio.store.precision import PRECISIONS, Precision, pack, unpack
+from tda_nerfstudio.store.precision import PRECISIONS, STEPS, Precision, pack, unpack
 
 FORMAT = "tda scenes 1"
 SUFFIX = ".safetensors"
 ABOUT = "tda"
-"""The one key of a file's metadata, which safetensors writes in any order; below it is JSON."""
+"""The one key of a file's metadata, which safetensors writes in any order; below it is JSON, in zlib, in base64."""
 LONGEST_HEADER = 8 << 20
 """Bytes of a file's header, at most: room for thousands of scenes, none for a file that would fill the memory."""
 LONGEST_NAME = 200
@@ -51,7 +53,8 @@ class LearntScene:
     record: Record
     micro: Float[Tensor, "3 R R mic"]
     weights: Float[Tensor, " base"]
-    occupied: Bool[Tensor, "G G G"]
+    occupied: Bool[Tensor, "G G G"] | None = None
+    """Where it is not empty; scenes without micro planes come without, as it follows from their few weights."""
 
 
 def check_name(name: object, where: Path) -> str:
@@ -105,14 +108,13 @@ def write_scenes(folder: Path, shared: str, scenes: Sequence[LearntScene], preci
     for scene in scenes:
         check_name(scene.record.name, folder)
     packed = pack(torch.stack([scene.micro for scene in scenes]), precision)
-    bits = torch.stack([scene.occupied.flatten() for scene in scenes])
-    tensors = packed | {
-        "weights": torch.stack([scene.weights for scene in scenes]).half(),
-        "occupied": _to_bits(bits),
-    }
+    tensors = packed | {"weights": torch.stack([scene.weights for scene in scenes]).half()}
+    grids = [scene.occupied.flatten() for scene in scenes if scene.occupied is not None]
+    if packed["micro"].numel():
+        tensors["occupied"] = _to_bits(torch.stack(grids))
     about = {"format": FORMAT, "shared": shared, "precision": precision, "written": time.time_ns()}
     about["scenes"] = [asdict(scene.record) for scene in scenes]
-    content = save({name: t.contiguous().cpu() for name, t in tensors.items()}, {ABOUT: json.dumps(about)})
+    content = save({name: t.contiguous().cpu() for name, t in tensors.items()}, {ABOUT: _squeezed(about)})
     path = folder / f"{hashlib.sha256(content).hexdigest()[:32]}{SUFFIX}"
     with room_for(len(content), folder):
         replace_file(path, lambda file: file.write(content))
@@ -172,9 +174,10 @@ class SceneFile:
             if keys != parts.keys():
                 raise ValueError(f"it holds {sorted(keys)}, not {sorted(parts)}")
             grid = self.triplane.grid
-            occupied = _from_bits(parts.pop("occupied"), grid**3).view(grid, grid, grid)
+            bits = parts.pop("occupied", None)
+            occupied = None if bits is None else _from_bits(bits, grid**3).view(grid, grid, grid)
             weights = parts.pop("weights")[0].float()
-            micro = unpack(parts)[0]
+            micro = unpack(parts, self.triplane.resolution)[0]
             if not (micro.isfinite().all() and weights.isfinite().all()):
                 raise ValueError("its numbers are not all finite")
         return LearntScene(self.records[k], micro, weights, occupied)
@@ -191,11 +194,15 @@ class SceneFile:
 
     def _expected(self) -> dict[str, tuple[list[int], str]]:
         """List a scene's tensors with their shapes and types in safetensors' spelling."""
-        config, dtype = self.triplane, {"int8": "I8", "fp16": "F16", "fp32": "F32"}[self.precision]
-        r, mic = config.resolution, config.micro_channels
-        found = {"micro": ([3, r, r, mic], dtype)} | ({"scale": ([3, mic], "F32")} if self.precision == "int8" else {})
-        bases = config.bases if config.shares else 0
-        return found | {"weights": ([bases], "F16"), "occupied": ([-(-(config.grid**3) // 8)], "U8")}
+        config, r, mic = self.triplane, self.triplane.resolution, self.triplane.micro_channels
+        dtype = {"int4": "U8", "int8": "I8", "fp16": "F16", "fp32": "F32"}[self.precision]
+        row = -(-r // 2) if self.precision == "int4" else r
+        found = {"micro": ([3, r, row, mic], dtype), "weights": ([config.bases if config.shares else 0], "F16")}
+        if self.precision in STEPS:
+            found["scale"] = ([3, mic], "F32")
+        if mic:
+            found["occupied"] = ([-(-(config.grid**3) // 8)], "U8")
+        return found
 
 
 def _read_about(path: Path) -> dict[str, Any]:
@@ -205,10 +212,18 @@ def _read_about(path: Path) -> dict[str, Any]:
         if not 2 <= length <= LONGEST_HEADER:
             raise ValueError(f"it says that its header has {length} bytes")
         header = json.loads(file.read(length))
-    about = json.loads(header["__metadata__"][ABOUT])
+    text = header["__metadata__"][ABOUT]
+    if not text.startswith("{"):  # the first files had it as plain JSON
+        text = zlib.decompressobj().decompress(b64decode(text, validate=True), LONGEST_HEADER)
+    about = json.loads(text)
     if not isinstance(about, dict):
         raise ValueError("its metadata are no set of keys")
     return about
+
+
+def _squeezed(about: dict[str, Any]) -> str:
+    """Write metadata as base64 of zlib of JSON: records of a file are much alike."""
+    return b64encode(zlib.compress(json.dumps(about).encode(), 9)).decode()
 
 
 def _to_bits(flags: Bool[Tensor, "scene cell"]) -> Tensor:

@@ -10,13 +10,14 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from jaxtyping import Float
+from jaxtyping import Bool, Float
 from torch import Tensor
 
 from tda_nerfstudio.core import showing
 from tda_nerfstudio.core.atomic import write_text
 from tda_nerfstudio.core.cameras import View, orbit
 from tda_nerfstudio.core.errors import StoreError, suggest
+from tda_nerfstudio.core.scenes import LatentScenes
 from tda_nerfstudio.store.precision import Precision
 from tda_nerfstudio.store.scene_files import (
     SUFFIX,
@@ -35,6 +36,18 @@ STALE = 3600
 """Seconds after which a file that is still being written belongs to nobody."""
 
 
+@torch.no_grad()
+def put(table: LatentScenes, learnt: LearntScene, background: Tensor, occupied: Tensor | None = None) -> None:
+    """Put a scene into the only row of a table; where it is not empty is looked up if nobody says so."""
+    table.micro.copy_(learnt.micro.reshape(1, -1))
+    table.weights.copy_(learnt.weights[None])
+    known = learnt.occupied if occupied is None else occupied
+    if known is None:
+        table.refresh(torch.tensor([0], device=table.box.device), background, grow=False)
+    else:
+        table.occupied.copy_(known[None])
+
+
 class StoredScene:
     """One scene of a store, ready to be rendered."""
 
@@ -46,16 +59,24 @@ class StoredScene:
         """Its name, metrics and provenance."""
         return self.learnt.record
 
+    @cached_property
+    def occupied(self) -> Bool[Tensor, "G G G"]:
+        """Where the scene is not empty: as it was learnt, or as its planes say."""
+        if self.learnt.occupied is None:
+            put(self.shared.scenes, self.learnt, self.shared.autoencoder.background)
+            return self.shared.scenes.occupied[0].clone()
+        return self.learnt.occupied
+
     @torch.no_grad()
     def render(
         self, view: View, height: int | None = None, width: int | None = None
     ) -> Float[Tensor, "view 3 height width"]:
         """Render cameras as images in [0, 1], by default of the size that the scene was learnt at."""
         table, sizes, index = self.shared.scenes, self.shared.sizes, torch.tensor([0])
-        table.micro.copy_(self.learnt.micro.reshape(1, -1))
-        table.weights.copy_(self.learnt.weights[None])
+        put(table, self.learnt, self.shared.autoencoder.background, self.occupied)
         height, width = height or self.shots.height, width or self.shots.width
-        codec, planes, occupied = self.shared.autoencoder, table.planes(index), self.learnt.occupied[None]
+        codec, planes = self.shared.autoencoder, table.planes(index)
+        occupied = self.occupied[None]
         rendering = showing.march(table, planes, occupied, codec, view, height, width, sizes.sampling)
         return showing.decode(codec, rendering, height, width)
 

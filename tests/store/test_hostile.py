@@ -6,6 +6,8 @@ import json
 import random
 import shutil
 import time
+import zlib
+from base64 import b64decode, b64encode
 from collections.abc import Callable
 from pathlib import Path
 
@@ -130,7 +132,8 @@ def test_names_that_lead_out_of_the_store_are_refused(store, name):
     content = path.read_bytes()
     length = int.from_bytes(content[:8], "little")
     header = json.loads(content[8 : 8 + length])
-    header["__metadata__"]["tda"] = header["__metadata__"]["tda"].replace('"cab"', json.dumps(name))
+    about = zlib.decompress(b64decode(header["__metadata__"]["tda"])).decode().replace('"cab"', json.dumps(name))
+    header["__metadata__"]["tda"] = b64encode(zlib.compress(about.encode())).decode()
     changed = json.dumps(header).encode()
     path.write_bytes(len(changed).to_bytes(8, "little") + changed + content[8 + length :])
     (problem,) = Store(store.folder).damaged

@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 import json
+import tracemalloc
+import zlib
+from base64 import b64encode
 
 import pytest
 import torch
 
 from tda_nerfstudio.core.errors import StoreError
 from tda_nerfstudio.core.scenes import TriPlaneConfig
+from tda_nerfstudio.store import scene_files
 from tda_nerfstudio.store.precision import PRECISIONS, pack, unpack
 from tda_nerfstudio.store.scene_files import LearntScene, Record, SceneFile, write_scenes
 
@@ -24,13 +28,15 @@ def learnt(name: str, seed: int = 0) -> LearntScene:
     )
 
 
-@pytest.mark.parametrize(("precision", "error"), [("fp32", 0.0), ("fp16", 2**-11), ("int8", 0.5 / 127)])
+@pytest.mark.parametrize(
+    ("precision", "error"), [("fp32", 0.0), ("fp16", 2**-11), ("int8", 0.5 / 127), ("int4", 0.5 / 7)]
+)
 def test_micro_planes_are_rounded_no_more_than_their_precision_says(precision, error):
     micro = torch.stack([learnt("a", 1).micro, learnt("b", 2).micro])
     largest = micro.abs().amax((2, 3), keepdim=True)
-    assert ((unpack(pack(micro, precision)) - micro).abs() <= largest * error * 1.0001).all()
+    assert ((unpack(pack(micro, precision), 6) - micro).abs() <= largest * error * 1.0001).all()
     zero = torch.zeros(1, 3, 6, 6, 3)
-    assert torch.equal(unpack(pack(zero, precision)), zero)
+    assert torch.equal(unpack(pack(zero, precision), 6), zero)
 
 
 @pytest.mark.parametrize("precision", PRECISIONS)
@@ -43,7 +49,7 @@ def test_what_is_read_is_what_was_written(tmp_path, precision):
         found = file.load(scene.record.name)
         assert found.record == scene.record and torch.equal(found.occupied, scene.occupied)
         assert torch.equal(found.weights, scene.weights.half().float())
-        assert torch.equal(found.micro, unpack(pack(scene.micro[None], precision))[0])
+        assert torch.equal(found.micro, unpack(pack(scene.micro[None], precision), 6)[0])
     file.check()
 
 
@@ -91,3 +97,49 @@ def test_no_pickle_is_in_it(tmp_path):
     header = json.loads(content[8 : 8 + length])
     assert header.keys() == {"__metadata__", "micro", "scale", "weights", "occupied"}
     assert 8 + length + max(h["data_offsets"][1] for n, h in header.items() if n != "__metadata__") == len(content)
+
+
+def test_int4_keeps_the_odd_last_cell_of_a_row():
+    micro = torch.randn(2, 3, 5, 5, 2, generator=torch.Generator().manual_seed(0))
+    packed = pack(micro, "int4")
+    assert packed["micro"].shape == (2, 3, 5, 3, 2) and packed["micro"].dtype == torch.uint8
+    found = unpack(packed, 5)
+    steps = packed["scale"][:, :, None, None]
+    torch.testing.assert_close(found, (micro / steps).round() * steps)
+
+
+def test_scenes_without_micro_planes_are_a_few_bytes_each(tmp_path):
+    sizes = TriPlaneConfig(resolution=8, micro_channels=0, macro_channels=2, bases=50, grid=32)
+    seed = torch.Generator().manual_seed(0)
+    about = {"data": "atlas", "seed": 0, "run": "2026-01-01_000000"}
+    scenes = []
+    for i in range(64):
+        score, ssim, *rest = torch.rand(4, generator=seed).tolist()
+        scores = {"psnr": 20 + 9 * score, "ssim": ssim, "sharpness": rest[0], "ceiling_psnr": 30 + rest[1]}
+        record = Record(f"vehicle_{i:04d}", {key: round(value, 4) for key, value in scores.items()}, about)
+        scenes.append(LearntScene(record, torch.zeros(3, 8, 8, 0), torch.randn(50, generator=seed)))
+    file = SceneFile(write_scenes(tmp_path, "abc", scenes), "abc", sizes)
+    assert file.path.stat().st_size / 64 < 200
+    found = file.load("vehicle_0007")
+    assert found.occupied is None and torch.equal(found.weights, scenes[7].weights.half().float())
+
+
+def test_files_with_plain_metadata_are_read_for_ever(tmp_path, monkeypatch):
+    monkeypatch.setattr(scene_files, "_squeezed", json.dumps)
+    path = write_scenes(tmp_path, "abc", [learnt("van", 1)])
+    assert b'\\"format\\": \\"tda scenes 1\\"' in path.read_bytes()
+    monkeypatch.undo()
+    found = SceneFile(path, "abc", SIZES).load("van")
+    assert found.record == learnt("van", 1).record and torch.equal(found.occupied, learnt("van", 1).occupied)
+
+
+def test_metadata_that_swell_are_refused_in_little_memory(tmp_path):
+    bomb = b64encode(zlib.compress(b"[" * (200 << 20), 9)).decode()
+    header = json.dumps({"__metadata__": {"tda": bomb}}).encode()
+    path = tmp_path / "a.safetensors"
+    path.write_bytes(len(header).to_bytes(8, "little") + header)
+    tracemalloc.start()
+    with pytest.raises(StoreError, match="a.safetensors cannot be read"):
+        SceneFile(path, "abc", SIZES)
+    assert tracemalloc.get_traced_memory()[1] < 64 << 20
+    tracemalloc.stop()
