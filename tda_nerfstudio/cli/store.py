@@ -102,14 +102,14 @@ def remove(store: tyro.conf.Positional[Path], scenes: tyro.conf.Positional[tuple
 def export_run(
     load_config: tyro.conf.Positional[Path],
     store: tyro.conf.Positional[Path],
-    precision: Literal["int4", "int8", "fp16", "fp32"] = "int8",
+    precision: Literal["int4", "int8", "fp16", "fp32"] = "int4",
 ) -> None:
     """Put the scenes of a finished run into a store, made if there is none.
 
     Args:
         load_config: Folder or config.yml of the run. It can run code when it is read: only those you trust.
         store: Folder of the store.
-        precision: Of micro planes; int8 costs less than 0.01 dB.
+        precision: Of micro planes; int4 costs 0.01 dB, int8 nothing that can be measured.
     """
     from tda_nerfstudio.plugin.storing import export_run
 
@@ -122,7 +122,7 @@ def lighten(
     store: tyro.conf.Positional[Path],
     out: tyro.conf.Positional[Path],
     bases: int | None = None,
-    precision: Literal["int4", "int8", "fp16", "fp32"] = "int8",
+    precision: Literal["int4", "int8", "fp16", "fp32"] = "int4",
 ) -> None:
     """Write a store's scenes into a new, lighter store: base planes made orthonormal, micro planes rounded.
 

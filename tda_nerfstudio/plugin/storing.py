@@ -66,7 +66,7 @@ def open_store(folder: Path, pipeline: TdaPipeline, start: Start | None = None) 
     return store
 
 
-def export_run(load_config: Path, folder: Path, precision: Precision = "int8") -> Store:
+def export_run(load_config: Path, folder: Path, precision: Precision = "int4") -> Store:
     """Put a finished run's scenes into a store. Raises TdaError for what is no finished run, or one in waves."""
     pipeline, manifest = open_run(load_config), read_manifest(load_config)
     if len(pipeline.waves) > 1:
@@ -86,7 +86,7 @@ def store_scenes(
     pipeline: TdaPipeline,
     metrics: Mapping[str, Any] | None,
     provenance: Mapping[str, Any],
-    precision: Precision = "int8",
+    precision: Precision = "int4",
     leave_out: Collection[str] = (),
 ) -> None:
     """Put the scenes that a run has in memory into a store, a file for each 64, in place of what it held of them.

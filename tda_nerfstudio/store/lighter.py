@@ -40,7 +40,7 @@ def orthonormal(
     return planes[order].view_as(base).to(base.dtype), change[:, order].to(base.dtype)
 
 
-def lighten(store: Store, folder: Path, bases: int | None = None, precision: Precision = "int8") -> Store:
+def lighten(store: Store, folder: Path, bases: int | None = None, precision: Precision = "int4") -> Store:
     """Write a store's scenes into a new one with orthonormal base planes, only the first `bases` of them if given.
 
     Raises StoreError when there is a store already, or fewer base planes than asked for.

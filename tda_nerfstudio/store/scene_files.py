@@ -98,7 +98,7 @@ def room_for(size: int, folder: Path) -> Iterator[None]:
         ) from error
 
 
-def write_scenes(folder: Path, shared: str, scenes: Sequence[LearntScene], precision: Precision = "int8") -> Path:
+def write_scenes(folder: Path, shared: str, scenes: Sequence[LearntScene], precision: Precision = "int4") -> Path:
     """Write scenes into one new file and return it.
 
     Raises StoreError when the disk is full, OSError when it cannot be written: what was there before is untouched then.

@@ -121,7 +121,7 @@ class Store(Mapping[str, StoredScene]):
         """Tell what is known of a scene without reading it."""
         return self.file(name).record(name)
 
-    def add(self, scenes: Sequence[LearntScene], precision: Precision = "int8") -> Path:
+    def add(self, scenes: Sequence[LearntScene], precision: Precision = "int4") -> Path:
         """Write scenes into one new file; nothing that was there changes. Scenes of known names replace the old."""
         path = write_scenes(self.folder / SCENES, self.manifest.hash, scenes, precision)
         self.files.append(SceneFile(path, self.manifest.hash, self.manifest.sizes.triplane))

@@ -48,8 +48,9 @@ def draw_curve(folder: Path, data: Path, out: Path, scenes: int) -> str:
     names = [names[i * len(names) // min(scenes, len(names))] for i in range(min(scenes, len(names)))]
     truth = _held_out(data, names)
     bases = len(store.shared.scenes.base)
-    ways: list[tuple[Precision, int]] = [(precision, bases) for precision in PRECISIONS]
-    ways += [("int8", max(bases // part, 1)) for part in (2, 4, 8)] if bases else []
+    ways: list[tuple[Precision, int]] = []
+    ways.extend((precision, bases) for precision in PRECISIONS)
+    ways.extend(("int4", max(bases // part, 1)) for part in (2, 4, 8) if bases)
     with TemporaryDirectory() as place:
         for i, (precision, kept) in enumerate(track(ways, description="Keeping scenes in other ways", transient=True)):
             lighter = lighten(store, Path(place) / str(i), kept or None, precision)
@@ -82,15 +83,8 @@ def _table(points: Sequence[Point]) -> str:
     lines = [f"| {' | '.join(heads)} |", "|---" * len(heads) + "|"]
     for p in points:
         once, whole = p.shared_bytes / 2**20, p.total(1000) / 2**20
-        cells = (
-            p.precision,
-            p.bases,
-            f"{p.scene_bytes:,.0f}",
-            f"{once:.1f} MiB",
-            f"{whole:.3f} MiB",
-            f"{p.psnr:.3f} dB",
-        )
-        lines.append(f"| {' | '.join(map(str, cells))} |")
+        numbers = f"{p.scene_bytes:,.0f} | {once:.1f} MiB | {whole:.3f} MiB | {p.psnr:.3f} dB"
+        lines.append(f"| {p.precision} | {p.bases} | {numbers} |")
     return "\n".join(lines)
 
 

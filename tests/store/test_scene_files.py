@@ -79,7 +79,7 @@ def test_other_sizes_than_the_stores_are_refused(tmp_path):
     path = write_scenes(tmp_path, "abc", [learnt("van")])
     larger = TriPlaneConfig(resolution=8, micro_channels=3, macro_channels=2, bases=4, grid=3)
     with pytest.raises(
-        StoreError, match=r"Scene 'van' in .* micro is I8 \[1, 3, 6, 6, 3\], not I8 \[3, 8, 8, 3\] a scene"
+        StoreError, match=r"Scene 'van' in .* micro is U8 \[1, 3, 6, 3, 3\], not U8 \[3, 8, 4, 3\] a scene"
     ):
         SceneFile(path, "abc", larger).load("van")
 
