@@ -2,12 +2,18 @@
 
 from __future__ import annotations
 
+import json
+import math
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
+import torch
+from torchvision.utils import save_image
 
 from tda_nerfstudio.cli import store as commands
 from tda_nerfstudio.core.errors import TdaError
+from tda_nerfstudio.store.scene_files import Record
 from tda_nerfstudio.store.shared_parts import write_shared_parts
 from tda_nerfstudio.store.store import Store
 
@@ -41,3 +47,87 @@ def test_scenes_move_between_stores_of_the_same_shared_parts_alone(store: Store,
     with pytest.raises(TdaError, match=f"has the shared parts {store.manifest.hash}"):
         commands.add(tmp_path / "other", store.folder)
     assert not len(Store(tmp_path / "other"))
+
+
+def test_info_tells_of_unfinished_scenes_and_of_those_put_aside(store: Store, learnt, capsys) -> None:
+    store.put_aside("lorry", "It diverged.", {})
+    store.add([replace(learnt[0], record=Record("new", finished=False))])
+    commands.info(store.folder)
+    text = " ".join(capsys.readouterr().out.split())
+    assert "new (unfinished)" in text and "Put aside: lorry: It diverged." in text
+
+
+def test_a_lighter_store_is_made_and_opened(store: Store, tmp_path: Path, capsys: pytest.CaptureFixture) -> None:
+    commands.lighten(store.folder, tmp_path / "light", 2, "int8")
+    assert "light holds 3 scenes" in capsys.readouterr().out
+    assert Store(tmp_path / "light").file("van").precision == "int8"
+
+
+@pytest.fixture
+def atlas(store: Store, tmp_path: Path) -> Path:
+    """Photograph the store's scenes as the held-out views of an atlas."""
+    view, angle = store.orbit(3), 2 * math.atan(8 / store.manifest.shots.focal)
+    for name in store:
+        folder = tmp_path / "atlas" / name
+        folder.mkdir(parents=True)
+        frames = []
+        for i, image in enumerate(store[name].render(view)):
+            save_image(image, folder / f"{i}.png")
+            pose = [*view.c2w[i].tolist(), [0.0, 0.0, 0.0, 1.0]]
+            frames.append({"file_path": f"{i}.png", "transform_matrix": pose})
+        for split, part in (("train", frames[:1]), ("test", frames[1:])):
+            text = json.dumps({"camera_angle_x": angle, "frames": part})
+            (folder / f"transforms_{split}.json").write_text(text)
+    return tmp_path / "atlas"
+
+
+def test_the_curve_scores_every_way_against_held_out_images(store: Store, atlas: Path, tmp_path: Path, capsys) -> None:
+    commands.curve(store.folder, atlas, tmp_path / "curve.png", scenes=2)
+    text = capsys.readouterr().out
+    points = json.loads((tmp_path / "curve.json").read_text())
+    assert [(p["precision"], p["bases"]) for p in points] == [
+        ("int4", 4), ("int8", 4), ("fp16", 4), ("fp32", 4), ("int4", 2), ("int4", 1), ("int4", 1)
+    ]  # fmt: skip
+    scores = {(p["precision"], p["bases"]): p["psnr"] for p in points}
+    assert scores["fp32", 4] > 45 and scores["fp32", 4] >= scores["int8", 4] > scores["int4", 4] > scores["int4", 1]
+    assert points[3]["scene_bytes"] > points[2]["scene_bytes"] > points[1]["scene_bytes"] > points[0]["scene_bytes"]
+    assert f"{scores['int8', 4]:.3f} dB" in text and (tmp_path / "curve.png").read_bytes()[:4] == b"\x89PNG"
+    with pytest.raises(TdaError, match="has no held-out views of bus"):
+        for folder in atlas.iterdir():
+            folder.rename(folder.with_name(f"x{folder.name}"))
+        commands.curve(store.folder, atlas, tmp_path / "curve.png")
+
+
+def test_a_store_is_rendered_as_a_video(store: Store, tmp_path: Path) -> None:
+    import imageio.v2 as imageio
+
+    from tda_nerfstudio.studies.turntable import render_turntable
+
+    path = render_turntable(store.folder, "van", tmp_path / "van.mp4", frames=3)
+    frames = list(imageio.get_reader(path))
+    assert len(frames) == 3 and frames[0].shape == (16, 16, 3)
+    expected = store["van"].render(store.orbit(3))[1].permute(1, 2, 0).numpy() * 255
+    assert abs(frames[1].astype(float) - expected).mean() < 12  # as far as a video of 16 pixels is alike
+
+
+def test_a_pipeline_over_a_store_shows_what_the_store_shows(store: Store) -> None:
+    from tda_nerfstudio.plugin.stored_pipeline import StoredPipeline
+
+    pipeline = StoredPipeline(store)
+    assert pipeline.datamanager.active_scene == "bus" and pipeline.datamanager.scene_names == ["bus", "cab", "van"]
+    for name in ("van", "cab"):
+        pipeline.select_scene(name)
+        seen = pipeline.datamanager.train_dataset[1]["image"]
+        torch.testing.assert_close(seen, store[name].render(store.orbit(8))[1].permute(1, 2, 0), rtol=0, atol=1e-5)
+    assert len(pipeline.datamanager.eval_dataset) == len(pipeline.datamanager.eval_dataset.cameras) == 8
+    with pytest.raises(TdaError, match="holds no scene 'vam'. Did you mean 'van'"):
+        pipeline.select_scene("vam")
+
+
+def test_an_empty_store_cannot_be_shown(store: Store) -> None:
+    from tda_nerfstudio.plugin.stored_pipeline import StoredPipeline
+
+    for name in list(store):
+        store.remove(name)
+    with pytest.raises(TdaError, match="holds no scenes yet"):
+        StoredPipeline(store)
