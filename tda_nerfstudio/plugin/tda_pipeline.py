@@ -119,10 +119,7 @@ class TdaPipeline(VanillaPipeline):
     # Start and restore
 
     def start_from_stage_one(self) -> None:
-        """Take autoencoder, base planes and MLP from the chosen tda-ae run or store, and put the scenes at their start.
-
-        Raises TdaError when its autoencoder has another f, C or hash than this configuration.
-        """
+        """Take over shared parts and put the scenes at their start. Raises TdaError for another f, C or hash."""
         start = self.start
         check_state(start.shared, self.model.state_dict(), start.where, SHARED)
         self.model.load_state_dict(start.shared, strict=False)
@@ -173,8 +170,8 @@ class TdaPipeline(VanillaPipeline):
     def plan(self, total: int | None) -> list[Wave]:
         """Place waves and their phases on absolute steps, rescaled to a total when that is given."""
         manager, config = self.datamanager, self.config
-        size, share = config.scenes_per_wave, manager.rays_share
-        self.waves = plan(config.schedule, manager.config, manager.total, size, share, total)
+        counts = (manager.total, config.scenes_per_wave, manager.rays_share)
+        self.waves = plan(config.schedule, manager.config, *counts, total)
         return self.waves
 
     def serve(self, wave: Wave) -> None:
@@ -295,6 +292,8 @@ class TdaPipeline(VanillaPipeline):
     def get_average_eval_image_metrics(
         self, step: int | None = None, output_path: Path | None = None, get_std: bool = False
     ) -> dict[str, Any]:
-        """Score all held-out views of all scenes; plain means while training, everything for ns-eval."""
+        """Score all held-out views of all scenes in memory; plain means while training, everything for ns-eval."""
         metrics = evaluate(self.model, self.datamanager, output_path)
+        others = set(self.datamanager.dataparser.whole().names) - set(self.datamanager.scene_names)
+        metrics["left_out"] |= dict.fromkeys(sorted(others), "It is of another wave: see finished.json and the store.")
         return scalars(metrics) if step is not None else metrics

@@ -113,6 +113,8 @@ def test_a_scene_is_the_same_whatever_the_wave(learner, whole: Store, tmp_path: 
     assert len(trainer.pipeline.model.field.scenes) == per_wave
     manifest = read_manifest(trainer.base_dir)
     assert manifest["scene_names"] == NAMES and sorted(manifest["metrics"]["scenes"]) == NAMES
+    scored = trainer.pipeline.get_average_eval_image_metrics()  # as ns-eval asks: what is in memory, and what is not
+    assert sorted(scored["scenes"].keys() | scored["left_out"].keys()) == NAMES and NAMES[3] in scored["scenes"]
     before = read_manifest(tmp_path / "whole/tiny/tda-scenes/run")
     assert manifest["metrics"]["psnr"] == pytest.approx(before["metrics"]["psnr"], abs=1e-9)
     for phase, other in zip(manifest["phases"], before["phases"], strict=True):
