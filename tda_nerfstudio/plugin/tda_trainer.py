@@ -236,4 +236,6 @@ class TdaTrainer(Trainer):
         )
         CONSOLE.print(f"Done: {quality(metrics)}.\nLook at it:")
         look = ["ns-viewer", "--load-config", str(self.base_dir / "config.yml")]
+        if self.bank.folder is not None and (len(self.pipeline.waves) > 1 or config.pipeline.store is not None):
+            look = ["tda", "view", str(self.bank.folder)]
         CONSOLE.print(f"  {shlex.join(look)}", markup=False, soft_wrap=True)
