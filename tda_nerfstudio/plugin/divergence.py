@@ -54,7 +54,7 @@ def learn_again(
     (whole,) = plan(pipeline.config.schedule, manager.config, len(rows), None)
     spans = [span._replace(start=span.start + wave.start, end=span.end + wave.start) for span in whole.spans]
     attempt = whole._replace(spans=spans)
-    finished = True
+    finished = False
     try:
         pipeline.waves = [attempt]
         pipeline.serve(attempt)
@@ -62,13 +62,14 @@ def learn_again(
         title = f"Learning {len(rows)} scenes that went wrong once more"
         for step in track(range(attempt.start, attempt.end), description=title, transient=True):
             if stopped():
-                finished = False
                 break
             pipeline.train()
             pipeline.prepare(step, optimizers)
             optimizers.zero_grad_all()
             torch.stack([*pipeline.get_train_loss_dict(step)[1].values()]).sum().backward()
             optimizers.optimizer_step_all()
+        else:
+            finished = True
     finally:
         after = {name: tensor[: len(rows)].clone() for name, tensor in own.items()}
         for name, tensor in own.items():
