@@ -42,9 +42,8 @@ class Bank:
     def store(self) -> Store:
         """The store, made when first needed."""
         assert self.folder is not None
-        return open_store(
-            self.folder, self.pipeline, self.pipeline.start if self.pipeline.config.schedule.independent else None
-        )
+        start = self.pipeline.start if self.pipeline.config.schedule.independent else None
+        return open_store(self.folder, self.pipeline, start)
 
     def put(self, metrics: dict[str, Any] | None, aside: Mapping[str, str]) -> None:
         """Put the scenes at work into the store, as they are; without metrics they are not finished.
@@ -57,6 +56,8 @@ class Bank:
         try:
             store_scenes(self.store, self.pipeline, metrics, self.provenance, leave_out=aside)
             for name, reason in aside.items():
+                if name in self.store and not self.store.record(name).finished:  # what the last save knew of it
+                    self.store.remove(name)
                 self.store.put_aside(name, reason, self.provenance)
         except (TdaError, OSError) as error:
             problem = f"The scenes are not in the store {self.folder}: {error}"

@@ -108,8 +108,9 @@ class TdaTrainer(Trainer):
         if remaining <= 0:
             CONSOLE.print(f"Nothing to train: step {self._start_step} of {self.total_steps} is already done.")
             self.step = self._start_step - 1
-            self.save_checkpoint(self.step)
-            self.finish(self.step)
+            with clear_errors():
+                self.save_checkpoint(self.step)
+                self.finish(self.step)
             return
         self.config.max_num_iterations = remaining  # nerfstudio counts from the step it starts at
         try:
