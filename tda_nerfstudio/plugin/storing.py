@@ -15,13 +15,11 @@ from tda_nerfstudio.plugin.start import Start
 from tda_nerfstudio.plugin.tda_model import TdaModel
 from tda_nerfstudio.plugin.tda_pipeline import TdaPipeline
 from tda_nerfstudio.store.precision import Precision
-from tda_nerfstudio.store.scene_files import LearntScene, Record
+from tda_nerfstudio.store.scene_files import TOGETHER, LearntScene, Record
 from tda_nerfstudio.store.shared_parts import MANIFEST, SharedParts, Shots, Sizes, shared_hash, write_shared_parts
 from tda_nerfstudio.store.store import Store
 
 SCORES = ("psnr", "ssim", "sharpness", "ceiling_psnr")
-TOGETHER = 64
-"""Scenes a file."""
 
 
 def shared_parts(model: TdaModel, start: Start | None) -> SharedParts:

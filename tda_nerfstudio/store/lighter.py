@@ -12,12 +12,9 @@ from torch import Tensor
 from tda_nerfstudio.core.errors import StoreError
 from tda_nerfstudio.core.scenes import LatentScenes
 from tda_nerfstudio.store.precision import Precision
-from tda_nerfstudio.store.scene_files import LearntScene
+from tda_nerfstudio.store.scene_files import TOGETHER, LearntScene
 from tda_nerfstudio.store.shared_parts import MANIFEST, SharedParts, write_shared_parts
 from tda_nerfstudio.store.store import Store
-
-TOGETHER = 64
-"""Scenes a file."""
 
 
 def orthonormal(

@@ -31,6 +31,8 @@ ABOUT = "tda"
 LONGEST_HEADER = 8 << 20
 """Bytes of a file's header, at most: room for thousands of scenes, none for a file that would fill the memory."""
 LONGEST_NAME = 200
+TOGETHER = 64
+"""Scenes that whoever has many puts into a file."""
 
 
 @dataclass(frozen=True)
