@@ -31,13 +31,10 @@ def is_store(folder: Path | None) -> bool:
 
 
 def read_start(autoencoder: Path | None, store: Path | None) -> Start:
-    """Read the shared parts of a store if it is there, else those of a run.
-
-    Raises TdaError when they cannot be read.
-    """
-    if store is not None and is_store(store):
+    """Read the shared parts of a run if one is named, else those of a store. Raises TdaError when that fails."""
+    if autoencoder is None:
+        assert store is not None
         return start_of_store(store, read_shared_parts(store))
-    assert autoencoder is not None
     manifest = read_manifest(autoencoder)
     given = stage_one_tensors(manifest)
     shared = {key: value for key, value in given.items() if key.startswith(SHARED)}

@@ -38,6 +38,7 @@ def learner(configure: Callable, stage_one, outputs: Path, tiny_atlas: Path) -> 
         scenes: tuple[str, ...] = ("2:6",),
         store: Path | None = None,
         data: Path = tiny_atlas,
+        autoencoder: Path | None = None,
     ) -> TdaTrainer:
         config = configure("tda-scenes", ("4:6",), steps=6, output=outputs)
         config.output_dir, config.timestamp, config.max_num_iterations = output, name, None
@@ -47,7 +48,7 @@ def learner(configure: Callable, stage_one, outputs: Path, tiny_atlas: Path) -> 
         config.pipeline.schedule = StageTwo(encode_visits=6, decode_visits=6)
         config.pipeline.scenes_per_wave, config.pipeline.store = per_wave, store
         if store is not None and (store / "manifest.json").exists():
-            config.pipeline.autoencoder = config.pipeline.autoencoder_hash = None
+            config.pipeline.autoencoder, config.pipeline.autoencoder_hash = autoencoder, None
         config.save_config()
         return config.setup(local_rank=0, world_size=1)
 
@@ -267,6 +268,14 @@ def test_a_store_grows_without_its_stage_one_and_without_touching_what_it_held(
         assert store.record(name).metrics["psnr"] == pytest.approx(whole.record(name).metrics["psnr"], abs=0.05)
     with pytest.raises(SystemExit):
         learner(tmp_path / "three", store=folder)
+
+
+def test_a_run_may_name_both_its_stage_one_and_a_store_that_was_made_from_it(learner, stage_one, tmp_path) -> None:
+    folder = tmp_path / "shelf"
+    learn(learner(tmp_path / "one", scenes=("2:3",), store=folder))
+    trainer = learner(tmp_path / "two", scenes=("2:4",), store=folder, autoencoder=stage_one.folder)
+    assert sorted(learn(trainer)) == NAMES[:2]
+    assert trainer.config.pipeline.autoencoder == stage_one.folder
 
 
 def test_a_run_into_a_store_that_was_cut_has_the_scenes_it_began_with(learner, tmp_path, monkeypatch, capsys) -> None:
