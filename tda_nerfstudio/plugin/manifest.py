@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from dataclasses import asdict
 from importlib.metadata import version
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import torch
 from torch import Tensor
@@ -18,7 +18,9 @@ from tda_nerfstudio.core.atomic import write_text
 from tda_nerfstudio.core.errors import TdaError
 from tda_nerfstudio.core.scenes import TriPlaneConfig
 from tda_nerfstudio.plugin.history import History
-from tda_nerfstudio.plugin.waves import Wave
+
+if TYPE_CHECKING:
+    from tda_nerfstudio.plugin.waves import Wave
 
 NAME = "finished.json"
 PREFIX = "_model."

@@ -47,6 +47,7 @@ def two_sights(stage_two) -> Path:
     (checkpoint,) = (folder / "nerfstudio_models").iterdir()
     state = torch.load(checkpoint, weights_only=True)
     state["pipeline"]["_model.field.scenes.micro"][1] = -30  # solid, and of one latent colour
+    state["pipeline"]["_model.field.scenes.occupied"][:] = True  # after so few steps it is not known what is empty
     torch.save(state, checkpoint)
     return config
 

@@ -49,7 +49,8 @@ def test_ns_train_understands_every_line_of_a_preset(path: Path, tmp_path: Path)
             found = config
             for word in key.replace("-", "_").split("."):
                 found = getattr(found, word)
-            assert found == (tuple(value) if isinstance(value, list) else value), key
+            wanted = type(found)(value) if isinstance(found, tuple | Path) else value
+            assert found == wanted, key
 
 
 @presets

@@ -104,7 +104,7 @@ def test_a_store_is_rendered_as_a_video(store: Store, tmp_path: Path) -> None:
     from tda_nerfstudio.studies.turntable import render_turntable
 
     path = render_turntable(store.folder, "van", tmp_path / "van.mp4", frames=3)
-    frames = list(imageio.get_reader(path))
+    frames = list(imageio.get_reader(path).iter_data())
     assert len(frames) == 3 and frames[0].shape == (16, 16, 3)
     expected = store["van"].render(store.orbit(3))[1].permute(1, 2, 0).numpy() * 255
     assert abs(frames[1].astype(float) - expected).mean() < 12  # as far as a video of 16 pixels is alike

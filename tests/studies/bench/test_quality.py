@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 import torch
 
@@ -14,10 +16,13 @@ from tda_nerfstudio.studies.bench.workshop import Workshop
 def test_a_fit_of_two_scenes_gets_better_on_both_paths(shop: Workshop, monkeypatch: pytest.MonkeyPatch):
     seen: list = []
     step = Training.step
+    shop.sizes = replace(shop.sizes, fit_visits=320)
     monkeypatch.setattr(Training, "step", lambda self, batch, *rest: (seen.append(batch), step(self, batch, *rest)))
     marks = quality.fit(shop, lambda *_: None)
-    assert [(mark.path, mark.visits) for mark in marks] == [(p, v) for v in (16, 32, 48, 64) for p in ("ours", "plain")]
-    assert len(seen) == 2 * 64 * 2 / quality.IMAGES
+    assert [(mark.path, mark.visits) for mark in marks] == [
+        (p, v) for v in (80, 160, 240, 320) for p in ("ours", "plain")
+    ]
+    assert len(seen) == 2 * 320 * 2 / quality.IMAGES
     assert all(a is b for a, b in zip(seen[::2], seen[1::2], strict=True))
     for path in ("ours", "plain"):
         first, *_, last = (mark for mark in marks if mark.path == path)
