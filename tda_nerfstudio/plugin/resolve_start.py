@@ -15,8 +15,8 @@ from tda_nerfstudio.core.phases import StageTwo
 from tda_nerfstudio.core.scenes import TriPlaneConfig
 from tda_nerfstudio.plugin.evaluation import quality
 from tda_nerfstudio.plugin.manifest import newest_stage_one, read_manifest
-from tda_nerfstudio.plugin.start import is_store
 from tda_nerfstudio.plugin.tda_dataparser import TdaAtlas
+from tda_nerfstudio.store.shared_parts import is_store
 from tda_nerfstudio.store.store import Store
 
 if TYPE_CHECKING:

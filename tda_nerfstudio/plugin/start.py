@@ -9,7 +9,7 @@ from jaxtyping import Bool, Float
 from torch import Tensor
 
 from tda_nerfstudio.plugin.manifest import read_manifest, stage_one_tensors
-from tda_nerfstudio.store.shared_parts import MANIFEST, SharedParts, read_shared_parts
+from tda_nerfstudio.store.shared_parts import SharedParts, read_shared_parts
 
 SHARED = ("autoencoder.", "field.scenes.base", "field.scenes.hidden", "field.scenes.head")
 """Tensors of a model that stage 2 takes over."""
@@ -23,11 +23,6 @@ class Start(NamedTuple):
     shared: dict[str, Tensor]
     weights: Float[Tensor, " base"]
     occupied: Bool[Tensor, "G G G"]
-
-
-def is_store(folder: Path | None) -> bool:
-    """Tell whether a store is there already."""
-    return folder is not None and (folder / MANIFEST).is_file()
 
 
 def read_start(autoencoder: Path | None, store: Path | None) -> Start:

@@ -16,7 +16,7 @@ from tda_nerfstudio.plugin.tda_model import TdaModel
 from tda_nerfstudio.plugin.tda_pipeline import TdaPipeline
 from tda_nerfstudio.store.precision import Precision
 from tda_nerfstudio.store.scene_files import TOGETHER, LearntScene, Record
-from tda_nerfstudio.store.shared_parts import MANIFEST, SharedParts, Shots, Sizes, shared_hash, write_shared_parts
+from tda_nerfstudio.store.shared_parts import SharedParts, Shots, Sizes, is_store, shared_hash, write_shared_parts
 from tda_nerfstudio.store.store import Store
 
 SCORES = ("psnr", "ssim", "sharpness", "ceiling_psnr")
@@ -53,7 +53,7 @@ def open_store(folder: Path, pipeline: TdaPipeline, start: Start | None = None) 
     Raises StoreError when it was made with other shared parts.
     """
     parts = shared_parts(pipeline.model, start)
-    if not (folder / MANIFEST).exists():
+    if not is_store(folder):
         write_shared_parts(folder, parts, shots(pipeline.model, pipeline.datamanager), {})
     store, own = Store(folder), shared_hash(parts)
     if store.manifest.hash != own:

@@ -13,7 +13,7 @@ from tda_nerfstudio.core.errors import StoreError
 from tda_nerfstudio.core.scenes import LatentScenes
 from tda_nerfstudio.store.precision import Precision
 from tda_nerfstudio.store.scene_files import TOGETHER, LearntScene
-from tda_nerfstudio.store.shared_parts import MANIFEST, SharedParts, write_shared_parts
+from tda_nerfstudio.store.shared_parts import SharedParts, is_store, write_shared_parts
 from tda_nerfstudio.store.store import Store
 
 
@@ -43,7 +43,7 @@ def lighten(store: Store, folder: Path, bases: int | None = None, precision: Pre
     Raises StoreError when there is a store already, or fewer base planes than asked for.
     """
     parts = store.shared
-    if (folder / MANIFEST).exists():
+    if is_store(folder):
         raise StoreError(f"{folder} is a store already. Name a new folder.")
     if bases is not None and not 1 <= bases <= len(parts.scenes.base):
         raise StoreError(f"{store.folder} has {len(parts.scenes.base)} base planes: keep 1 to that many, not {bases}.")

@@ -83,6 +83,11 @@ class Manifest:
     about: dict[str, Any]
 
 
+def is_store(folder: Path) -> bool:
+    """Tell whether a store is there already."""
+    return (folder / MANIFEST).is_file()
+
+
 def write_shared_parts(folder: Path, parts: SharedParts, shots: Shots, about: Mapping[str, Any]) -> str:
     """Write a new store without scenes and return its hash: of sizes and of all tensors that images depend on.
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import time
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -37,15 +38,14 @@ STALE = 3600
 
 
 @torch.no_grad()
-def put(table: LatentScenes, learnt: LearntScene, background: Tensor, occupied: Tensor | None = None) -> None:
+def put(table: LatentScenes, learnt: LearntScene, background: Tensor) -> None:
     """Put a scene into the only row of a table; where it is not empty is looked up if nobody says so."""
     table.micro.copy_(learnt.micro.reshape(1, -1))
     table.weights.copy_(learnt.weights[None])
-    known = learnt.occupied if occupied is None else occupied
-    if known is None:
+    if learnt.occupied is None:
         table.refresh(torch.tensor([0], device=table.box.device), background, grow=False)
     else:
-        table.occupied.copy_(known[None])
+        table.occupied.copy_(learnt.occupied[None])
 
 
 class StoredScene:
@@ -73,11 +73,10 @@ class StoredScene:
     ) -> Float[Tensor, "view 3 height width"]:
         """Render cameras as images in [0, 1], by default of the size that the scene was learnt at."""
         table, sizes, index = self.shared.scenes, self.shared.sizes, torch.tensor([0])
-        put(table, self.learnt, self.shared.autoencoder.background, self.occupied)
+        put(table, replace(self.learnt, occupied=self.occupied), self.shared.autoencoder.background)
         height, width = height or self.shots.height, width or self.shots.width
         codec, planes = self.shared.autoencoder, table.planes(index)
-        occupied = self.occupied[None]
-        rendering = showing.march(table, planes, occupied, codec, view, height, width, sizes.sampling)
+        rendering = showing.march(table, planes, table.occupied, codec, view, height, width, sizes.sampling)
         return showing.decode(codec, rendering, height, width)
 
 

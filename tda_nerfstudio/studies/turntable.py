@@ -10,11 +10,10 @@ from jaxtyping import UInt8
 
 from tda_nerfstudio.core.cameras import orbit
 from tda_nerfstudio.plugin.open_run import open_run
-from tda_nerfstudio.plugin.start import is_store
 from tda_nerfstudio.plugin.stored_pipeline import StoredPipeline
 from tda_nerfstudio.plugin.storing import shots
 from tda_nerfstudio.plugin.tda_pipeline import TdaPipeline
-from tda_nerfstudio.store.shared_parts import Shots
+from tda_nerfstudio.store.shared_parts import Shots, is_store
 from tda_nerfstudio.store.store import Store
 from tda_nerfstudio.studies.pictures import as_picture
 
