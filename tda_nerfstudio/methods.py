@@ -90,8 +90,7 @@ tda_scenes = MethodSpecification(
         TdaPipelineConfig(
             schedule=StageTwo(),
             starts_from="stage-one",
-            # Scenes are independent here: small batches give each of them more updates for the same visits.
-            datamanager=MultiSceneDataManagerConfig(scenes_per_step=4, views_per_scene=1),
+            datamanager=MultiSceneDataManagerConfig(scenes_per_step=4),  # independent here, so few at once cost nothing
         ),
     ),
     description="Stage 2: learn many new scenes in the latent space of a finished tda-ae run.",

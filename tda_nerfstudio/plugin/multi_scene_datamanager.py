@@ -39,8 +39,8 @@ class MultiSceneDataManagerConfig(VanillaDataManagerConfig):
     """The atlas."""
     scenes_per_step: int = 8
     """K: scenes visited in a step; each one's planes are fused once."""
-    views_per_scene: int = 2
-    """V: views of each visited scene."""
+    views_per_scene: int = 1
+    """V: views of each visited scene; with one, scenes get the most updates for their visits."""
     rays_per_view: int | None = None
     """Random latent pixels of each view to train on; all of them by default."""
     seed: int = 0
