@@ -176,7 +176,7 @@ def test_stage_ones_options_arrive():
 
 
 def test_an_autoencoder_with_pretrained_weights_skips_the_warm_up():
-    spans = timeline(StageOne(warmup_visits=0).phases(), scenes=4, images_per_step=4)
+    spans = timeline(StageOne(warmup_visits=0, latent_visits=120, joint_visits=600).phases(), 4, images_per_step=4)
     assert borders(spans) == [("latent", 0, 120), ("joint", 120, 720)]
 
 
