@@ -18,6 +18,7 @@ from tda_nerfstudio.plugin.divergence import diverged, learn_again
 from tda_nerfstudio.plugin.evaluation import evaluate, merge
 from tda_nerfstudio.plugin.storing import open_store, store_scenes
 from tda_nerfstudio.plugin.tda_pipeline import TdaPipeline
+from tda_nerfstudio.plugin.waves import Wave
 from tda_nerfstudio.store.store import Store
 
 STORE, WAVES = "store", "waves"
@@ -90,20 +91,20 @@ class Bank:
         self.put(metrics, aside)
         self._last = metrics
         if len(self.pipeline.waves) > 1:
-            write_text(self._path(self.pipeline.wave.first), json.dumps(metrics))
+            write_text(self._path(self.pipeline.wave), json.dumps(metrics))
         return changed
 
     def closed(self, step: int) -> bool:
         """Tell whether the wave that ended before a step, if any did, was kept."""
         ended = [wave for wave in self.pipeline.waves if wave.end == step]
-        return not ended or self._path(ended[0].first).is_file()
+        return not ended or self._path(ended[0]).is_file()
 
     def results(self) -> dict[str, Any]:
         """Give the scores of all waves as one."""
         waves = self.pipeline.waves
         if len(waves) == 1:
             return self._last
-        return merge([json.loads(self._path(wave.first).read_text()) for wave in waves])
+        return merge([json.loads(self._path(wave).read_text()) for wave in waves])
 
-    def _path(self, first: int) -> Path:
-        return self.run / WAVES / f"{first:06d}.json"
+    def _path(self, wave: Wave) -> Path:
+        return self.run / WAVES / f"{wave.scenes[0]:06d}.json"

@@ -10,7 +10,7 @@ import torch
 from nerfstudio.engine.optimizers import Optimizers
 
 from tda_nerfstudio.plugin.tda_pipeline import TdaPipeline
-from tda_nerfstudio.plugin.waves import plan
+from tda_nerfstudio.plugin.waves import Wave, plan
 
 FAR, SPREADS = 6.0, 5.0
 """A scene is far below its neighbours when it lacks this many dB more than they do, and this many spreads of them."""
@@ -53,12 +53,11 @@ def learn_again(
     waves = pipeline.waves
     (whole,) = plan(pipeline.config.schedule, manager.config, len(rows), None)
     spans = [span._replace(start=span.start + wave.start, end=span.end + wave.start) for span in whole.spans]
-    attempt = whole._replace(spans=spans)
+    attempt = Wave([wave.scenes[row] for row in rows], spans, attempt=1)
     finished = False
     try:
         pipeline.waves = [attempt]
         pipeline.serve(attempt)
-        manager.use([wave.first + row for row in rows], wave.start, attempt=1)
         title = f"Learning {len(rows)} scenes that went wrong once more"
         for step in track(range(attempt.start, attempt.end), description=title, transient=True):
             if stopped():
@@ -78,5 +77,4 @@ def learn_again(
                 tensor[rows] = after[name]
         pipeline.waves = waves
         pipeline.serve(wave)
-        manager.use(range(wave.first, wave.last), wave.start)
     return finished

@@ -179,9 +179,9 @@ class TdaPipeline(VanillaPipeline):
         if wave is not self._wave:
             self._wave, self._span = wave, None
             self.latents.drop()
-            if len(self.waves) > 1:
-                self.datamanager.use(range(wave.first, wave.last), wave.start)
-                self.scene_control.show(self.datamanager.scene_names)
+            self.datamanager.use(wave.scenes, wave.start, wave.attempt)
+            self.select_scene(self.datamanager.active_scene)
+            self.scene_control.show(self.datamanager.scene_names)
 
     @property
     def wave(self) -> Wave:

@@ -14,11 +14,13 @@ from tda_nerfstudio.plugin.multi_scene_datamanager import MultiSceneDataManagerC
 
 
 class Wave(NamedTuple):
-    """Scenes `first` to `last` (not included) of the atlas, and their phases on the run's absolute steps."""
+    """Scenes that learn together, and their phases on the run's absolute steps."""
 
-    first: int
-    last: int
+    scenes: Sequence[int]
+    """Their places among the run's scenes."""
     spans: list[Span]
+    attempt: int = 0
+    """Another attempt draws other views and rays."""
 
     @property
     def start(self) -> int:
@@ -32,7 +34,7 @@ class Wave(NamedTuple):
 
     def visits(self, span: Span, images_per_step: float) -> float:
         """Count a phase's visits of each scene."""
-        return (span.end - span.start) * images_per_step / (self.last - self.first)
+        return (span.end - span.start) * images_per_step / len(self.scenes)
 
 
 def wave_size(scenes: int, per_wave: int | None) -> int:
@@ -65,7 +67,7 @@ def plan(
         spans = timeline(schedule.phases(), last - first, images, steps, (last - first) / at_once)
         placed = [span._replace(start=span.start + start, end=span.end + start) for span in spans]
         if placed:
-            waves.append(Wave(first, last, placed))
+            waves.append(Wave(range(first, last), placed))
             start = placed[-1].end
     return waves
 

@@ -140,7 +140,7 @@ def test_stage_two_keeps_the_shared_parts_bit_by_bit_and_moves_its_scenes(stage_
     for scene in range(2):
         assert micro[scene].abs().max() > 0
         assert not torch.equal(weights[scene], mean)
-        assert (weights[scene] - mean).abs().max() < 0.2
+        assert (weights[scene] - mean).abs().max() < 0.3  # a random start is some 0.6 away
     assert not torch.equal(micro[0], micro[1])
 
 

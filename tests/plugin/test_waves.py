@@ -87,12 +87,16 @@ def whole(learner: Callable, tmp_path: Path) -> Store:
 def test_waves_follow_each_other_without_a_gap():
     manager = MultiSceneDataManagerConfig(scenes_per_step=4, views_per_scene=1)
     waves = plan(StageTwo(encode_visits=8, decode_visits=4), manager, 10, 4)
-    assert [(w.first, w.last, w.start, w.end) for w in waves] == [(0, 4, 0, 12), (4, 8, 12, 24), (8, 10, 24, 36)]
+    assert [(w.scenes, w.start, w.end) for w in waves] == [
+        (range(4), 0, 12),
+        (range(4, 8), 12, 24),
+        (range(8, 10), 24, 36),
+    ]
     assert [(s.phase.name, s.start, s.end) for s in waves[1].spans] == [
         ("encode-scene", 12, 20),
         ("decode-scene", 20, 24),
     ]
-    assert [wave_at(waves, step).first for step in (0, 11, 12, 35, 99)] == [0, 0, 4, 8, 8]
+    assert [wave_at(waves, step).scenes[0] for step in (0, 11, 12, 35, 99)] == [0, 0, 4, 8, 8]
     (one,) = plan(StageTwo(), manager, 10, None)
     assert one == plan(StageTwo(), manager, 10, 99)[0]
 
