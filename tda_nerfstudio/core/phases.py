@@ -137,6 +137,8 @@ class StageOne(Schedule):
     """Weight of L_latent in the joint phase; near 1 all channels become one smooth silhouette, and colours are lost."""
     tv_weight: float = 3e-3
     """Weight of L_tv, a mean, in every phase that renders."""
+    base_rate: float = 3e-2
+    """Learning rate of the base planes."""
     latent_noise: float = 0.1
     """Noise on latents before decoding in the joint phase, as a share of their standard deviation."""
     ae_rate: float = 3e-3
@@ -145,7 +147,7 @@ class StageOne(Schedule):
     """Learning rate of encoder and decoder in the joint phase."""
 
     def phases(self) -> list[Phase]:
-        scene_rates = {"micro": SCENE_RATE, "weights": SCENE_RATE, "base": 3e-2, "mlp": 1e-2}
+        scene_rates = {"micro": SCENE_RATE, "weights": SCENE_RATE, "base": self.base_rate, "mlp": 1e-2}
         ae_rates = {"encoder": self.ae_rate, "decoder": self.ae_rate}
         joint_ae_rates = {"encoder": self.joint_ae_rate, "decoder": self.joint_ae_rate}
         visits = WARMUP if self.warmup_visits is None else self.warmup_visits
