@@ -109,7 +109,7 @@ def export_run(
     Args:
         load_config: Folder or config.yml of the run. It can run code when it is read: only those you trust.
         store: Folder of the store.
-        precision: Of micro planes; int4 costs 0.01 dB, int8 nothing that can be measured.
+        precision: Of micro planes; int4 costs 0.02 dB, int8 nothing that can be measured.
     """
     from tda_nerfstudio.plugin.storing import export_run
 

@@ -165,7 +165,7 @@ def test_stage_one_in_the_standard_space_trains_the_autoencoder_as_long_on_image
 
 def test_stage_ones_options_arrive():
     schedule = StageOne(
-        ae_weight=0.1, latent_weight=2.0, tv_weight=0.5, latent_noise=0.3, ae_rate=0.7, joint_ae_rate=0.6
+        ae_weight=0.1, latent_weight=2.0, tv_weight=0.5, latent_noise=0.3, ae_rate=0.7, joint_ae_rate=0.6, base_rate=0.4
     )
     warmup, latent, joint = schedule.phases()
     assert joint.losses == {"latent": 2.0, "rgb": 1.0, "ae": 0.1, "tv": 0.5}
@@ -173,6 +173,7 @@ def test_stage_ones_options_arrive():
     assert warmup.latent_noise == joint.latent_noise == 0.3 and latent.latent_noise == 0.0
     assert warmup.rates == {"encoder": 0.7, "decoder": 0.7}
     assert joint.rates["encoder"] == joint.rates["decoder"] == 0.6
+    assert joint.rates["base"] == latent.rates["base"] == 0.4
 
 
 def test_an_autoencoder_with_pretrained_weights_skips_the_warm_up():
