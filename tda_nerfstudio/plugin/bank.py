@@ -43,7 +43,7 @@ class Bank:
     def store(self) -> Store:
         """The store, made when first needed."""
         assert self.folder is not None
-        start = self.pipeline.start if self.pipeline.config.schedule.independent else None
+        start = self.pipeline.stage_start() if self.pipeline.config.schedule.independent else None
         return open_store(self.folder, self.pipeline, start)
 
     def put(self, metrics: dict[str, Any] | None, aside: Mapping[str, str]) -> None:
@@ -91,7 +91,7 @@ class Bank:
         self.put(metrics, aside)
         self._last = metrics
         if len(self.pipeline.waves) > 1:
-            write_text(self._path(self.pipeline.wave), json.dumps(metrics))
+            write_text(self._path(self.pipeline.wave_at_work()), json.dumps(metrics))
         return changed
 
     def closed(self, step: int) -> bool:

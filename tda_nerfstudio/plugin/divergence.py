@@ -46,7 +46,7 @@ def learn_again(
     """
     from rich.progress import track
 
-    wave, manager, table = pipeline.wave, pipeline.datamanager, pipeline.model.field.scenes
+    wave, manager, table = pipeline.wave_at_work(), pipeline.datamanager, pipeline.model.field.scenes
     rows = [manager.scene_names.index(name) for name in names]
     own = {"micro": table.micro.data, "weights": table.weights.data, "occupied": table.occupied}
     before = {name: tensor.clone() for name, tensor in own.items()}

@@ -120,15 +120,14 @@ class TdaPipeline(VanillaPipeline):
 
     def start_from_stage_one(self) -> None:
         """Take over shared parts and put the scenes at their start. Raises TdaError for another f, C or hash."""
-        start = self.start
+        start = self.stage_start()
         check_state(start.shared, self.model.state_dict(), start.where, SHARED)
         self.model.load_state_dict(start.shared, strict=False)
         self.check_autoencoder(start.where)
         self.start_scenes()
 
-    @property
-    def start(self) -> Start:
-        """Where stage 2 starts, read when first needed."""
+    def stage_start(self) -> Start:
+        """Give where stage 2 starts, read when first needed."""
         if self._start is None:
             self._start = read_start(self.config.autoencoder, self.config.store)
         return self._start
@@ -139,7 +138,8 @@ class TdaPipeline(VanillaPipeline):
         if getattr(self.config.schedule, "start", "mean") == "cold":
             table.cold_start([seeded(manager.scene_seed(s), 0, "start") for s in range(len(manager.scene_names))])
         else:
-            table.warm_start(self.start.weights.to(table.box.device), self.start.occupied.to(table.box.device))
+            start = self.stage_start()
+            table.warm_start(start.weights.to(table.box.device), start.occupied.to(table.box.device))
 
     def check_autoencoder(self, where: str) -> None:
         """Raise TdaError unless the autoencoder in use is the one that this run was configured with."""
@@ -183,9 +183,8 @@ class TdaPipeline(VanillaPipeline):
             self.select_scene(self.datamanager.active_scene)
             self.scene_control.show(self.datamanager.scene_names)
 
-    @property
-    def wave(self) -> Wave:
-        """The wave at work."""
+    def wave_at_work(self) -> Wave:
+        """Give the wave at work. A method, like all that may raise: viewers look at every attribute of a pipeline."""
         assert self._wave is not None, "prepare() runs before every step"
         return self._wave
 
@@ -240,7 +239,7 @@ class TdaPipeline(VanillaPipeline):
         for name in span.phase.rates:
             if name in optimizers.optimizers:
                 optimizers.optimizers[name].state.clear()
-        first = next((s for s in self.wave.spans if s.phase.renders), None)
+        first = next((s for s in self.wave_at_work().spans if s.phase.renders), None)
         if self.config.starts_from == "scratch":
             if span is first:
                 self.calibrate()
@@ -276,7 +275,7 @@ class TdaPipeline(VanillaPipeline):
         assert self._span is not None, "prepare() runs before every step"
         cameras, batch = self.batch_of(step, self._span)
         losses = self._model(cameras, batch, self._span.phase, step)
-        return losses, losses, {"phase": float(self.wave.spans.index(self._span))}
+        return losses, losses, {"phase": float(self.wave_at_work().spans.index(self._span))}
 
     # Evaluate
 
