@@ -122,7 +122,7 @@ class TdaTrainer(Trainer):
                 super().train()
         finally:
             self.config.max_num_iterations = self.total_steps
-            stop_rendering(self.viewer_state)
+            stop_rendering()
 
     @contextmanager
     def errors_saved(self) -> Iterator[None]:

@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
-from typing import Any
+import threading
+
+from nerfstudio.viewer.render_state_machine import RenderStateMachine
 
 
-def stop_rendering(viewer: Any, patience: float = 10.0) -> None:
-    """Let the threads in which a viewer renders for its browsers come to an end, `patience` seconds each at most.
+def stop_rendering(patience: float = 10.0) -> None:
+    """Let the threads in which viewers render come to an end, `patience` seconds each at most.
 
-    They are daemons: one that computes while Python ends takes the process down (exit code 134), although all is saved.
+    Those of browsers that have left are among them. They are daemons: one that computes while Python ends takes the
+    process down (exit code 134), although all is saved.
     """
-    threads = list(getattr(viewer, "render_statemachines", {}).values())
+    threads = [thread for thread in threading.enumerate() if isinstance(thread, RenderStateMachine)]
     for thread in threads:
         thread.running = False
         thread.interrupt_render_flag = True
