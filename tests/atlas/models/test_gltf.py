@@ -10,7 +10,7 @@ import zlib
 
 import numpy as np
 import pytest
-from make_models import QUAD, png, quad_glb, see, textured, tree, write_glb
+from make_models import QUAD, append, instanced, morphed, png, quad_glb, see, skinned, textured, tree, write_glb
 
 from tda_nerfstudio.atlas.models import parts
 from tda_nerfstudio.atlas.models.files import read_model
@@ -147,6 +147,79 @@ def test_what_is_behind_shows_through(tmp_path):
     assert image[1, 8].tolist() == [0, 0, 255, 255]
 
 
+def extent(path) -> list[list[float]]:
+    """Box of a model in the file's own frame."""
+    corners = read_model(path, up="z", front="-y").vertices
+    return [np.round(corners.min(0), 6).tolist(), np.round(corners.max(0), 6).tolist()]
+
+
+def test_without_scenes_the_roots_are_read(tmp_path):
+    for scenes in ({}, {"scenes": []}):
+        content, blob = tree([QUAD], nodes=[{"children": [1], "scale": [2, 2, 2]}, {"mesh": 0}])
+        del content["scenes"], content["scene"]
+        path = write_glb(tmp_path / "a.glb", content | scenes, blob)
+        assert extent(path) == [[-1, -1, 0], [1, 1, 0]]
+
+
+def test_instances_stand_where_the_extension_says(tmp_path):
+    half = math.sqrt(0.5)
+    columns = {"TRANSLATION": [[0, 0, 0], [4, 0, 2]], "SCALE": [[1, 1, 1], [2, 4, 1]]}
+    columns["ROTATION"] = [[0, 0, 0, 1], [0, 0, half, half]]  # by 90 degrees around z
+    path = instanced(tmp_path / "a.glb", **columns)
+    assert extent(path) == [[0.5, -1, 0], [7, 1, 2]]  # the node itself is 1 to the right
+    assert len(read_model(path).faces) == 4
+
+
+def test_a_skin_moves_vertices_by_its_joints_and_not_by_the_meshs_node(tmp_path):
+    joints = [{"translation": [10, 0, 0], "scale": [2, 2, 2]}, {"translation": [0, 3, 0]}]
+    one, both = [[1, 0, 0, 0]] * 4, [[0.25, 0.25, 0, 0]] * 4
+    assert extent(skinned(tmp_path / "a.glb", joints, one)) == [[9, -1, 0], [11, 1, 0]]
+    assert extent(skinned(tmp_path / "b.glb", joints, both)) == [[4.25, 0.75, 0], [5.75, 2.25, 0]]  # their mean
+    bind = np.stack([np.eye(4)] * 2)
+    bind[0, 0, 3] = -1
+    assert extent(skinned(tmp_path / "c.glb", joints, one, bind)) == [[7, -1, 0], [9, 1, 0]]
+    none = [[0, 0, 0, 0]] * 4
+    assert extent(skinned(tmp_path / "d.glb", joints, none)) == [[9, -1, 0], [11, 1, 0]]
+
+
+def test_normals_move_with_a_skin(tmp_path):
+    normals = {"NORMAL": [[0, 0.6, 0.8]] * 4}
+    for scale, expected in (([1, 1, 4], [0, 0.6, 0.2]), ([1, 1, -4], [0, 0.6, -0.2]), ([1, 1, 1], [0, 0.6, 0.8])):
+        path = skinned(tmp_path / "a.glb", [{"scale": scale}, {}], [[1, 0, 0, 0]] * 4, **normals)
+        found = read_model(path, up="z", front="-y").normals
+        np.testing.assert_allclose(found, np.broadcast_to(expected / np.linalg.norm(expected), (2, 3, 3)), atol=1e-6)
+
+
+def test_a_joint_that_is_not_there_is_refused_where_it_has_a_weight(tmp_path):
+    one = [{"translation": [1, 0, 0]}]
+    assert extent(skinned(tmp_path / "a.glb", one, [[1, 0, 0, 0]] * 4)) == [[0.5, -0.5, 0], [1.5, 0.5, 0]]
+    refused(skinned(tmp_path / "b.glb", one, [[0, 1, 0, 0]] * 4), "A skin names joint 1 of 1. Export it again.")
+
+
+def test_morph_targets_are_applied_with_their_weights_and_may_be_sparse(tmp_path):
+    assert extent(morphed(tmp_path / "a.glb", [0, 0])) == [[-0.5, -0.5, 0], [0.5, 0.5, 0]]
+    assert extent(morphed(tmp_path / "b.glb", [0.5, 0])) == [[0, -0.5, 0], [1, 0.5, 0]]
+    corners = read_model(morphed(tmp_path / "c.glb", [1, -1]), up="z", front="-y").vertices
+    np.testing.assert_allclose(corners, [[0.5, -2.5, 0], [1.5, -0.5, 0], [1.5, 0.5, 0], [0.5, 0.5, 0]])
+
+
+def test_a_nodes_weights_win_over_its_meshs_and_normals_are_morphed(tmp_path):
+    content, blob = tree([QUAD | {"NORMAL": [[0, 0, 1]] * 4}], nodes=[{"mesh": 0, "weights": [2]}])
+    blob = append(content, blob, np.array([[0, 0.5, -0.5]] * 4, "<f4"))
+    content["meshes"][0]["weights"] = [0]
+    content["meshes"][0]["primitives"][0]["targets"] = [{"NORMAL": len(content["accessors"]) - 1}]
+    found = read_model(write_glb(tmp_path / "a.glb", content, blob), up="z", front="-y").normals
+    np.testing.assert_allclose(found, np.broadcast_to([0, 1, 0], (2, 3, 3)), atol=1e-6)
+
+
+def test_a_texture_that_everybody_can_read_stands_in_for_ktx2_and_webp_comes_first(tmp_path):
+    images = [png([[[255, 0, 0]]]), b"\xabKTX 20\xbb", png([[[0, 0, 255]]])]
+    for name, other, seen in (("KHR_texture_basisu", 1, [255, 0, 0]), ("EXT_texture_webp", 2, [0, 0, 255])):
+        textures = [{"source": 0, "extensions": {name: {"source": other}}}]
+        path = quad_glb(tmp_path / "a.glb", textured(), images, textures=textures)
+        assert see(path)[8, 8, :3].tolist() == seen, name
+
+
 def test_strips_fans_and_lists_without_indices(tmp_path):
     a, b, c, d = np.array(QUAD["POSITION"])
     whole = see(quad_glb(tmp_path / "whole.glb"))
@@ -203,6 +276,7 @@ def entry(key: str, index: int, **changes):
     return lambda content: content[key][index].update(changes)
 
 
+PLACES = {"EXT_mesh_gpu_instancing": {"attributes": {"TRANSLATION": 0}}}
 DAMAGES = {
     "more rows than data": (
         entry("accessors", 0, count=1_000_000),
@@ -217,7 +291,7 @@ DAMAGES = {
     "a fractional count": (entry("accessors", 0, count=4.5), "Accessor 0 has count 4.5. Export it again."),
     "rows without data": (
         lambda content: content["accessors"][0].pop("bufferView"),
-        "Accessor 0 is sparse or has no data, which is not supported. Export it plainly.",
+        "Accessor 0 has no data, which is not supported. Export it plainly.",
     ),
     "a negative offset": (entry("accessors", 0, byteOffset=-48), "Accessor 0 declares 4 rows"),
     "a stride of nothing": (
@@ -300,7 +374,82 @@ DAMAGES = {
     ),
     "compression": (
         lambda content: content.update(extensionsRequired=["KHR_draco_mesh_compression"]),
-        "It needs KHR_draco_mesh_compression, which is not supported. Export it without compression.",
+        "It needs KHR_draco_mesh_compression, which is not supported. Export it without that.",
+    ),
+    "an extension of tomorrow": (
+        lambda content: content.update(extensionsRequired=["KHR_materials_unlit", "EXT_of_tomorrow"]),
+        "It needs EXT_of_tomorrow, which is not supported. Export it without that.",
+    ),
+    "a texture in KTX2 alone": (
+        lambda content: content.update(textures=[{"extensions": {"KHR_texture_basisu": {"source": 0}}}]),
+        "Texture 0: KHR_texture_basisu is not supported. Export it with PNG or JPEG textures.",
+    ),
+    "a texture of nothing": (lambda content: content.update(textures=[{}]), "Texture 0 has no image. Export it again."),
+    "a second buffer of nothing": (
+        lambda content: (content["buffers"].append({"byteLength": 99}), content["bufferViews"][0].update(buffer=1)),
+        "Buffer 1 has no data. Export it again, without compression.",
+    ),
+    "a skin without its joint": (
+        lambda content: (
+            content["nodes"][0].update(skin=0) or content.update(skins=[{"joints": [1]}]) or content["nodes"].append({})
+        ),
+        "Skin 0 is moved by node 1, which is not in the scene. Export it again.",
+    ),
+    "a skin without bind matrices": (
+        lambda content: (
+            content["nodes"][0].update(skin=0)
+            or content.update(skins=[{"joints": [0], "inverseBindMatrices": 0}])
+            or content["accessors"][0].update(count=0, type="MAT4")
+        ),
+        "Skin 0 has 1 joints and 0 bind matrices. Export it again.",
+    ),
+    "a skin in many places": (
+        lambda content: content["nodes"][0].update(skin=0, extensions=PLACES),
+        "'node 0' has a skin and EXT_mesh_gpu_instancing. Export it without instances.",
+    ),
+    "places that disagree": (
+        lambda content: content["nodes"][0].update(
+            extensions={"EXT_mesh_gpu_instancing": {"attributes": {"TRANSLATION": 0, "_ID": 2}}}
+        ),
+        "EXT_mesh_gpu_instancing has attributes of [4, 6] rows. Export it again.",
+    ),
+    "endless places": (
+        lambda content: (
+            content["nodes"][0].update(extensions=PLACES) or content["accessors"][0].update(count=4_000_000_000)
+        ),
+        "It declares 4,000,000,000 instances; 20,000 are the limit. Simplify it.",
+    ),
+    "a morph target of other vertices": (
+        lambda content: (
+            content["meshes"][0].update(weights=[1]),
+            content["meshes"][0]["primitives"][0].update(targets=[{"POSITION": 3}]),
+            content["accessors"].append(content["accessors"][0] | {"count": 3}),
+        ),
+        "'node 0, primitive 0' has 4 vertices, but attributes of 3. Export again.",
+    ),
+    "endless morph targets": (
+        lambda content: (
+            content["meshes"][0].update(weights=[1] * 5_000_001),
+            content["meshes"][0]["primitives"][0].update(targets=[{}] * 5_000_001),
+        ),
+        "It declares 20,000,004 rows of morph targets; 20,000,000 are the limit. Simplify it.",
+    ),
+    "sparse rows beyond the end": (
+        entry(
+            "accessors",
+            0,
+            sparse={"count": 6, "indices": {"bufferView": 2, "componentType": 5123}, "values": {"bufferView": 0}},
+            count=3,
+        ),
+        "The sparse part of accessor 0 names row 3 of 3. Export it again.",
+    ),
+    "sparse rows without data": (
+        entry(
+            "accessors",
+            0,
+            sparse={"count": 99, "indices": {"bufferView": 2, "componentType": 5123}, "values": {"bufferView": 0}},
+        ),
+        "The sparse part of accessor 0 declares 99 rows, 198 bytes, but its data has 12. Export it again.",
     ),
     "lists for objects": (lambda content: content.update(nodes=[[]]), "Its glTF structure is broken ("),
     "no scene content": (
