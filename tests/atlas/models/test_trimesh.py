@@ -107,3 +107,92 @@ def test_gltf_sparse_data_are_zeros(tmp_path):
     write_glb(path, content, blob)
     assert not only(path).vertices.any()
     assert area(path) == pytest.approx(1)
+
+
+SQUARE = "v 0 0 0\nv 1 0 0\nv 1 1 0\nv 0 1 0\n"
+PLACED = "vt 0 0\nvt 1 0\nvt 1 1\nvt 0 1\n"
+ELL = "0 0 0\n2 0 0\n2 1 0\n1 1 0\n1 2 0\n0 2 0\n"
+
+
+def obj(folder: Path, text: str, **materials: str) -> Path:
+    for name, lines in materials.items():
+        (folder / f"{name}.mtl").write_text(lines)
+    path = folder / "a.obj"
+    path.write_text(text)
+    return path
+
+
+@pytest.mark.parametrize(
+    ("text", "wrong", "right"),
+    [
+        ((SQUARE + "f 1 2 3 4\n").replace(" ", "\t"), 0, 1),
+        (SQUARE + "f -4 -3 -2 -1\nv 5 0 0\nv 7 0 0\nv 7 1 0\nv 5 1 0\nf -4 -3 -2 -1\n", 4, 3),  # the last one twice
+        (SQUARE + PLACED + "f 1/1 2/2 3/3\nf 1 2 3 4 1 2\n", 0.5, 1.5),  # both have six numbers
+        ("v 0 0 0\nv 2 0 0\nv 0.5 0.5 0\nv 0 2 0\nf 2 3 4 1\n", 3, 1),  # an arrow
+    ],
+)  # fmt: skip
+def test_obj_areas_are_wrong(tmp_path, text, wrong, right):
+    path = obj(tmp_path, text)
+    scene = theirs(path)
+    assert sum(mesh.area for mesh in scene.geometry.values()) == pytest.approx(wrong)
+    assert area(path) == pytest.approx(right)
+
+
+@pytest.mark.parametrize("text", ["\ufeff" + SQUARE + "f 2 3 4", SQUARE + "f 1 2 3 # one\nf 1 3 4"])
+def test_obj_marks_and_comments_are_not_understood(tmp_path, text):
+    path = obj(tmp_path, text)
+    with pytest.raises((IndexError, ValueError)):
+        theirs(path)
+    assert area(path) in (0.5, 1)
+
+
+def test_obj_coordinates_and_normals_of_some_faces_are_lost_or_taken_for_one_another(tmp_path):
+    path = obj(tmp_path, SQUARE + PLACED + "f 1/1 2/2 3/3\nf 1 3 4\n")
+    assert only(path).visual.kind is None
+    path = obj(tmp_path, SQUARE + PLACED + "vn 0 0 1\nvn 0 0 1\nvn 0 0 1\nvn 0 0 1\nf 1/1 2/2 3/3\nf 1//2 3//2 4//2\n")
+    assert only(path).visual.uv.tolist().count([1, 0]) > 1  # normal 2 taken for texture coordinate 2
+
+
+def test_obj_materials_are_lost(tmp_path):
+    red, green = "newmtl a\nKd 1 0 0\n", "newmtl b\nKd 0 1 0\n"
+    lines = {
+        "two libraries": "mtllib a.mtl\nmtllib b.mtl\nusemtl b\n",
+        "two libraries in a line": "mtllib a.mtl b.mtl\nusemtl b\n",
+        "a comment": "# mtllib is below\nmtllib b.mtl\nusemtl b\n",
+        "a byte order mark": "mtllib c.mtl\nusemtl b\n",
+    }
+    for what, head in lines.items():
+        path = obj(tmp_path, SQUARE + head + "f 1 2 3 4\n", a=red, b=green, c="\ufeff" + green)
+        visual = only(path).visual
+        assert getattr(getattr(visual, "material", None), "kwargs", {}).get("kd") != [0, 1, 0], what
+        assert read_model(path).paint.colours[0, 0].tolist() == [0, 1, 0, 1], what
+
+
+def test_obj_options_are_taken_for_a_part_of_the_textures_name(tmp_path):
+    (tmp_path / "t.png").write_bytes(png([[[9, 9, 9]]]))
+    path = obj(
+        tmp_path, f"mtllib a.mtl\n{SQUARE}{PLACED}usemtl a\nf 1/1 2/2 3/3", a="newmtl a\nmap_Kd -s 1 1 1 t.png\n"
+    )
+    assert only(path).visual.material.image is None
+    assert read_model(path).paint.texture.tolist() == [0]
+
+
+def ply(path: Path, kinds: str, faces: str) -> Path:
+    header = "ply\nformat ascii 1.0\nelement vertex 6\nproperty float x\nproperty float y\nproperty float z\n"
+    header += f"element face {faces.count(chr(10))}\nproperty list uchar int vertex_indices\n{kinds}end_header\n"
+    path.write_text(header + ELL + faces)
+    return path
+
+
+def test_ply_polygons_are_always_cut_into_fans(tmp_path):
+    path = ply(tmp_path / "a.ply", "", "6 1 2 3 4 5 0\n")
+    assert only(path).area == pytest.approx(4)
+    assert area(path) == pytest.approx(3)
+
+
+def test_ply_colours_of_polygons_are_those_of_other_triangles(tmp_path):
+    kinds = "".join(f"property uchar {name}\n" for name in ("red", "green", "blue"))
+    path = ply(tmp_path / "a.ply", kinds, "4 0 1 2 3 200 100 0\n4 0 3 4 5 0 0 255\n")
+    mesh = only(path)
+    assert (len(mesh.faces), len(mesh.visual.face_colors)) == (4, 2)
+    assert len(read_model(path).paint.colours) == 4
