@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from tda_nerfstudio.atlas.models.gltf_file import GltfFile
 from tda_nerfstudio.atlas.models.parts import Material
-from tda_nerfstudio.atlas.models.textures import CLAMP, MIRROR, REPEAT, Texture, read_pixels
+from tda_nerfstudio.atlas.models.textures import CLAMP, MIRROR, REPEAT, Texture
 from tda_nerfstudio.core.errors import TdaError
 
 _WRAPS = {33071: CLAMP, 33648: MIRROR, 10497: REPEAT}
@@ -51,7 +51,7 @@ class GltfMaterials:
             what = f"Texture {number}"
             embedded = "bufferView" in image
             data = bytes(self._file.view(image["bufferView"])[0]) if embedded else self._file.fetch(image["uri"], what)
-            self._images[number] = read_pixels(self._file.source.open(data, what), what)
+            self._images[number] = self._file.source.pixels(data, what)
         sampler = tree["samplers"][texture["sampler"]] if "sampler" in texture else {}
         wrap = (_WRAPS[sampler.get("wrapS", 10497)], _WRAPS[sampler.get("wrapT", 10497)])
         return Texture(self._images[number], wrap, sampler.get("magFilter") != _NEAREST)

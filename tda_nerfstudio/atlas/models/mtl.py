@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from tda_nerfstudio.atlas.models.parts import Material, Source
 from tda_nerfstudio.atlas.models.surfaces import GREY, srgb_material
-from tda_nerfstudio.atlas.models.textures import CLAMP, REPEAT, Texture, read_pixels
+from tda_nerfstudio.atlas.models.textures import CLAMP, REPEAT, Texture
 from tda_nerfstudio.core.errors import TdaError
 
 _NUMBERS = re.compile(r"(?:[-+]?(?:\d+\.?\d*|\.\d+)(?:[eE][-+]?\d+)?\s+){1,3}")
@@ -78,8 +78,7 @@ class Materials:
             return Skin(srgb_material(colour))
         image, options = _options(name, entry["map_kd"])
         if image not in self._pixels:
-            what = f"Texture '{image}'"
-            self._pixels[image] = read_pixels(self._source.open(self._source.read(image, "Texture"), what), what)
+            self._pixels[image] = self._source.pixels(self._source.read(image, "Texture"), f"Texture '{image}'")
         wrap = CLAMP if options.get("-clamp") == "on" else REPEAT
         material = srgb_material(colour, Texture(self._pixels[image], (wrap, wrap)))
         return Skin(material, _pair(options.get("-s", ""), 1.0), _pair(options.get("-o", ""), 0.0))

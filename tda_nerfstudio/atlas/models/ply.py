@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from tda_nerfstudio.atlas.models.parts import Part, Source, check_count, read_file
 from tda_nerfstudio.atlas.models.polygons import triangulate
 from tda_nerfstudio.atlas.models.surfaces import GREY, linear_colours, srgb_material
-from tda_nerfstudio.atlas.models.textures import Texture, read_pixels
+from tda_nerfstudio.atlas.models.textures import Texture
 from tda_nerfstudio.core.errors import TdaError
 
 _HEADER = 2**16
@@ -104,8 +104,7 @@ def _texture(source: Source, header: str) -> Texture | None:
         return None
     if len(names) > 1:
         raise TdaError(f"It has {len(names)} textures; one is supported in a PLY file. Export it as GLB or OBJ.")
-    what = f"Texture '{names[0]}'"
-    return Texture(read_pixels(source.open(source.read(names[0], "Texture"), what), what))
+    return Texture(source.pixels(source.read(names[0], "Texture"), f"Texture '{names[0]}'"))
 
 
 def _check(data: bytes) -> str:
