@@ -29,6 +29,7 @@ class Skin(NamedTuple):
     scale: tuple[float, float] = (1.0, 1.0)
     offset: tuple[float, float] = (0.0, 0.0)
 
+    @np.errstate(all="ignore")  # what is not finite is refused later
     def place(self, uv: Float[np.ndarray, "row 2"]) -> Float[np.ndarray, "row 2"]:
         """Turn OBJ's texture coordinates, (0, 0) at the lower left, into those of a part."""
         return (uv * self.scale + self.offset) * [1, -1] + [0, 1]

@@ -145,7 +145,7 @@ def _checked(part: Part) -> Part:
         raise TdaError(f"{where} names vertices {faces[row].tolist()} of {len(vertices)}. Export the model again.")
     looks = {"Texture coordinates": part.uv, "Colours": part.colours, "Material colours": part.material.factor}
     for what, values in looks.items():
-        if values is not None and not np.isfinite(values).all():
+        if values is not None and not (np.abs(values) < 1e30).all():
             raise TdaError(f"{what} of '{part.name}' are not finite numbers. Export the model again.")
     a, b, c = (vertices[faces[:, k]] for k in range(3))
     return part._replace(vertices=vertices, faces=faces[np.cross(b - a, c - a).any(1)])

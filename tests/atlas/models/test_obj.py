@@ -244,6 +244,10 @@ OBJS = {
     "a material file elsewhere": ("mtllib ../x.mtl\n" + SQUARE + "f 1 2 3\n", "Material file '../x.mtl' leads out of "),
     "a vertex that is none": (SQUARE.replace("v 0.5 0.5 0", "v nan 0.5 0") + "f 1 2 3\n", "Vertex 2 of '"),
     "an infinite vertex": (SQUARE.replace("v 0.5 0.5 0", "v 1e999 0.5 0") + "f 1 2 3\n", "which is no position."),
+    "coordinates that are none": (
+        f"{SQUARE}vt 1e99 0\nf 1/1 2/1 3/1\n",
+        "Texture coordinates of 'surface' are not finite numbers. Export the model again.",
+    ),
     "a vertex that is not there": (SQUARE + "f 1 2 9\n", "Line 5 names a vertex that is not there, of 4. Export it"),
     "points alone": (SQUARE, "It holds no triangle with an area (points and lines are not rendered)."),
     "nothing": ("", "It holds no triangle with an area"),
