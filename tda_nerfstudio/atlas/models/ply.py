@@ -79,18 +79,19 @@ def _parts(vertex: _Element, face: _Element, texture: Texture | None) -> list[Pa
         raise TdaError(f"Face {row} names vertex {corners[wrong[0]]} of {len(positions)}. Export it again.")
     check_count(int(np.maximum(sizes - 2, 0).sum()), "triangles")
     triangles, _ = triangulate(positions[corners].astype(np.float64), sizes)
-    normals, material, uv, colours = vertex.columns("nx", "ny", "nz"), srgb_material(GREY), None, None
+    normals, material, colours = vertex.columns("nx", "ny", "nz"), srgb_material(GREY), None
+    uv = next((found for names in _COORDINATES if (found := vertex.columns(*names)) is not None), None)
+    of_corners, own = face.lists("texcoord"), vertex.columns("red", "green", "blue")
     apart = False  # whether each corner is a vertex of its own
-    if texture is not None:
+    if texture is not None and not (uv is None and of_corners is None):
         material = srgb_material(1.0, texture)
-        uv = next((found for names in _COORDINATES if (found := vertex.columns(*names)) is not None), None)
-        if (found := face.lists("texcoord")) is not None:
-            uv, apart = found[0].reshape(len(corners), 2), True
-        uv = None if uv is None else uv * [1, -1] + [0, 1]
-    elif (found := vertex.columns("red", "green", "blue")) is not None:
-        material, colours = srgb_material(1.0), linear_colours(found)
-    elif (found := face.columns("red", "green", "blue")) is not None:
-        material, colours, apart = srgb_material(1.0), linear_colours(found).repeat(sizes, 0), True
+        if of_corners is not None:
+            uv, apart = of_corners[0].reshape(len(corners), 2), True
+    elif own is not None:
+        material, colours = srgb_material(1.0), linear_colours(own)
+    elif (own := face.columns("red", "green", "blue")) is not None:
+        material, colours, apart = srgb_material(1.0), linear_colours(own).repeat(sizes, 0), True
+    uv = None if uv is None or material.texture is None else uv * [1, -1] + [0, 1]
     if apart:
         positions, normals = positions[corners], None if normals is None else normals[corners]
         corners = np.arange(len(corners))

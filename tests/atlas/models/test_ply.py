@@ -132,6 +132,13 @@ def test_coordinates_without_a_texture_leave_colours_and_grey(tmp_path):
     assert see(path)[8, 8].tolist() == [51, 102, 153, 255]
 
 
+def test_a_texture_without_coordinates_leaves_grey(tmp_path):
+    (tmp_path / "skin.png").write_bytes(png([[[255, 0, 0]]]))
+    path = ply(tmp_path / "a.ply", "ascii", POSITIONS, XYZ, TRIANGLES)
+    path.write_bytes(path.read_bytes().replace(b"1.0\n", b"1.0\ncomment TextureFile skin.png\n", 1))
+    assert see(path)[8, 8].tolist() == [153, 153, 153, 255]
+
+
 def test_nothing_but_the_message_is_printed(tmp_path, capfd, caplog):
     kinds = XYZ + [("float", "s"), ("float", "t")]
     path = ply(tmp_path / "a.ply", "ascii", [(*p, 0, 0) for p in POSITIONS], kinds, TRIANGLES)
