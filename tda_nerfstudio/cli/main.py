@@ -60,7 +60,7 @@ def meshes(
     """Render a folder of GLB, glTF, OBJ and PLY models as an atlas: z up, front along -y.
 
     Args:
-        models: Folder of models, sub-folders included; each becomes a scene named after its file.
+        models: Folder of models, sub-folders included, or one model; each becomes a scene named after its file.
         out: Folder to write, new or an interrupted one to complete.
         views: Training views of each.
         test_views: Held-out views of each.
