@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Mapping
+from copy import deepcopy
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -68,6 +69,12 @@ class SharedParts:
     """Mean of the scenes' weights when the store was made: where new scenes start."""
     occupied: Bool[Tensor, "G G G"]
     """All the space that those scenes filled."""
+
+    def to(self, device: torch.device) -> SharedParts:
+        """Give what renders on a device: a copy, or itself where it is there already."""
+        if self.scenes.box.device == device:
+            return self
+        return replace(self, scenes=deepcopy(self.scenes).to(device), autoencoder=deepcopy(self.autoencoder).to(device))
 
 
 @dataclass(frozen=True)

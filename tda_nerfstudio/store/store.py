@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from functools import cached_property
 from pathlib import Path
@@ -19,6 +19,7 @@ from tda_nerfstudio.core.atomic import write_text
 from tda_nerfstudio.core.cameras import View, orbit
 from tda_nerfstudio.core.errors import StoreError, suggest
 from tda_nerfstudio.core.scenes import LatentScenes
+from tda_nerfstudio.core.view import Size, image_size
 from tda_nerfstudio.store.precision import Precision
 from tda_nerfstudio.store.scene_files import (
     SUFFIX,
@@ -33,6 +34,8 @@ from tda_nerfstudio.store.shared_parts import SharedParts, Shots, read_manifest,
 
 SCENES, ASIDE = "scenes", "quarantine"
 LONGEST_NOTE = 1 << 20
+PIXELS_TOGETHER = 1 << 20
+"""Image pixels that are rendered at once, to bound memory: 64 views of 128 x 128."""
 STALE = 3600
 """Seconds after which a file that is still being written belongs to nobody."""
 
@@ -49,10 +52,19 @@ def put(table: LatentScenes, learnt: LearntScene, background: Tensor) -> None:
 
 
 class StoredScene:
-    """One scene of a store, ready to be rendered."""
+    """One scene of a store, ready to be rendered on the device that the shared parts are on."""
 
     def __init__(self, shared: SharedParts, shots: Shots, learnt: LearntScene) -> None:
         self.shared, self.shots, self.learnt = shared, shots, learnt
+
+    def __repr__(self) -> str:
+        record, shots = self.record, self.shots
+        facts = [
+            f"{shots.width} x {shots.height} pixels",
+            *_psnr([record]),
+            *([] if record.finished else ["unfinished"]),
+        ]
+        return f"<StoredScene {record.name!r}: {', '.join(facts)}>"
 
     @property
     def record(self) -> Record:
@@ -69,25 +81,42 @@ class StoredScene:
 
     @torch.no_grad()
     def render(
-        self, view: View, height: int | None = None, width: int | None = None
+        self, view: View, height: int | None = None, width: int | None = None, progress: bool = False
     ) -> Float[Tensor, "view 3 height width"]:
-        """Render cameras as images in [0, 1], by default of the size that the scene was learnt at."""
-        table, sizes, index = self.shared.scenes, self.shared.sizes, torch.tensor([0])
-        put(table, replace(self.learnt, occupied=self.occupied), self.shared.autoencoder.background)
-        height, width = height or self.shots.height, width or self.shots.width
-        codec, planes = self.shared.autoencoder, table.planes(index)
-        rendering = showing.march(table, planes, table.occupied, codec, view, height, width, sizes.sampling)
-        return showing.decode(codec, rendering, height, width)
+        """Render cameras as images in [0, 1], on the CPU, however many: a few at a time.
+
+        By default images have the size that the view says, else that of the images that the scene was learnt from. In
+        another size all that was in sight stays in sight. `core.showing.show` says what a longer focal length does.
+        """
+        table, codec, sampling = self.shared.scenes, self.shared.autoencoder, self.shared.sizes.sampling
+        device = table.box.device
+        put(table, replace(self.learnt, occupied=self.occupied), codec.background)
+        wide, high = view.width or self.shots.width, view.height or self.shots.height
+        if height is None and width is not None:
+            height = max(round(width * high / wide), 1)
+        if width is None and height is not None:
+            width = max(round(height * wide / high), 1)
+        width, height = image_size((width or wide, height or high))
+        view, planes = view.resized(width, height).to(device), table.planes(torch.tensor([0], device=device))
+        images = torch.empty(len(view), 3, height, width)
+        together, scene = max(PIXELS_TOGETHER // (height * width), 1), (table, planes, table.occupied, codec)
+        for start in _tracked(range(0, len(view), together), f"Rendering {self.record.name}", progress):
+            some = view[start : start + together]
+            shown = showing.show(*scene, some, height, width, sampling, self.shots.focal, ("rgb",))
+            images[start : start + together] = shown["rgb"].cpu()
+        return images
 
 
 class Store(Mapping[str, StoredScene]):
     """Scenes by name. The folder is the index: whoever adds a file of scenes adds scenes, and no file ever changes.
 
-    Where two files hold a scene of the same name, the one written last counts.
+    Where two files hold a scene of the same name, the one written last counts. Scenes are rendered on `device`: by
+    default a GPU where there is one, else the CPU.
     """
 
-    def __init__(self, folder: Path | str) -> None:
+    def __init__(self, folder: Path | str, device: torch.device | str | None = None) -> None:
         self.folder = Path(folder)
+        self.device = torch.device(device or ("cuda" if torch.cuda.is_available() else "cpu"))
         self.manifest = read_manifest(self.folder)
         self.files: list[SceneFile] = []
         self.damaged: list[StoreError] = []
@@ -98,10 +127,27 @@ class Store(Mapping[str, StoredScene]):
                 self.damaged.append(error)
         self._index()
 
+    def __repr__(self) -> str:
+        names, shots = self.names, self.manifest.shots
+        facts = [f"{len(names)} scene{'' if len(names) == 1 else 's'} of {shots.width} x {shots.height} pixels"]
+        facts += _psnr([self.record(name) for name in names])
+        shown = f": {', '.join(names[:3])}{', ...' if len(names) > 3 else ''}" if names else ""
+        return f"<Store {str(self.folder)!r}: {', '.join(facts)}{shown}>"
+
+    @property
+    def names(self) -> list[str]:
+        """The scenes' names, in alphabetical order."""
+        return sorted(self._where)
+
     @cached_property
     def shared(self) -> SharedParts:
-        """The shared parts, read when first needed."""
+        """The shared parts on the CPU, read when first needed."""
         return read_shared_parts(self.folder)
+
+    @cached_property
+    def _shown_with(self) -> SharedParts:
+        """The shared parts on the store's device."""
+        return self.shared.to(self.device)
 
     def __contains__(self, name: object) -> bool:
         return name in self._where
@@ -110,11 +156,12 @@ class Store(Mapping[str, StoredScene]):
         return len(self._where)
 
     def __iter__(self) -> Iterator[str]:
-        return iter(sorted(self._where))
+        return iter(self.names)
 
     def __getitem__(self, name: str) -> StoredScene:
         """Read a scene. Raises StoreError for an unknown name and for a damaged file."""
-        return StoredScene(self.shared, self.manifest.shots, self.file(name).load(name))
+        learnt = self.file(name).load(name)
+        return StoredScene(self._shown_with, self.manifest.shots, learnt)
 
     def record(self, name: str) -> Record:
         """Tell what is known of a scene without reading it."""
@@ -183,11 +230,14 @@ class Store(Mapping[str, StoredScene]):
         """Count the bytes of the whole folder."""
         return sum(path.stat().st_size for path in self.folder.rglob("*") if path.is_file())
 
-    def orbit(self, count: int, elevation: float = 18.0) -> View:
-        """Place cameras on a full turn around the box, as far away as the ones that scenes were learnt from."""
-        shots = self.manifest.shots
-        size, centre = (shots.width, shots.height), self.shared.scenes.box.mean(0)
-        return orbit(count, shots.distance, elevation, shots.focal, size, centre)
+    def orbit(self, count: int, elevation: float = 18.0, size: Size | None = None) -> View:
+        """Place cameras on a full turn around the box, as far away as the ones that scenes were learnt from.
+
+        Images have the size of those, or (width, height) pixels, or as many both ways.
+        """
+        shots, centre = self.manifest.shots, self.shared.scenes.box.mean(0)
+        view = orbit(count, shots.distance, elevation, shots.focal, (shots.width, shots.height), centre)
+        return view if size is None else view.resized(*image_size(size))
 
     def file(self, name: str) -> SceneFile:
         """Find the file that holds a scene. Raises StoreError for an unknown name."""
@@ -198,3 +248,17 @@ class Store(Mapping[str, StoredScene]):
     def _index(self) -> None:
         ordered = sorted(self.files, key=lambda file: (file.written, file.path.name))
         self._where = {name: file for file in ordered for name in file.names}
+
+
+def _psnr(records: Sequence[Record]) -> list[str]:
+    """Tell the mean PSNR of those scenes that have one."""
+    known = [record.metrics["psnr"] for record in records if isinstance(record.metrics.get("psnr"), float | int)]
+    return [f"PSNR {sum(known) / len(known):.2f} dB"] if known else []
+
+
+def _tracked(starts: Sequence[int], what: str, progress: bool) -> Iterable[int]:
+    if not progress:
+        return starts
+    from rich.progress import track
+
+    return track(starts, description=what)
