@@ -17,7 +17,8 @@ from tda_nerfstudio.plugin.start import start_of_store
 from tda_nerfstudio.plugin.tda_model import TdaModel, TdaModelConfig
 from tda_nerfstudio.plugin.viewer.scene_control import SceneControl
 from tda_nerfstudio.store.shared_parts import Shots
-from tda_nerfstudio.store.store import Store, put
+from tda_nerfstudio.store.store import Store
+from tda_nerfstudio.store.stored_scene import put
 
 FRUSTUMS = 8
 """Cameras around a scene that the viewer draws, with what they would see."""

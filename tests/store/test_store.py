@@ -198,7 +198,7 @@ def test_many_views_are_rendered_a_few_at_a_time(store, monkeypatch, capsys):
     view, sizes = store.orbit(7), []
     whole, show = store["van"].render(view), showing.show
     monkeypatch.setattr(showing, "show", lambda *given: sizes.append(len(given[4])) or show(*given))
-    monkeypatch.setattr("tda_nerfstudio.store.store.PIXELS_TOGETHER", 3 * 16 * 16)
+    monkeypatch.setattr("tda_nerfstudio.store.stored_scene.PIXELS_TOGETHER", 3 * 16 * 16)
     parts = store["van"].render(view, progress=True)
     assert sizes == [3, 3, 1] and "Rendering van" in capsys.readouterr().out
     torch.testing.assert_close(parts, whole, rtol=0, atol=1e-6)
