@@ -24,9 +24,7 @@ def refresh_due(round_: int, share: float) -> bool | None:
     return share < YOUNG if round_ % REFRESH_EVERY == 0 else None
 
 
-def due_scenes(
-    scene: Int[Tensor, " scene"], rounds: Sequence[int], share: float
-) -> tuple[Int[Tensor, " due"], bool]:
+def due_scenes(scene: Int[Tensor, " scene"], rounds: Sequence[int], share: float) -> tuple[Int[Tensor, " due"], bool]:
     """Choose a step's scenes that are looked at again, each by its own round, and say whether they may only grow."""
     due = [s for s, round_ in enumerate(rounds) if refresh_due(round_, share) is not None]
     return scene[due], share < YOUNG

@@ -171,9 +171,9 @@ def test_the_curve_scores_every_way_against_held_out_images(store: Store, atlas:
 def test_a_store_is_rendered_as_a_video(store: Store, tmp_path: Path) -> None:
     import imageio.v2 as imageio
 
-    from tda_nerfstudio.studies.turntable import render_turntable
+    from tda_nerfstudio.studies.turntable import render_video
 
-    path = render_turntable(store.folder, "van", tmp_path / "van.mp4", frames=3)
+    path = render_video(store.folder, "van", tmp_path / "van.mp4", frames=3)
     frames = list(imageio.get_reader(path).iter_data())
     assert len(frames) == 3 and frames[0].shape == (16, 16, 3)
     expected = store["van"].render(store.orbit(3))[1].permute(1, 2, 0).numpy() * 255
