@@ -136,6 +136,12 @@ def test_other_kinds_are_refused(store: Store, given: dict) -> None:
         Store(change(store, lambda sizes: sizes["autoencoder"].update(given)))
 
 
+def test_a_kind_that_would_need_a_source_names_its_architecture(store: Store) -> None:
+    given = {"kind": "kl", "source": None, "revision": None, "architecture": None}
+    with pytest.raises(StoreError, match="the architecture of a kl autoencoder is no set of at most 64 keys"):
+        Store(change(store, lambda sizes: sizes["autoencoder"].update(given)))
+
+
 def test_sizes_that_the_files_do_not_have_are_refused_before_they_are_made(store: Store, foreign: Store) -> None:
     def widen(sizes: dict) -> None:
         sizes["autoencoder"]["width"], sizes["autoencoder"]["blocks"] = 1024, 64  # 10 GB of weights
