@@ -3,11 +3,27 @@
 from __future__ import annotations
 
 import os
+import tempfile
 from collections.abc import Callable
 from pathlib import Path
 from typing import IO, Any
 
 import torch
+
+from tda_nerfstudio.core.errors import TdaError
+
+
+def require_writable(folder: Path) -> None:
+    """Raise TdaError unless files can be made below a folder that may not exist yet."""
+    try:
+        parent = next(path for path in (folder.absolute(), *folder.absolute().parents) if path.exists())
+        with tempfile.TemporaryFile(dir=parent):
+            pass
+    except OSError as error:
+        raise TdaError(
+            f"Nothing can be written to {folder} ({error.strerror}: {error.filename}). Name another folder, or make this"
+            " one writable."
+        ) from error
 
 
 def replace_file(path: Path, write: Callable[[IO[bytes]], object], beside: Path | None = None) -> None:

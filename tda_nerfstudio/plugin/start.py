@@ -9,7 +9,7 @@ from jaxtyping import Bool, Float
 from torch import Tensor
 
 from tda_nerfstudio.plugin.manifest import read_manifest, stage_one_tensors
-from tda_nerfstudio.store.shared_parts import SharedParts, read_shared_parts
+from tda_nerfstudio.store.shared_parts import SharedParts, is_store, read_shared_parts
 
 SHARED = ("autoencoder.", "field.scenes.base", "field.scenes.hidden", "field.scenes.head")
 """Tensors of a model that stage 2 takes over."""
@@ -25,11 +25,16 @@ class Start(NamedTuple):
     occupied: Bool[Tensor, "G G G"]
 
 
-def read_start(autoencoder: Path | None, store: Path | None) -> Start:
-    """Read the shared parts of a run if one is named, else those of a store. Raises TdaError when that fails."""
-    if autoencoder is None:
-        assert store is not None
-        return start_of_store(store, read_shared_parts(store))
+def read_start(autoencoder: Path | None, store: Path | None, own_store: Path | None = None) -> Start:
+    """Read the shared parts of a run if one is named and still there, else those of a store.
+
+    A run's own store has them from its first save on. Raises TdaError when nothing has them.
+    """
+    if autoencoder is None or not autoencoder.exists():
+        store = next((folder for folder in (store, own_store) if folder is not None and is_store(folder)), None)
+        if store is not None:
+            return start_of_store(store, read_shared_parts(store))
+    assert autoencoder is not None
     manifest = read_manifest(autoencoder)
     given = stage_one_tensors(manifest)
     shared = {key: value for key, value in given.items() if key.startswith(SHARED)}
