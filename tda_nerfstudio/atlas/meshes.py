@@ -16,6 +16,7 @@ from tda_nerfstudio.atlas.models.files import SUFFIXES, axes, fit, fitting_scale
 from tda_nerfstudio.atlas.processes import in_processes
 from tda_nerfstudio.atlas.raycast import Camera, Light, Mesh, Raycaster
 from tda_nerfstudio.atlas.writing import finished, sphere_views, write_scene
+from tda_nerfstudio.core.atomic import require_writable
 from tda_nerfstudio.core.errors import TdaError, suggest
 
 LIGHT = Light((0.45, -0.35, 0.82), key=0.72, sky=0.38, ground=0.19)
@@ -64,6 +65,7 @@ def write_mesh_atlas(
             "An atlas needs at least 1 training and 1 held-out view and 8 pixels, not"
             f" {look.train_views} + {look.test_views} views and {look.size} pixels."
         )
+    require_writable(out)
     axes(look.up, look.front)
     found, broken = _find(models)
     jobs = {name: _Job(name, path, models, look) for name, path in found.items()}

@@ -21,8 +21,7 @@ def require_writable(folder: Path) -> None:
             pass
     except OSError as error:
         raise TdaError(
-            f"Nothing can be written to {folder} ({error.strerror}: {error.filename}). Name another folder, or make this"
-            " one writable."
+            f"Nothing can be written to {folder} ({error.strerror}). Name another folder, or make this one writable."
         ) from error
 
 

@@ -7,6 +7,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+from tda_nerfstudio.core.atomic import require_writable
 from tda_nerfstudio.core.errors import StoreError, TdaError
 from tda_nerfstudio.plugin.manifest import read_manifest
 from tda_nerfstudio.plugin.multi_scene_datamanager import MultiSceneDataManager
@@ -66,6 +67,7 @@ def open_store(folder: Path, pipeline: TdaPipeline, start: Start | None = None) 
 
 def export_run(load_config: Path, folder: Path, precision: Precision = "int4") -> Store:
     """Put a finished run's scenes into a store. Raises TdaError for what is no finished run, or one in waves."""
+    require_writable(folder)
     pipeline, manifest = open_run(load_config), read_manifest(load_config)
     if len(pipeline.waves) > 1:
         raise TdaError(

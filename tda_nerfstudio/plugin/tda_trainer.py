@@ -34,8 +34,9 @@ from tda_nerfstudio.plugin.divergence import check_learnt
 from tda_nerfstudio.plugin.evaluation import quality
 from tda_nerfstudio.plugin.forecast import forecast
 from tda_nerfstudio.plugin.history import History
-from tda_nerfstudio.plugin.manifest import describe_model, describe_phases, write_manifest
+from tda_nerfstudio.plugin.manifest import describe_model, describe_phases, read_manifest, write_manifest
 from tda_nerfstudio.plugin.next_steps import show_next_steps
+from tda_nerfstudio.plugin.start_loss import compare_start, own_start_loss
 from tda_nerfstudio.plugin.tda_pipeline import TdaPipeline, TdaPipelineConfig
 from tda_nerfstudio.plugin.waves import place, wave_at
 from tda_nerfstudio.store.shared_parts import is_store
@@ -121,6 +122,8 @@ class TdaTrainer(Trainer):
                 TrainingCallback([TrainingCallbackLocation.AFTER_TRAIN], self.finish),
             ]
             CONSOLE.print(forecast(self.pipeline, waves, self._start_step))
+            if self.config.pipeline.autoencoder is not None and not resolve.resuming(self.config):
+                compare_start(self.pipeline, read_manifest(self.config.pipeline.autoencoder))
 
     def past(self) -> History:
         """Take over what the checkpoint that was loaded tells of earlier sessions; older ones tell nothing."""
@@ -264,6 +267,7 @@ class TdaTrainer(Trainer):
                     model.field.scenes.box,
                 ),
                 "store": self.bank.place(),
+                "start_loss": own_start_loss(self.pipeline) if config.method_name == "tda-ae" else None,
                 "metrics": metrics,
             },
         )

@@ -81,8 +81,8 @@ def warn_of_stage_one(manifest: dict[str, Any], parser: TdaAtlasConfig, others: 
         if seen:
             shown = ", ".join(seen[:3]) + ", ..." * (len(seen) > 3)
             warn(
-                f"{len(seen)} of {len(names)} scenes were in stage 1 ({shown}): PSNR on them is not of new scenes. Choose others: {OPTION} {SPLITS} (or names, globs, ranges;"
-                " '!NAME' leaves one out)."
+                f"{len(seen)} of {len(names)} scenes were in stage 1 ({shown}): PSNR on them is not of new scenes."
+                f" Choose others: {OPTION} {SPLITS} (or names, globs, ranges; '!NAME' leaves one out)."
             )
         return
     text = f"Stage 1 was trained on another atlas, {trained}. That is right if both hold scenes of one class."

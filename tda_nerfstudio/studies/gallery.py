@@ -7,6 +7,7 @@ from pathlib import Path
 import numpy as np
 import torch
 
+from tda_nerfstudio.core.atomic import require_writable
 from tda_nerfstudio.core.cameras import View, grid_size
 from tda_nerfstudio.core.metrics import psnr
 from tda_nerfstudio.plugin.evaluation import reconstruct
@@ -26,6 +27,7 @@ def draw_sheet(load_config: Path, output: Path, scenes: int = 8, views: int = 2,
     """
     from PIL import Image, ImageDraw
 
+    require_writable(output.parent)
     pipeline = open_run(load_config)
     model, manager = pipeline.model, pipeline.datamanager
     count = len(manager.scene_names)

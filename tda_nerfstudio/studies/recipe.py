@@ -10,6 +10,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+from tda_nerfstudio.core.atomic import require_writable
 from tda_nerfstudio.core.errors import TdaError
 from tda_nerfstudio.plugin.manifest import read_manifest
 from tda_nerfstudio.studies.preset import Preset, Run, check_options, read_preset
@@ -42,6 +43,9 @@ def run_preset(
     """
     started = time.monotonic()
     study = open_study(read_preset(path), out, data, results)
+    if not dry:
+        require_writable(study.out)
+        require_writable(study.results)
     preset, missing = study.preset, study.missing()
     if preset.about:
         print(preset.about, end="\n\n")

@@ -8,6 +8,7 @@ import numpy as np
 import torch
 from jaxtyping import UInt8
 
+from tda_nerfstudio.core.atomic import require_writable
 from tda_nerfstudio.core.cameras import orbit
 from tda_nerfstudio.plugin.open_run import open_run
 from tda_nerfstudio.plugin.stored_pipeline import StoredPipeline
@@ -46,6 +47,7 @@ def render_turntable(
     from nerfstudio.cameras.cameras import Cameras
     from rich.progress import track
 
+    require_writable(output.parent)
     pipeline, taken = open_source(source)
     manager = pipeline.datamanager
     width, height = (size, size) if size else (taken.width, taken.height)

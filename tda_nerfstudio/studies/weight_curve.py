@@ -12,7 +12,7 @@ import torch
 
 from tda_nerfstudio.atlas.atlas import read_atlas
 from tda_nerfstudio.atlas.images import ImageStore
-from tda_nerfstudio.core.atomic import write_text
+from tda_nerfstudio.core.atomic import require_writable, write_text
 from tda_nerfstudio.core.cameras import View
 from tda_nerfstudio.core.errors import TdaError
 from tda_nerfstudio.core.metrics import psnr
@@ -43,6 +43,7 @@ def draw_curve(folder: Path, data: Path, out: Path, scenes: int) -> str:
     """Measure and draw the curve; return it as a table. Raises TdaError when the atlas holds none of the scenes."""
     from rich.progress import track
 
+    require_writable(out.parent)
     store, points = Store(folder), []
     names = list(store)
     names = [names[i * len(names) // min(scenes, len(names))] for i in range(min(scenes, len(names)))]

@@ -8,7 +8,7 @@ from html import escape
 from pathlib import Path
 from typing import Any
 
-from tda_nerfstudio.core.atomic import write_text
+from tda_nerfstudio.core.atomic import require_writable, write_text
 from tda_nerfstudio.core.errors import TdaError
 from tda_nerfstudio.studies.report import table
 from tda_nerfstudio.studies.report.compare import Group, group, label, pairs
@@ -28,6 +28,7 @@ def write_report(paths: Sequence[Path], output: Path) -> tuple[Path, Path]:
     found = find_runs(paths)
     if not found:
         raise TdaError("No run was named. Give run folders, row files, or folders of either.")
+    require_writable(output.parent)
     rows = label([read_row(path) for path in found])
     groups = group(rows)
     shots, left_out = _take(groups, {row["label"]: path for row, path in zip(rows, found, strict=True)})
