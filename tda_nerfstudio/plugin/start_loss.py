@@ -16,7 +16,11 @@ if TYPE_CHECKING:
 STEPS = 4
 """Steps whose views are looked at."""
 ALIKE = 1.4
-"""New scenes start at most this far from their images, counted in what stage 1's own scenes are at the same start."""
+"""New scenes of the same class start at most this far from their images, as a share of what stage 1's own do.
+
+Measured with stage 1 on 8 of the embedded vehicles: 1.1 for others of them and 0.9 for real vehicles that stand alike,
+learnt to 23.4 dB; 1.6 for those turned by 90 degrees (17.9 dB), 2.1 lying on their side (15.6), 2.4 other objects.
+"""
 PROBE = Span(Phase("probe", 1, {"latent": 1.0}, {}), 0, STEPS)
 
 
