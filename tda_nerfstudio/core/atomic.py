@@ -8,8 +8,6 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import IO, Any
 
-import torch
-
 from tda_nerfstudio.core.errors import TdaError
 
 
@@ -46,4 +44,6 @@ def write_text(path: Path, text: str) -> None:
 
 def save_tensors(path: Path, content: Any) -> None:
     """Replace a torch file in a folder that may hold nothing else: nerfstudio takes all it finds for checkpoints."""
+    import torch
+
     replace_file(path, lambda file: torch.save(content, file), beside=path.parent.parent)

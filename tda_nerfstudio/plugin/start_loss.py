@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 import torch
 
 from tda_nerfstudio.core.phases import Phase, Span
+from tda_nerfstudio.plugin.start import mean_start
 from tda_nerfstudio.plugin.which_scenes import warn
 
 if TYPE_CHECKING:
@@ -43,7 +44,7 @@ def own_start_loss(pipeline: TdaPipeline) -> float:
     table = pipeline.model.field.scenes
     own = (table.micro.data, table.weights.data, table.occupied)
     before = [tensor.clone() for tensor in own]
-    table.warm_start(table.weights.mean(0), table.occupied.any(0))
+    table.warm_start(*mean_start(table.weights, table.occupied, "This run"))
     loss = start_loss(pipeline)
     for tensor, values in zip(own, before, strict=True):
         tensor.copy_(values)

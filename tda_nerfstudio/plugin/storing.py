@@ -14,7 +14,7 @@ from tda_nerfstudio.core.errors import StoreError, TdaError
 from tda_nerfstudio.plugin.manifest import read_manifest
 from tda_nerfstudio.plugin.multi_scene_datamanager import MultiSceneDataManager
 from tda_nerfstudio.plugin.open_run import open_run
-from tda_nerfstudio.plugin.start import Start
+from tda_nerfstudio.plugin.start import Start, mean_start
 from tda_nerfstudio.plugin.tda_model import TdaModel
 from tda_nerfstudio.plugin.tda_pipeline import TdaPipeline
 from tda_nerfstudio.store.precision import Precision
@@ -28,9 +28,10 @@ SCORES = ("psnr", "ssim", "sharpness", "ceiling_psnr")
 def shared_parts(model: TdaModel, start: Start | None) -> SharedParts:
     """Collect what a run's scenes share, as they are; new scenes will start there, or at the mean of this run's."""
     config, table = model.config, model.field.scenes
-    weights, occupied = table.weights.detach().mean(0), table.occupied.any(0)
     if start is not None:
         weights, occupied = start.weights, start.occupied
+    else:
+        weights, occupied = mean_start(table.weights.detach(), table.occupied, "This run")
     origin = {"start": "scratch", "source": None, "revision": None}  # a store needs none of them
     sizes = Sizes(config.triplane, replace(config.autoencoder.resolve(), **origin), config.sampling)
     return SharedParts(sizes, table, model.autoencoder, weights, occupied)

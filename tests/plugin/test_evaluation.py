@@ -11,7 +11,7 @@ import torch
 from PIL import Image
 
 from tda_nerfstudio.plugin import evaluation
-from tda_nerfstudio.plugin.evaluation import evaluate, reconstruct, scalars
+from tda_nerfstudio.plugin.evaluation import evaluate, quality, reconstruct, scalars
 
 SCORES = ("psnr", "ssim", "sharpness", "ceiling_psnr", "ceiling_ssim", "ceiling_sharpness")
 
@@ -93,3 +93,8 @@ def test_while_training_plain_numbers_alone_are_logged(pipeline, metrics: dict) 
     }
     assert all(type(value) is float for value in logged.values())
     assert scalars({"a": 1, "b": [2], "c": "d"}) == {"a": 1.0}
+
+
+def test_no_psnr_has_its_true_reason() -> None:
+    assert quality({"scenes": {}, "left_out": {}}) == "no held-out views, so no PSNR"
+    assert quality({"scenes": {}, "left_out": {"a": "It diverged.", "b": "x"}}) == "no PSNR: 2 scenes are left out"

@@ -48,7 +48,9 @@ def test_another_atlas_is_named_with_the_run_that_saw_this_one(configure, known,
     data = Path(shutil.copytree(tiny_atlas, tmp_path / "vans"))
     configure("tda-scenes", ("4:6",), data=data, output=known)
     text = shown(capsys)
-    assert f"Stage 1 was trained on another atlas, {tiny_atlas}. That is right if both hold scenes of one class." in text
+    assert (
+        f"Stage 1 was trained on another atlas, {tiny_atlas}. That is right if both hold scenes of one class." in text
+    )
     assert "This one was seen by" not in text
     older = known / "vans/tda-ae/older"
     shutil.copytree(known / "tiny/tda-ae/one", older)
