@@ -154,7 +154,8 @@ def _report(study: Study, seconds: float) -> None:
     for run in study.preset.runs:
         if run.show:
             print(f"Pictures: {study.out / run.name}-sheet.png, {study.out / run.name}-turntable.mp4")
-            print(f"Look around in it:\n  ns-viewer --load-config {study.folder(run) / 'config.yml'}")
+            look = ["ns-viewer", "--load-config", str(study.folder(run) / "config.yml")]
+            print(f"Look around in it:\n  {shlex.join(look)}")
     print(f"Took {seconds / 60:.1f} minutes.")
     problems = [problem for run in study.preset.runs for problem in unmet(run, rows[run.name])]
     if problems:
