@@ -112,6 +112,7 @@ def _start_from_run(config: TdaTrainerConfig, resuming: bool) -> None:
         f" {manifest['run']}\n  trained on {len(manifest['scene_names'])} scenes of {manifest['data']};"
         f" {quality(manifest['metrics'])}",
         markup=False,
+        soft_wrap=True,
     )
     if not resuming:
         warn_of_stage_one(manifest, pipeline.datamanager.dataparser, finished_stage_ones(config.output_dir))

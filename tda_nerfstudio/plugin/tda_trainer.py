@@ -49,6 +49,8 @@ def clear_errors() -> Iterator[None]:
         yield
     except TdaError as error:
         CONSOLE.print(Panel(escape(str(error)), title="[bold red]Stopped[/bold red]", border_style="red", expand=False))
+        for command in getattr(error, "__notes__", ()):  # outside the frame, so that it can be copied
+            CONSOLE.print(f"  {command}", markup=False, highlight=False, soft_wrap=True)
         raise SystemExit(1) from None
 
 
@@ -165,9 +167,9 @@ class TdaTrainer(Trainer):
                 raise
             if not self.checkpoint_of(self.last_step).exists():
                 self.save_checkpoint(self.last_step)
-            raise TdaError(
-                f"{error} Step {self.last_step} is saved; go on from it with:\n{self.resume_command()}"
-            ) from error
+            saved = TdaError(f"{error} Step {self.last_step} is saved; go on from it with:")
+            saved.add_note(self.resume_command())
+            raise saved from error
 
     def ask_to_stop(self, number: int) -> None:
         """Turn a signal into a save at the end of the step."""
