@@ -71,9 +71,7 @@ def _method(name: str, pipeline: TdaPipelineConfig) -> TdaTrainerConfig:
         optimizers=deepcopy(optimizers),
         machine=MachineConfig(device_type="cuda" if torch.cuda.is_available() else "cpu"),
         vis="viewer+tensorboard",
-        viewer=ViewerConfig(
-            num_rays_per_chunk=1 << 15, quit_on_train_completion=True, websocket_host="127.0.0.1"
-        ),
+        viewer=ViewerConfig(num_rays_per_chunk=1 << 15, quit_on_train_completion=True, websocket_host="127.0.0.1"),
         steps_per_save=500,
         steps_per_eval_batch=0,
         steps_per_eval_image=200,

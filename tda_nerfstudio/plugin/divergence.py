@@ -9,8 +9,10 @@ from typing import Any
 import torch
 from nerfstudio.engine.optimizers import Optimizers
 
+from tda_nerfstudio.core.errors import TdaError
 from tda_nerfstudio.plugin.tda_pipeline import TdaPipeline
 from tda_nerfstudio.plugin.waves import Wave, plan
+from tda_nerfstudio.plugin.which_scenes import warn
 
 FAR, SPREADS = 6.0, 5.0
 """A scene is far below its neighbours when it lacks this many dB more than they do, and this many spreads of them."""
@@ -37,6 +39,22 @@ def diverged(metrics: dict[str, Any], names: Sequence[str]) -> dict[str, str]:
     }
 
 
+def check_learnt(metrics: dict[str, Any], names: Sequence[str]) -> None:
+    """Say which scenes of a whole run went wrong. Raises TdaError when all did: nothing was learnt then."""
+    wrong = {name: reason for name, reason in metrics["left_out"].items() if name in names}
+    if not wrong:
+        return
+    first, reason = next(iter(wrong.items()))
+    if len(wrong) == len(names):
+        raise TdaError(
+            f"All {len(names)} scenes went wrong, so that nothing was learnt and the run is not marked as finished."
+            f" '{first}': {reason} Look at the images and poses of the atlas, and train again with another"
+            " --machine.seed or lower learning rates."
+        )
+    shown = ", ".join(list(wrong)[:8]) + ", ..." * (len(wrong) > 8)
+    warn(f"{len(wrong)} of {len(names)} scenes went wrong and count in no score: {shown}. '{first}': {reason}")
+
+
 def learn_again(
     pipeline: TdaPipeline, optimizers: Optimizers, names: Sequence[str], stopped: Callable[[], bool]
 ) -> bool:
@@ -47,11 +65,15 @@ def learn_again(
     from rich.progress import track
 
     wave, manager, table = pipeline.wave_at_work(), pipeline.datamanager, pipeline.model.field.scenes
+    schedule, share, steps = pipeline.config.schedule, manager.rays_share, wave.end - wave.start
     rows = [manager.scene_names.index(name) for name in names]
     own = {"micro": table.micro.data, "weights": table.weights.data, "occupied": table.occupied}
     before = {name: tensor.clone() for name, tensor in own.items()}
     waves = pipeline.waves
-    (whole,) = plan(pipeline.config.schedule, manager.config, len(rows), None)
+    (usual,) = plan(schedule, manager.config, len(wave.scenes), None, share)
+    (whole,) = plan(schedule, manager.config, len(rows), None, share)
+    if steps != usual.end:  # the run was rescaled to a total
+        (whole,) = plan(schedule, manager.config, len(rows), None, share, max(round(steps * whole.end / usual.end), 1))
     spans = [span._replace(start=span.start + wave.start, end=span.end + wave.start) for span in whole.spans]
     attempt = Wave([wave.scenes[row] for row in rows], spans, attempt=1)
     finished = False

@@ -87,7 +87,9 @@ def evaluate(model: TdaModel, datamanager: MultiSceneDataManager, output_path: P
     return (
         means
         | {
-            "latent_std": [round(float(v), 4) for v in spread.std((0, 2, 3))],
+            "latent_std": [
+                round(float(v), 4) for v in spread.std((0, 2, 3), correction=min(spread[:, 0].numel() - 1, 1))
+            ],
             "latent_high_frequencies": high_frequency_share(spread),
             "march_seconds_per_view": march_seconds / views,
             "decode_seconds_per_view": decode_seconds / views,
@@ -131,7 +133,8 @@ def merge(results: Sequence[dict[str, Any]]) -> dict[str, Any]:
 def quality(metrics: dict[str, Any]) -> str:
     """Say in words what `evaluate` measured."""
     if "psnr" not in metrics:
-        return "no held-out views, so no PSNR"
+        lost = len(metrics.get("left_out") or {})
+        return f"no PSNR: {lost} scenes are left out" if lost else "no held-out views, so no PSNR"
     ceiling = metrics["ceiling_psnr"]
     alone = f"; the autoencoder alone {ceiling:.2f} dB" if ceiling < 99 else ""  # none at all reconstructs exactly
     return f"PSNR {metrics['psnr']:.2f} dB, SSIM {metrics['ssim']:.3f} on held-out views{alone}"

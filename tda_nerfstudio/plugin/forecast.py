@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import resource
-import sys
 import time
 from typing import TYPE_CHECKING
 
@@ -11,6 +9,7 @@ import torch
 from rich.console import Group
 from rich.table import Table
 
+from tda_nerfstudio.core.hardware import peak_memory
 from tda_nerfstudio.core.phases import Span
 from tda_nerfstudio.plugin.waves import Wave, wave_at
 
@@ -42,7 +41,7 @@ def forecast(pipeline: TdaPipeline, waves: list[Wave], start: int) -> Group:
     images = manager.eval_store.store.bytes
     if pipeline.model.autoencoder.f == 1 or any(span.phase.needs_images for span in now.spans):
         images += manager.train_store.store.bytes
-    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * (1 if sys.platform == "darwin" else 1024)
+    peak = peak_memory()
     return Group(
         table,
         f"{manager.total} scenes: about {minutes:.0f} minutes,"

@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from tda_nerfstudio.core.errors import TdaError
+from tda_nerfstudio.plugin.run_folder import opening
 from tda_nerfstudio.plugin.tda_pipeline import TdaPipeline
 
 
@@ -20,7 +21,8 @@ def open_run(load_config: Path) -> TdaPipeline:
         raise TdaError(f"{path} does not exist. Give the config.yml of a run (outputs/.../config.yml).")
     if not any((path.parent / "nerfstudio_models").glob("step-*.ckpt")):
         raise TdaError(f"{path.parent} holds no checkpoint yet. Let the run save one first.")
-    _, pipeline, _, _ = eval_setup(path, test_mode="inference")
+    with opening(path):
+        _, pipeline, _, _ = eval_setup(path, test_mode="inference")
     if not isinstance(pipeline, TdaPipeline):
         raise TdaError(f"{path} is not a run of tda-ae, tda-scenes or tda-rgb.")
     return pipeline

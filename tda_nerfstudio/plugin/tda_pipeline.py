@@ -18,6 +18,7 @@ from tda_nerfstudio.core.errors import TdaError
 from tda_nerfstudio.core.occupancy import due_scenes
 from tda_nerfstudio.core.phases import RgbBaseline, Schedule, Span
 from tda_nerfstudio.core.randomness import seeded
+from tda_nerfstudio.core.saved import Saved
 from tda_nerfstudio.plugin.evaluation import evaluate, scalars
 from tda_nerfstudio.plugin.manifest import check_state
 from tda_nerfstudio.plugin.multi_scene_datamanager import MultiSceneDataManager, MultiSceneDataManagerConfig
@@ -32,7 +33,7 @@ BACKGROUND_EVERY = 50
 
 
 @dataclass
-class TdaPipelineConfig(VanillaPipelineConfig):
+class TdaPipelineConfig(Saved, VanillaPipelineConfig):
     """Datamanager, model, and the schedule that trains them."""
 
     _target: type = field(default_factory=lambda: TdaPipeline)
@@ -104,6 +105,7 @@ class TdaPipeline(VanillaPipeline):
         self._wave: Wave | None = None
         self._span: Span | None = None
         self._start: Start | None = None
+        self.own_store: Path | None = None
         self.latents = TrainingLatents(self.model.autoencoder, self.datamanager, config.starts_from == "stage-one")
 
     @property
@@ -129,7 +131,7 @@ class TdaPipeline(VanillaPipeline):
     def stage_start(self) -> Start:
         """Give where stage 2 starts, read when first needed."""
         if self._start is None:
-            self._start = read_start(self.config.autoencoder, self.config.store)
+            self._start = read_start(self.config.autoencoder, self.config.store, self.own_store)
         return self._start
 
     def start_scenes(self) -> None:
@@ -194,11 +196,8 @@ class TdaPipeline(VanillaPipeline):
         """Prepare every step: its phase, what moves and how fast."""
         optimizers = training_callback_attributes.optimizers
         assert optimizers is not None
-
-        def prepare(step: int) -> None:
-            self.prepare(step, optimizers)
-
-        return [TrainingCallback([TrainingCallbackLocation.BEFORE_TRAIN_ITERATION], prepare)]
+        before = [TrainingCallbackLocation.BEFORE_TRAIN_ITERATION]
+        return [TrainingCallback(before, self.prepare, kwargs={"optimizers": optimizers})]
 
     def prepare(self, step: int, optimizers: Optimizers) -> None:
         """Make the step's phase act: trainable groups, learning rates, background, cached latents.

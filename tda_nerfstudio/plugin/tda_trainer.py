@@ -9,12 +9,13 @@ from __future__ import annotations
 import shlex
 import sys
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
 import torch
+import tyro
 from nerfstudio.engine.callbacks import TrainingCallback, TrainingCallbackLocation
 from nerfstudio.engine.trainer import Trainer, TrainerConfig
 from nerfstudio.utils.rich_utils import CONSOLE
@@ -25,15 +26,21 @@ from tda_nerfstudio.core.atomic import save_tensors
 from tda_nerfstudio.core.errors import TdaError
 from tda_nerfstudio.core.hardware import describe
 from tda_nerfstudio.core.interrupts import signals_deferred
-from tda_nerfstudio.plugin import resolve
+from tda_nerfstudio.core.saved import Saved
+from tda_nerfstudio.plugin import resolve, run_folder
 from tda_nerfstudio.plugin.bank import Bank
+from tda_nerfstudio.plugin.claim import release
+from tda_nerfstudio.plugin.divergence import check_learnt
 from tda_nerfstudio.plugin.evaluation import quality
 from tda_nerfstudio.plugin.forecast import forecast
 from tda_nerfstudio.plugin.history import History
-from tda_nerfstudio.plugin.manifest import describe_model, describe_phases, write_manifest
+from tda_nerfstudio.plugin.manifest import describe_model, describe_phases, read_manifest, write_manifest
+from tda_nerfstudio.plugin.next_steps import show_next_steps
+from tda_nerfstudio.plugin.start_loss import compare_start, own_start_loss
 from tda_nerfstudio.plugin.tda_pipeline import TdaPipeline, TdaPipelineConfig
 from tda_nerfstudio.plugin.viewer.closing import stop_rendering
 from tda_nerfstudio.plugin.waves import place, wave_at
+from tda_nerfstudio.store.shared_parts import is_store
 
 
 @contextmanager
@@ -43,12 +50,14 @@ def clear_errors() -> Iterator[None]:
         yield
     except TdaError as error:
         CONSOLE.print(Panel(escape(str(error)), title="[bold red]Stopped[/bold red]", border_style="red", expand=False))
+        for command in getattr(error, "__notes__", ()):  # outside the frame, so that it can be copied
+            CONSOLE.print(f"  {command}", markup=False, highlight=False, soft_wrap=True)
         raise SystemExit(1) from None
 
 
 @dataclass
-class TdaTrainerConfig(TrainerConfig):
-    """A nerfstudio run whose length is in visits per scene."""
+class TdaTrainerConfig(Saved, TrainerConfig):
+    """A nerfstudio run whose length is in visits per scene, and whose folder is the one that its config.yml lies in."""
 
     _target: type = field(default_factory=lambda: TdaTrainer)
     """target class to instantiate"""
@@ -56,11 +65,34 @@ class TdaTrainerConfig(TrainerConfig):
     """Pipeline configuration"""
     max_num_iterations: int | None = None  # type: ignore[assignment]
     """Steps in all; the phases are rescaled to it. By default they follow from the schedule's visits per scene."""
+    folder: Annotated[Path | None, tyro.conf.Suppress] = None
+    """Where the config.yml lay that this was read from; a new run's folder follows from its names."""
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        super().__setstate__(state)
+        file = run_folder.being_read()
+        if file is not None and self.timestamp != "{timestamp}":  # it is no copy of a method's defaults
+            with nullcontext() if run_folder.opens() else clear_errors():
+                run_folder.settle(self, file)
+
+    def get_base_dir(self) -> Path:
+        """Name the run's folder."""
+        return self.folder or super().get_base_dir()
+
+    def set_timestamp(self) -> None:
+        """Name the run after the time, unless it has a name; then its folder must be a new one."""
+        if self.timestamp == "{timestamp}":
+            self.by_time = True
+        super().set_timestamp()
 
     def save_config(self) -> None:
         """Resolve everything that is known only now (data, stage 1, sizes, steps), then save config.yml."""
         with clear_errors():
-            resolve.resolve(self)
+            try:
+                resolve.resolve(self)
+            except TdaError:
+                release(self.get_base_dir())
+                raise
             super().save_config()
 
 
@@ -93,6 +125,8 @@ class TdaTrainer(Trainer):
                 TrainingCallback([TrainingCallbackLocation.AFTER_TRAIN], self.finish),
             ]
             CONSOLE.print(forecast(self.pipeline, waves, self._start_step))
+            if self.config.pipeline.autoencoder is not None and not resolve.resuming(self.config):
+                compare_start(self.pipeline, read_manifest(self.config.pipeline.autoencoder))
 
     def past(self) -> History:
         """Take over what the checkpoint that was loaded tells of earlier sessions; older ones tell nothing."""
@@ -123,6 +157,7 @@ class TdaTrainer(Trainer):
         finally:
             self.config.max_num_iterations = self.total_steps
             stop_rendering()
+            release(self.base_dir)
 
     @contextmanager
     def errors_saved(self) -> Iterator[None]:
@@ -134,9 +169,9 @@ class TdaTrainer(Trainer):
                 raise
             if not self.checkpoint_of(self.last_step).exists():
                 self.save_checkpoint(self.last_step)
-            raise TdaError(
-                f"{error} Step {self.last_step} is saved; go on from it with:\n{self.resume_command()}"
-            ) from error
+            saved = TdaError(f"{error} Step {self.last_step} is saved; go on from it with:")
+            saved.add_note(self.resume_command())
+            raise saved from error
 
     def ask_to_stop(self, number: int) -> None:
         """Turn a signal into a save at the end of the step."""
@@ -205,7 +240,7 @@ class TdaTrainer(Trainer):
     def provenance(self) -> dict[str, Any]:
         """Say where this run's scenes come from."""
         data = self.pipeline.datamanager.get_datapath().name
-        return {"data": data, "seed": self.config.machine.seed, "run": self.config.timestamp}
+        return {"data": data, "seed": self.config.machine.seed, "run": self.base_dir.name}
 
     def finish(self, step: int) -> None:
         """Score every scene and leave the manifest, unless the run was stopped before its last step."""
@@ -213,6 +248,8 @@ class TdaTrainer(Trainer):
             return
         self.close_wave(step)
         metrics = self.bank.results()
+        with clear_errors():
+            check_learnt(metrics, self.pipeline.datamanager.dataparser.whole().names)
         model, manager, config = self.pipeline.model, self.pipeline.datamanager, self.config
         write_manifest(
             self.base_dir,
@@ -233,12 +270,11 @@ class TdaTrainer(Trainer):
                     model.autoencoder.fingerprint(),
                     model.field.scenes.box,
                 ),
-                "store": None if self.bank.folder is None else str(self.bank.folder),
+                "store": self.bank.place(),
+                "start_loss": own_start_loss(self.pipeline) if config.method_name == "tda-ae" else None,
                 "metrics": metrics,
             },
         )
-        CONSOLE.print(f"Done: {quality(metrics)}.\nLook at it:")
-        look = ["ns-viewer", "--load-config", str(self.base_dir / "config.yml")]
-        if self.bank.folder is not None and (len(self.pipeline.waves) > 1 or config.pipeline.store is not None):
-            look = ["tda", "view", str(self.bank.folder)]
-        CONSOLE.print(f"  {shlex.join(look)}", markup=False, soft_wrap=True)
+        CONSOLE.print(f"Done: {quality(metrics)}.")
+        store = self.bank.folder if self.bank.folder is not None and is_store(self.bank.folder) else None
+        show_next_steps(config.method_name, self.base_dir, manager.get_datapath(), store, len(self.pipeline.waves))

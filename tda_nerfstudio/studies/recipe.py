@@ -10,6 +10,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+from tda_nerfstudio.core.atomic import require_writable
 from tda_nerfstudio.core.errors import TdaError
 from tda_nerfstudio.plugin.manifest import read_manifest
 from tda_nerfstudio.studies.preset import Preset, Run, check_options, read_preset
@@ -42,6 +43,9 @@ def run_preset(
     """
     started = time.monotonic()
     study = open_study(read_preset(path), out, data, results)
+    if not dry:
+        require_writable(study.out)
+        require_writable(study.results)
     preset, missing = study.preset, study.missing()
     if preset.about:
         print(preset.about, end="\n\n")
@@ -150,7 +154,8 @@ def _report(study: Study, seconds: float) -> None:
     for run in study.preset.runs:
         if run.show:
             print(f"Pictures: {study.out / run.name}-sheet.png, {study.out / run.name}-turntable.mp4")
-            print(f"Look around in it:\n  ns-viewer --load-config {study.folder(run) / 'config.yml'}")
+            look = ["ns-viewer", "--load-config", str(study.folder(run) / "config.yml")]
+            print(f"Look around in it:\n  {shlex.join(look)}")
     print(f"Took {seconds / 60:.1f} minutes.")
     problems = [problem for run in study.preset.runs for problem in unmet(run, rows[run.name])]
     if problems:

@@ -11,7 +11,7 @@ import torch
 from PIL import Image
 
 from tda_nerfstudio.plugin import evaluation
-from tda_nerfstudio.plugin.evaluation import evaluate, merge, reconstruct, scalars
+from tda_nerfstudio.plugin.evaluation import evaluate, merge, quality, reconstruct, scalars
 
 SCORES = ("psnr", "ssim", "sharpness", "ceiling_psnr", "ceiling_ssim", "ceiling_sharpness")
 
@@ -112,3 +112,8 @@ def test_a_score_that_one_wave_has_alone_is_the_mean_over_those_that_have_it() -
         merged = merge([*given, {"left_out": {"d": "No views."}, "scenes": {}}])  # a wave without a single score
         assert merged["psnr"] == pytest.approx(23.2) and merged["lpips"] == pytest.approx(0.4)
     assert merge([{"left_out": {}, "scenes": {}}] * 2) == {"left_out": {}, "scenes": {}}
+
+
+def test_no_psnr_has_its_true_reason() -> None:
+    assert quality({"scenes": {}, "left_out": {}}) == "no held-out views, so no PSNR"
+    assert quality({"scenes": {}, "left_out": {"a": "It diverged.", "b": "x"}}) == "no PSNR: 2 scenes are left out"
