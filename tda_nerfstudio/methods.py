@@ -6,7 +6,7 @@ from copy import deepcopy
 from dataclasses import dataclass
 
 import torch
-from nerfstudio.configs.base_config import MachineConfig, ViewerConfig
+from nerfstudio.configs.base_config import LoggingConfig, MachineConfig, ViewerConfig
 from nerfstudio.engine.optimizers import OptimizerConfig
 from nerfstudio.plugins.types import MethodSpecification
 
@@ -70,10 +70,9 @@ def _method(name: str, pipeline: TdaPipelineConfig) -> TdaTrainerConfig:
         pipeline=pipeline,
         optimizers=deepcopy(optimizers),
         machine=MachineConfig(device_type="cuda" if torch.cuda.is_available() else "cpu"),
+        logging=LoggingConfig(profiler="none"),
         vis="viewer+tensorboard",
-        viewer=ViewerConfig(
-            num_rays_per_chunk=1 << 15, quit_on_train_completion=True, websocket_host="127.0.0.1"
-        ),
+        viewer=ViewerConfig(num_rays_per_chunk=1 << 15, quit_on_train_completion=True, websocket_host="127.0.0.1"),
         steps_per_save=500,
         steps_per_eval_batch=0,
         steps_per_eval_image=200,

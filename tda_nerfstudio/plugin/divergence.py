@@ -9,6 +9,7 @@ from typing import Any
 import torch
 from nerfstudio.engine.optimizers import Optimizers
 
+from tda_nerfstudio.core.progress import track
 from tda_nerfstudio.plugin.tda_pipeline import TdaPipeline
 from tda_nerfstudio.plugin.waves import Wave, plan
 
@@ -44,8 +45,6 @@ def learn_again(
 
     All other scenes stay as they are. Says whether it came to its end: when stopped, everything is as it was before.
     """
-    from rich.progress import track
-
     wave, manager, table = pipeline.wave_at_work(), pipeline.datamanager, pipeline.model.field.scenes
     rows = [manager.scene_names.index(name) for name in names]
     own = {"micro": table.micro.data, "weights": table.weights.data, "occupied": table.occupied}
@@ -59,7 +58,7 @@ def learn_again(
         pipeline.waves = [attempt]
         pipeline.serve(attempt)
         title = f"Learning {len(rows)} scenes that went wrong once more"
-        for step in track(range(attempt.start, attempt.end), description=title, transient=True):
+        for step in track(range(attempt.start, attempt.end), title):
             if stopped():
                 break
             pipeline.train()

@@ -12,6 +12,7 @@ from jaxtyping import Float
 from torch import Tensor
 
 from tda_nerfstudio.core.metrics import high_frequency_share, lpips, psnr, sharpness, ssim
+from tda_nerfstudio.core.progress import track
 from tda_nerfstudio.plugin.multi_scene_datamanager import MultiSceneDataManager
 from tda_nerfstudio.plugin.tda_model import TdaModel, as_view
 
@@ -34,15 +35,13 @@ def evaluate(model: TdaModel, datamanager: MultiSceneDataManager, output_path: P
     (`ceiling_*`), lpips where its weights are on this machine, statistics of the latents, seconds a view to march and
     to decode, and everything by scene and view. With `output_path`, truth and decoding are written there side by side.
     """
-    from rich.progress import track
-
     names, scenes, latents, views = datamanager.scene_names, {}, [], 0
     diverged = dict.fromkeys(model.field.scenes.diverged(names), "It diverged: its numbers are not finite.")
     left_out = datamanager.atlas.broken | diverged | datamanager.unreadable
     started = time.perf_counter()
     march_seconds = decode_seconds = 0.0
     batches = datamanager.eval_views()
-    for s, cameras, truth in track(batches, description="Scoring held-out views", total=len(names), transient=True):
+    for s, cameras, truth in track(batches, "Scoring held-out views", len(names)):
         if not len(truth) or names[s] in left_out:
             continue
         if not truth.isfinite().all():

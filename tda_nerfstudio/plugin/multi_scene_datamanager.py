@@ -16,14 +16,15 @@ from nerfstudio.cameras.cameras import Cameras, CameraType
 from nerfstudio.data.datamanagers.base_datamanager import VanillaDataManager, VanillaDataManagerConfig
 from nerfstudio.data.datasets.base_dataset import InputDataset
 from nerfstudio.data.utils.dataloaders import FixedIndicesEvalDataloader
-from nerfstudio.utils.rich_utils import CONSOLE
 from torch import Tensor
 
 from tda_nerfstudio.atlas.images import ImageStore
 from tda_nerfstudio.atlas.layouts import Views
 from tda_nerfstudio.core.errors import TdaError
 from tda_nerfstudio.core.randomness import scene_seed, seeded
+from tda_nerfstudio.plugin.quiet import silence
 from tda_nerfstudio.plugin.tda_dataparser import TdaAtlas, TdaAtlasConfig
+from tda_nerfstudio.plugin.terminal import CONSOLE
 
 SCENE_VARIABLE = "TDA_SCENE"
 """Environment variable that names the scene which viewer and renderer see; it wins over the config's."""
@@ -67,6 +68,7 @@ class MultiSceneDataManager(VanillaDataManager):
     ) -> None:
         # VanillaDataManager's constructor builds single-scene datasets; everything it promises is set here instead.
         torch.nn.Module.__init__(self)
+        silence()
         self.config = config
         self.device = device
         self.world_size, self.local_rank = world_size, local_rank

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from tda_nerfstudio.core.errors import StoreError, TdaError
+from tda_nerfstudio.core.progress import track
 from tda_nerfstudio.plugin.manifest import read_manifest
 from tda_nerfstudio.plugin.multi_scene_datamanager import MultiSceneDataManager
 from tda_nerfstudio.plugin.open_run import open_run
@@ -99,6 +100,6 @@ def store_scenes(
             found = ((metrics or {}).get("scenes") or {}).get(name) or {}
             scores = {key: round(float(found[key]), 4) for key in SCORES if key in found}
             scenes.append(learnt_scene(model, row, Record(name, scores, dict(provenance), metrics is not None)))
-    for i in range(0, len(scenes), TOGETHER):
+    for i in track(range(0, len(scenes), TOGETHER), f"Writing {len(scenes)} scenes into the store"):
         store.add(scenes[i : i + TOGETHER], precision)
     store.prune()

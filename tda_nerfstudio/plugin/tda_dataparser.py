@@ -23,6 +23,9 @@ from tda_nerfstudio.atlas.atlas import Atlas, read_atlas
 from tda_nerfstudio.atlas.bounds import fit_box
 from tda_nerfstudio.atlas.layouts import Scene
 from tda_nerfstudio.core.errors import TdaError, suggest
+from tda_nerfstudio.plugin.quiet import silence_our_commands
+
+silence_our_commands()
 
 
 @dataclass

@@ -10,7 +10,6 @@ import torch
 from jaxtyping import Float
 from nerfstudio.cameras.cameras import Cameras
 from nerfstudio.models.base_model import Model, ModelConfig
-from nerfstudio.utils.rich_utils import CONSOLE
 from torch import Tensor
 from torch.nn import Parameter
 from torch.nn.functional import interpolate, pixel_shuffle
@@ -26,6 +25,7 @@ from tda_nerfstudio.core.phases import Phase
 from tda_nerfstudio.core.rendering import Rendering, SamplingConfig
 from tda_nerfstudio.core.scenes import TriPlaneConfig
 from tda_nerfstudio.plugin.tda_field import LatentTriPlaneField
+from tda_nerfstudio.plugin.terminal import CONSOLE
 
 
 @dataclass
@@ -149,7 +149,7 @@ class TdaModel(Model):
         except RuntimeError as error:
             if threading.current_thread() is threading.main_thread() or not self._shown:
                 raise
-            CONSOLE.log(f"[yellow]This view cannot be rendered:[/yellow] {error}")
+            CONSOLE.print(f"This view cannot be rendered: {error}", style="yellow", markup=False)
             height, width = int(camera.height.flatten()[0]), int(camera.width.flatten()[0])
             images = {name: image.permute(2, 0, 1)[None] for name, image in self._shown.items()}
             return {name: _resize(image, height, width, "nearest") for name, image in images.items()}

@@ -9,6 +9,7 @@ import torch
 from jaxtyping import UInt8
 
 from tda_nerfstudio.core.cameras import orbit
+from tda_nerfstudio.core.progress import track
 from tda_nerfstudio.plugin.open_run import open_run
 from tda_nerfstudio.plugin.stored_pipeline import StoredPipeline
 from tda_nerfstudio.plugin.storing import shots
@@ -44,7 +45,6 @@ def render_turntable(
     """
     import imageio.v2 as imageio
     from nerfstudio.cameras.cameras import Cameras
-    from rich.progress import track
 
     pipeline, taken = open_source(source)
     manager = pipeline.datamanager
@@ -56,7 +56,7 @@ def render_turntable(
     with imageio.get_writer(output, fps=fps, macro_block_size=2, quality=8) as video:
         for name in shown:
             pipeline.select_scene(name)
-            for i in track(range(frames), description=f"Rendering {manager.active_scene}", transient=True):
+            for i in track(range(frames), f"Rendering {manager.active_scene}"):
                 camera = Cameras(*(part[i : i + 1] for part in view), width=width, height=height)
                 outputs = pipeline.model.get_outputs_for_camera(camera)
                 video.append_data(frame_of(outputs, names))  # type: ignore[attr-defined]
