@@ -10,7 +10,6 @@ import tyro
 
 from tda_nerfstudio.cli.store import app as store
 from tda_nerfstudio.core.errors import TdaError
-from tda_nerfstudio.plugin.quiet import silence
 
 app = tyro.extras.SubcommandApp()
 atlas = tyro.extras.SubcommandApp()
@@ -263,6 +262,8 @@ def bench(
 
 def entrypoint() -> None:
     """Run `tda`; errors that a user can act on end it with their message and exit code 1."""
+    from tda_nerfstudio.plugin.quiet import silence
+
     silence()
     try:
         app.cli(prog="tda", description="Learn many similar scenes in a 3D-aware latent space.")
