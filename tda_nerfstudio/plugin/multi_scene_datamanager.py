@@ -13,15 +13,17 @@ from typing import Any, Literal
 import torch
 from jaxtyping import Float, Int
 from nerfstudio.cameras.cameras import Cameras, CameraType
-from nerfstudio.data.datamanagers.base_datamanager import VanillaDataManager, VanillaDataManagerConfig
+from nerfstudio.data.datamanagers.base_datamanager import VanillaDataManager
 from nerfstudio.data.datasets.base_dataset import InputDataset
 from nerfstudio.data.utils.dataloaders import FixedIndicesEvalDataloader
 from torch import Tensor
+from tyro.conf import Fixed
 
 from tda_nerfstudio.atlas.images import ImageStore
 from tda_nerfstudio.atlas.layouts import Views
 from tda_nerfstudio.core.errors import TdaError
 from tda_nerfstudio.core.randomness import scene_seed, seeded
+from tda_nerfstudio.plugin.options import DataManagerOptions
 from tda_nerfstudio.plugin.quiet import silence
 from tda_nerfstudio.plugin.tda_dataparser import TdaAtlas, TdaAtlasConfig
 from tda_nerfstudio.plugin.terminal import CONSOLE
@@ -31,7 +33,7 @@ SCENE_VARIABLE = "TDA_SCENE"
 
 
 @dataclass
-class MultiSceneDataManagerConfig(VanillaDataManagerConfig):
+class MultiSceneDataManagerConfig(DataManagerOptions):
     """Many scenes, a few views of a few of them at every step."""
 
     _target: type = field(default_factory=lambda: MultiSceneDataManager)
@@ -44,7 +46,7 @@ class MultiSceneDataManagerConfig(VanillaDataManagerConfig):
     """V: views of each visited scene; with one, scenes get the most updates for their visits."""
     rays_per_view: int | None = None
     """Random latent pixels of each view to train on; all of them by default."""
-    seed: int = 0
+    seed: Fixed[int] = 0
     """Draws scenes and views; set from machine.seed."""
 
 

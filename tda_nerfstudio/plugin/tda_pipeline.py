@@ -12,6 +12,7 @@ from nerfstudio.engine.callbacks import TrainingCallback, TrainingCallbackAttrib
 from nerfstudio.engine.optimizers import Optimizers
 from nerfstudio.pipelines.base_pipeline import Pipeline, VanillaPipeline, VanillaPipelineConfig
 from torch import Tensor
+from tyro.conf import Fixed
 
 from tda_nerfstudio.atlas.latent_cache import ENCODE_BATCH
 from tda_nerfstudio.core.errors import TdaError
@@ -43,7 +44,7 @@ class TdaPipelineConfig(VanillaPipelineConfig):
     """Latent scenes and autoencoder."""
     schedule: Schedule = field(default_factory=RgbBaseline)
     """Phases and their lengths, in visits per scene."""
-    steps: int | None = None
+    steps: Fixed[int | None] = None
     """Steps in all; set from max-num-iterations."""
     starts_from: Literal["scratch", "stage-one"] = "scratch"
     """Whether autoencoder, base planes and MLP come from a finished tda-ae run."""

@@ -16,7 +16,7 @@ from typing import Any, Literal
 
 import torch
 from nerfstudio.engine.callbacks import TrainingCallback, TrainingCallbackLocation
-from nerfstudio.engine.trainer import Trainer, TrainerConfig
+from nerfstudio.engine.trainer import Trainer
 from nerfstudio.utils import writer
 
 from tda_nerfstudio.core.atomic import save_tensors
@@ -29,6 +29,7 @@ from tda_nerfstudio.plugin.evaluation import quality
 from tda_nerfstudio.plugin.forecast import forecast
 from tda_nerfstudio.plugin.history import History
 from tda_nerfstudio.plugin.manifest import describe_model, describe_phases, write_manifest
+from tda_nerfstudio.plugin.options import TrainerOptions
 from tda_nerfstudio.plugin.progress import TrainingLine
 from tda_nerfstudio.plugin.quiet import silence
 from tda_nerfstudio.plugin.tda_pipeline import TdaPipeline, TdaPipelineConfig
@@ -38,7 +39,7 @@ from tda_nerfstudio.plugin.waves import place, wave_at
 
 
 @dataclass
-class TdaTrainerConfig(TrainerConfig):
+class TdaTrainerConfig(TrainerOptions):
     """A nerfstudio run whose length is in visits per scene."""
 
     _target: type = field(default_factory=lambda: TdaTrainer)
@@ -69,6 +70,8 @@ class TdaTrainer(Trainer):
     def __init__(self, config: TdaTrainerConfig, local_rank: int = 0, world_size: int = 1) -> None:
         silence()
         config.logging.local_writer.enable = False  # the training line takes its place, also in runs from before it
+        if config.mixed_precision and config.machine.device_type == "cpu":
+            CONSOLE.print("--mixed-precision does nothing on a CPU: this run goes on without.", style="yellow")
         with hushed():
             super().__init__(config, local_rank, world_size)
 
