@@ -27,7 +27,7 @@ ALL = {
     "--load-config RUN/config.yml": "go on with a run that was cut",
     "--max-num-iterations N": "rescale all phases to N steps",
     "--vis tensorboard": "no viewer (viewer+tensorboard)",
-    "--viewer.websocket-port N": "the viewer's (first free of 7007..)",
+    "--viewer.websocket-port N": "7007, or the next that is free",
     "--machine.seed N": "of all randomness (42)",
 }
 """The options that matter most, of all methods."""
