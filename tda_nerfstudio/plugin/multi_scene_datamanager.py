@@ -23,6 +23,7 @@ from tda_nerfstudio.atlas.images import ImageStore
 from tda_nerfstudio.atlas.layouts import Views
 from tda_nerfstudio.core.errors import TdaError
 from tda_nerfstudio.core.randomness import scene_seed, seeded
+from tda_nerfstudio.plugin.exports import refuse_exports
 from tda_nerfstudio.plugin.options import DataManagerOptions
 from tda_nerfstudio.plugin.quiet import silence
 from tda_nerfstudio.plugin.tda_dataparser import TdaAtlas, TdaAtlasConfig
@@ -71,6 +72,7 @@ class MultiSceneDataManager(VanillaDataManager):
         # VanillaDataManager's constructor builds single-scene datasets; everything it promises is set here instead.
         torch.nn.Module.__init__(self)
         silence()
+        refuse_exports()
         self.config = config
         self.device = device
         self.world_size, self.local_rank = world_size, local_rank
