@@ -21,6 +21,7 @@ from tyro.conf import Fixed
 
 from tda_nerfstudio.atlas.images import ImageStore
 from tda_nerfstudio.atlas.layouts import Views
+from tda_nerfstudio.core.camera_paths import upright_for_spirals
 from tda_nerfstudio.core.errors import TdaError
 from tda_nerfstudio.core.randomness import scene_seed, seeded
 from tda_nerfstudio.plugin.exports import refuse_exports
@@ -127,9 +128,12 @@ class MultiSceneDataManager(VanillaDataManager):
         return FixedIndicesEvalDataloader(self.eval_dataset, device=self.device)
 
     @property
-    def eval_dataloader(self) -> FixedIndicesEvalDataloader:
-        """Give stock renderers (spiral) their first camera: one of the active scene's held-out views."""
-        return self.fixed_indices_eval_dataloader
+    def eval_dataloader(self) -> SpiralStart:
+        """Give ns-render spiral, which asks nothing else of it, the camera that it begins with."""
+        cameras, centre = self.eval_dataset.cameras, self.dataparser.box().mean(0)
+        start = cameras[:1]
+        start.camera_to_worlds = upright_for_spirals(cameras.camera_to_worlds, centre)[None]
+        return SpiralStart(start)
 
     @property
     def images_per_step(self) -> float:
@@ -245,6 +249,17 @@ class MultiSceneDataManager(VanillaDataManager):
 
     def setup_eval(self) -> None:
         """Need nothing: held-out views are read in order."""
+
+
+class SpiralStart:
+    """One camera, in a dataloader's place."""
+
+    def __init__(self, camera: Cameras) -> None:
+        self.camera = camera
+
+    def get_camera(self, image_idx: int = 0) -> tuple[Cameras, dict[str, Any]]:
+        """Give the camera, whatever the index."""
+        return self.camera, {}
 
 
 class _ViewStore:
