@@ -19,7 +19,7 @@ from tda_nerfstudio.core.errors import TdaError
 from tda_nerfstudio.core.occupancy import refresh_due
 from tda_nerfstudio.core.phases import RgbBaseline, Schedule, Span
 from tda_nerfstudio.core.randomness import seeded
-from tda_nerfstudio.plugin.evaluation import evaluate, scalars
+from tda_nerfstudio.plugin.evaluation import announced, evaluate, scalars
 from tda_nerfstudio.plugin.manifest import check_state
 from tda_nerfstudio.plugin.multi_scene_datamanager import MultiSceneDataManager, MultiSceneDataManagerConfig
 from tda_nerfstudio.plugin.start import SHARED, Start, read_start
@@ -296,4 +296,4 @@ class TdaPipeline(VanillaPipeline):
         metrics = evaluate(self.model, self.datamanager, output_path)
         others = set(self.datamanager.dataparser.whole().names) - set(self.datamanager.scene_names)
         metrics["left_out"] |= dict.fromkeys(sorted(others), "It is of another wave: see finished.json and the store.")
-        return scalars(metrics) if step is not None else metrics
+        return scalars(metrics) if step is not None else announced(metrics)
