@@ -11,7 +11,7 @@ import torch
 from rich.table import Table
 
 from tda_nerfstudio.core.phases import Span
-from tda_nerfstudio.plugin.progress import in_words
+from tda_nerfstudio.plugin.progress import in_short, in_words
 from tda_nerfstudio.plugin.waves import Wave, wave_at
 
 if TYPE_CHECKING:
@@ -34,7 +34,7 @@ def forecast(pipeline: TdaPipeline, waves: list[Wave], start: int) -> Forecast:
     away: nothing that trains changes. Optimizer steps and evaluations come on top.
     """
     table = Table(title="Forecast", title_justify="left")
-    for heading in ("phase", "steps", "visits a scene", "s a step", "minutes"):
+    for heading in ("phase", "steps", "visits a scene", "s a step", "time"):
         table.add_column(heading, justify="left" if heading == "phase" else "right")
     total, by_phase = 0.0, {}
     now = wave_at(waves, start)
@@ -46,7 +46,8 @@ def forecast(pipeline: TdaPipeline, waves: list[Wave], start: int) -> Forecast:
         total += steps * seconds
         by_phase[span.phase.name] = seconds
         visits = now.visits(span, pipeline.datamanager.images_per_step)
-        table.add_row(span.phase.name, str(steps), f"{visits:.0f}", f"{seconds:.2f}", f"{steps * seconds / 60:.1f}")
+        takes = in_short(steps * seconds) if steps else "-"
+        table.add_row(span.phase.name, str(steps), f"{visits:.0f}", f"{seconds:.2f}", takes)
     weights = sum(p.numel() * p.element_size() for p in pipeline.parameters())
     manager = pipeline.datamanager
     images = manager.eval_store.store.bytes
