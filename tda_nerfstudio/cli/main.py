@@ -278,6 +278,9 @@ def bench(
 
 def entrypoint() -> None:
     """Run `tda`; errors that a user can act on end it with their message and exit code 1."""
+    from tda_nerfstudio.plugin.quiet import silence
+
+    silence()
     try:
         app.cli(prog="tda", description="Learn many similar scenes in a 3D-aware latent space.")
     except TdaError as error:

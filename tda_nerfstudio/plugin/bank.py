@@ -9,7 +9,6 @@ from pathlib import Path
 from typing import Any
 
 from nerfstudio.engine.optimizers import Optimizers
-from nerfstudio.utils.rich_utils import CONSOLE
 
 from tda_nerfstudio.core.atomic import write_text
 from tda_nerfstudio.core.errors import TdaError
@@ -19,6 +18,7 @@ from tda_nerfstudio.plugin.evaluation import evaluate, merge
 from tda_nerfstudio.plugin.manifest import STORE
 from tda_nerfstudio.plugin.storing import open_store, store_scenes
 from tda_nerfstudio.plugin.tda_pipeline import TdaPipeline
+from tda_nerfstudio.plugin.terminal import CONSOLE
 from tda_nerfstudio.plugin.waves import Wave
 from tda_nerfstudio.store.store import Store
 

@@ -10,9 +10,10 @@ import torch
 from nerfstudio.engine.optimizers import Optimizers
 
 from tda_nerfstudio.core.errors import TdaError
+from tda_nerfstudio.core.progress import track
 from tda_nerfstudio.plugin.tda_pipeline import TdaPipeline
+from tda_nerfstudio.plugin.terminal import warn
 from tda_nerfstudio.plugin.waves import Wave, plan
-from tda_nerfstudio.plugin.which_scenes import warn
 
 FAR, SPREADS = 6.0, 5.0
 """A scene is far below its neighbours when it lacks this many dB more than they do, and this many spreads of them."""
@@ -62,8 +63,6 @@ def learn_again(
 
     All other scenes stay as they are. Says whether it came to its end: when stopped, everything is as it was before.
     """
-    from rich.progress import track
-
     wave, manager, table = pipeline.wave_at_work(), pipeline.datamanager, pipeline.model.field.scenes
     schedule, share, steps = pipeline.config.schedule, manager.rays_share, wave.end - wave.start
     rows = [manager.scene_names.index(name) for name in names]
@@ -81,7 +80,7 @@ def learn_again(
         pipeline.waves = [attempt]
         pipeline.serve(attempt)
         title = f"Learning {len(rows)} scenes that went wrong once more"
-        for step in track(range(attempt.start, attempt.end), description=title, transient=True):
+        for step in track(range(attempt.start, attempt.end), title):
             if stopped():
                 break
             pipeline.train()

@@ -5,7 +5,7 @@ from __future__ import annotations
 import shlex
 from pathlib import Path
 
-from nerfstudio.utils.rich_utils import CONSOLE
+from tda_nerfstudio.plugin.terminal import CONSOLE
 
 
 def show_next_steps(method: str | None, run: Path, data: Path, store: Path | None, waves: int) -> None:

@@ -7,7 +7,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import torch
-from nerfstudio.utils.rich_utils import CONSOLE
 from torch import Tensor
 
 from tda_nerfstudio.atlas.atlas import Atlas
@@ -18,6 +17,7 @@ from tda_nerfstudio.core.phases import SHORT_WARMUP, WARMUP, StageOne
 from tda_nerfstudio.plugin.resolve_start import resolve_start
 from tda_nerfstudio.plugin.run_folder import in_selector, take_folder
 from tda_nerfstudio.plugin.tda_dataparser import TdaAtlas
+from tda_nerfstudio.plugin.terminal import CONSOLE
 from tda_nerfstudio.plugin.waves import plan
 from tda_nerfstudio.plugin.which_scenes import atlas_of_stage_one, split_of
 
@@ -71,7 +71,9 @@ def _data(config: TdaTrainerConfig) -> None:
         from tda_nerfstudio.atlas.demo import write_demo_atlas
 
         data = config.output_dir / "demo-atlas"
-        CONSOLE.print(f"No --data was given: using the embedded demo class, {DEMO_SCENES} vehicles in {data}.")
+        CONSOLE.print(
+            f"No --data was given: using the embedded demo class, {DEMO_SCENES} vehicles in {data}.", markup=False
+        )
         write_demo_atlas(data, scenes=DEMO_SCENES)
         parser.scenes = parser.scenes or ("splits.json",)
     config.data = manager.data = parser.data = Path(data).expanduser().resolve()
@@ -127,7 +129,8 @@ def _report(atlas: Atlas) -> None:
     CONSOLE.print(
         f"Atlas {atlas.root}: {len(scenes)} scenes ({scenes[0].name} ... {scenes[-1].name}),"
         f" {sum(len(s.train) for s in scenes)} training and {sum(len(s.test) for s in scenes)} held-out views,"
-        f" {atlas.width} x {atlas.height}"
+        f" {atlas.width} x {atlas.height}",
+        markup=False,
     )
     if atlas.broken:
         CONSOLE.print(f"[yellow]{len(atlas.broken)} broken scenes are left out:[/yellow]")

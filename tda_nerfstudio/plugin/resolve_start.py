@@ -6,8 +6,6 @@ import json
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from nerfstudio.utils.rich_utils import CONSOLE
-
 from tda_nerfstudio.autoencoder.build import AutoencoderConfig
 from tda_nerfstudio.core.atomic import require_writable, write_text
 from tda_nerfstudio.core.errors import TdaError
@@ -16,6 +14,7 @@ from tda_nerfstudio.core.scenes import TriPlaneConfig
 from tda_nerfstudio.plugin.evaluation import quality
 from tda_nerfstudio.plugin.manifest import finished_stage_ones, newest_stage_one, read_manifest
 from tda_nerfstudio.plugin.tda_dataparser import TdaAtlas
+from tda_nerfstudio.plugin.terminal import CONSOLE
 from tda_nerfstudio.plugin.which_scenes import warn_of_stage_one
 from tda_nerfstudio.store.shared_parts import is_store
 from tda_nerfstudio.store.store import Store
@@ -85,7 +84,9 @@ def _start_from_store(config: TdaTrainerConfig, store: Store) -> None:
     pipeline.model.sampling = sizes.sampling
     pipeline.datamanager.dataparser.box = tuple(store.shared.scenes.box.flatten().tolist())
     _check_least_squares(config, f"the store {store.folder}")
-    CONSOLE.print(f"Starting from the store {store.folder}, which holds {len(store)} scenes.", markup=False)
+    CONSOLE.print(
+        f"Starting from the store {store.folder}, which holds {len(store)} scenes.", markup=False, soft_wrap=True
+    )
 
 
 def _start_from_run(config: TdaTrainerConfig, resuming: bool) -> None:

@@ -9,7 +9,7 @@ import torch
 
 from tda_nerfstudio.core.phases import Phase, Span
 from tda_nerfstudio.plugin.start import mean_start
-from tda_nerfstudio.plugin.which_scenes import warn
+from tda_nerfstudio.plugin.terminal import warn
 
 if TYPE_CHECKING:
     from tda_nerfstudio.plugin.tda_pipeline import TdaPipeline

@@ -7,16 +7,16 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from nerfstudio.utils.rich_utils import CONSOLE
-
 from tda_nerfstudio.core.atomic import require_writable
 from tda_nerfstudio.core.errors import StoreError, TdaError
+from tda_nerfstudio.core.progress import track
 from tda_nerfstudio.plugin.manifest import read_manifest
 from tda_nerfstudio.plugin.multi_scene_datamanager import MultiSceneDataManager
 from tda_nerfstudio.plugin.open_run import open_run
 from tda_nerfstudio.plugin.start import Start, mean_start
 from tda_nerfstudio.plugin.tda_model import TdaModel
 from tda_nerfstudio.plugin.tda_pipeline import TdaPipeline
+from tda_nerfstudio.plugin.terminal import CONSOLE
 from tda_nerfstudio.store.precision import Precision
 from tda_nerfstudio.store.scene_files import TOGETHER, LearntScene, Record, check_name
 from tda_nerfstudio.store.shared_parts import SharedParts, Shots, Sizes, is_store, shared_hash, write_shared_parts
@@ -118,6 +118,6 @@ def store_scenes(
             found = ((metrics or {}).get("scenes") or {}).get(name) or {}
             scores = {key: round(float(found[key]), 4) for key in SCORES if key in found}
             scenes.append(learnt_scene(model, row, Record(name, scores, dict(provenance), metrics is not None)))
-    for i in range(0, len(scenes), TOGETHER):
+    for i in track(range(0, len(scenes), TOGETHER), f"Writing {len(scenes)} scenes into the store"):
         store.add(scenes[i : i + TOGETHER], precision)
     store.prune()

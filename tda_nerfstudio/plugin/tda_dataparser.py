@@ -22,7 +22,11 @@ from torch import Tensor
 from tda_nerfstudio.atlas.atlas import Atlas, read_atlas
 from tda_nerfstudio.atlas.bounds import fit_box
 from tda_nerfstudio.atlas.layouts import Scene
+from tda_nerfstudio.core.camera_paths import in_a_ring
 from tda_nerfstudio.core.errors import TdaError, suggest
+from tda_nerfstudio.plugin.quiet import silence_our_commands
+
+silence_our_commands()
 
 
 @dataclass
@@ -94,6 +98,8 @@ class TdaAtlas(DataParser):
         """Describe one scene's views to nerfstudio, with `scene_idx` on every camera."""
         scene, atlas = self.find(name), self.atlas()
         views = scene.train if split == "train" or not len(scene.test) else scene.test
+        if split == "test":  # a path, for those who render from one to the next
+            views = views.select(in_a_ring(views.c2w, self.box().mean(0)).tolist())
         index = next(i for i, other in enumerate(atlas.scenes) if other.name == scene.name)
         cameras = Cameras(
             camera_to_worlds=views.c2w,

@@ -12,6 +12,7 @@ from nerfstudio.engine.callbacks import TrainingCallback, TrainingCallbackAttrib
 from nerfstudio.engine.optimizers import Optimizers
 from nerfstudio.pipelines.base_pipeline import Pipeline, VanillaPipeline, VanillaPipelineConfig
 from torch import Tensor
+from tyro.conf import Fixed
 
 from tda_nerfstudio.atlas.latent_cache import ENCODE_BATCH
 from tda_nerfstudio.core.errors import TdaError
@@ -19,7 +20,7 @@ from tda_nerfstudio.core.occupancy import due_scenes
 from tda_nerfstudio.core.phases import RgbBaseline, Schedule, Span
 from tda_nerfstudio.core.randomness import seeded
 from tda_nerfstudio.core.saved import Saved
-from tda_nerfstudio.plugin.evaluation import evaluate, scalars
+from tda_nerfstudio.plugin.evaluation import announced, evaluate, scalars
 from tda_nerfstudio.plugin.manifest import check_state
 from tda_nerfstudio.plugin.multi_scene_datamanager import MultiSceneDataManager, MultiSceneDataManagerConfig
 from tda_nerfstudio.plugin.start import SHARED, Start, read_start
@@ -44,7 +45,7 @@ class TdaPipelineConfig(Saved, VanillaPipelineConfig):
     """Latent scenes and autoencoder."""
     schedule: Schedule = field(default_factory=RgbBaseline)
     """Phases and their lengths, in visits per scene."""
-    steps: int | None = None
+    steps: Fixed[int | None] = None
     """Steps in all; set from max-num-iterations."""
     starts_from: Literal["scratch", "stage-one"] = "scratch"
     """Whether autoencoder, base planes and MLP come from a finished tda-ae run."""
@@ -293,4 +294,4 @@ class TdaPipeline(VanillaPipeline):
         metrics = evaluate(self.model, self.datamanager, output_path)
         others = set(self.datamanager.dataparser.whole().names) - set(self.datamanager.scene_names)
         metrics["left_out"] |= dict.fromkeys(sorted(others), "It is of another wave: see finished.json and the store.")
-        return scalars(metrics) if step is not None else metrics
+        return scalars(metrics) if step is not None else announced(metrics)

@@ -17,10 +17,8 @@ from typing import Annotated, Any, Literal
 import torch
 import tyro
 from nerfstudio.engine.callbacks import TrainingCallback, TrainingCallbackLocation
-from nerfstudio.engine.trainer import Trainer, TrainerConfig
-from nerfstudio.utils.rich_utils import CONSOLE
-from rich.markup import escape
-from rich.panel import Panel
+from nerfstudio.engine.trainer import Trainer
+from nerfstudio.utils import writer
 
 from tda_nerfstudio.core.atomic import save_tensors
 from tda_nerfstudio.core.errors import TdaError
@@ -36,27 +34,20 @@ from tda_nerfstudio.plugin.forecast import forecast
 from tda_nerfstudio.plugin.history import History
 from tda_nerfstudio.plugin.manifest import describe_model, describe_phases, read_manifest, write_manifest
 from tda_nerfstudio.plugin.next_steps import show_next_steps
+from tda_nerfstudio.plugin.options import TrainerOptions
+from tda_nerfstudio.plugin.progress import TrainingLine
+from tda_nerfstudio.plugin.quiet import silence
 from tda_nerfstudio.plugin.start_loss import compare_start, own_start_loss
 from tda_nerfstudio.plugin.tda_pipeline import TdaPipeline, TdaPipelineConfig
+from tda_nerfstudio.plugin.terminal import CONSOLE, clear_errors, hushed
+from tda_nerfstudio.plugin.viewer.address import where_to_look
 from tda_nerfstudio.plugin.viewer.closing import stop_rendering
 from tda_nerfstudio.plugin.waves import place, wave_at
 from tda_nerfstudio.store.shared_parts import is_store
 
 
-@contextmanager
-def clear_errors() -> Iterator[None]:
-    """Show an error that a user can act on as its message alone, and leave with exit code 1."""
-    try:
-        yield
-    except TdaError as error:
-        CONSOLE.print(Panel(escape(str(error)), title="[bold red]Stopped[/bold red]", border_style="red", expand=False))
-        for command in getattr(error, "__notes__", ()):  # outside the frame, so that it can be copied
-            CONSOLE.print(f"  {command}", markup=False, highlight=False, soft_wrap=True)
-        raise SystemExit(1) from None
-
-
 @dataclass
-class TdaTrainerConfig(Saved, TrainerConfig):
+class TdaTrainerConfig(Saved, TrainerOptions):
     """A nerfstudio run whose length is in visits per scene, and whose folder is the one that its config.yml lies in."""
 
     _target: type = field(default_factory=lambda: TdaTrainer)
@@ -85,6 +76,9 @@ class TdaTrainerConfig(Saved, TrainerConfig):
             self.by_time = True
         super().set_timestamp()
 
+    def print_to_terminal(self) -> None:
+        """Print nothing: config.yml says it all, and where that is comes when everything is resolved."""
+
     def save_config(self) -> None:
         """Resolve everything that is known only now (data, stage 1, sizes, steps), then save config.yml."""
         with clear_errors():
@@ -93,7 +87,9 @@ class TdaTrainerConfig(Saved, TrainerConfig):
             except TdaError:
                 release(self.get_base_dir())
                 raise
-            super().save_config()
+            with hushed():
+                super().save_config()
+            CONSOLE.print(f"All settings: {self.get_base_dir() / 'config.yml'}", markup=False, soft_wrap=True)
 
 
 class TdaTrainer(Trainer):
@@ -102,12 +98,22 @@ class TdaTrainer(Trainer):
     config: TdaTrainerConfig
     pipeline: TdaPipeline
 
+    def __init__(self, config: TdaTrainerConfig, local_rank: int = 0, world_size: int = 1) -> None:
+        silence()
+        config.logging.local_writer.enable = False  # the training line takes its place, also in runs from before it
+        if config.mixed_precision and config.machine.device_type == "cpu":
+            CONSOLE.print("--mixed-precision does nothing on a CPU: this run goes on without.", style="yellow")
+        with hushed():
+            super().__init__(config, local_rank, world_size)
+
     def setup(self, test_mode: Literal["test", "val", "inference"] = "val") -> None:
         """Build everything, start from stage 1 or go on from a checkpoint, and say what is to come."""
         with clear_errors():
             if self.config.load_dir is not None:
                 resolve.check_load_dir(self.config.load_dir)
-            super().setup(test_mode)
+            with hushed():
+                super().setup(test_mode)
+            where_to_look(self.viewer_state)
             if self.config.pipeline.starts_from == "stage-one" and not resolve.resuming(self.config):
                 self.pipeline.start_from_stage_one()
             self.pipeline.latents.folder = self.config.output_dir / "latents"
@@ -124,7 +130,9 @@ class TdaTrainer(Trainer):
                 TrainingCallback([TrainingCallbackLocation.AFTER_TRAIN_ITERATION], self.end_step),
                 TrainingCallback([TrainingCallbackLocation.AFTER_TRAIN], self.finish),
             ]
-            CONSOLE.print(forecast(self.pipeline, waves, self._start_step))
+            expected = forecast(self.pipeline, waves, self._start_step)
+            CONSOLE.print(expected.table, expected.summary)
+            self.line = TrainingLine(waves, expected.seconds, self._start_step)
             if self.config.pipeline.autoencoder is not None and not resolve.resuming(self.config):
                 compare_start(self.pipeline, read_manifest(self.config.pipeline.autoencoder))
 
@@ -155,6 +163,7 @@ class TdaTrainer(Trainer):
                     self.close_wave(self._start_step - 1)
                 super().train()
         finally:
+            self.line.stop()
             self.config.max_num_iterations = self.total_steps
             stop_rendering()
             release(self.base_dir)
@@ -179,8 +188,23 @@ class TdaTrainer(Trainer):
         CONSOLE.print("\nStopping after this step: saving a checkpoint. Press Ctrl-C again to leave without.")
 
     def begin_step(self, step: int) -> None:
-        """Start the step's clock."""
+        """Start the step's clock; a phase's first step may show the progress of encoding, where the line is."""
+        if step == place(self.pipeline.waves, step)[1].start:
+            self.line.stop()
         self.history.begin_step()
+
+    def train_iteration(self, step: int) -> Any:
+        """Take a step, and keep its loss for the training line."""
+        loss, losses, metrics = super().train_iteration(step)
+        self.line.loss = loss.detach()
+        return self.line.loss, {name: value.detach() for name, value in losses.items()}, metrics
+
+    def eval_iteration(self, step: int) -> None:
+        """Look at a held-out view when its time has come, and keep its PSNR for the training line."""
+        super().eval_iteration(step)
+        for event in writer.EVENT_STORAGE:
+            if event["name"] == "Eval Images Metrics":
+                self.line.psnr = event["event"]["psnr"]
 
     def end_step(self, step: int) -> None:
         """Note that a step is whole; save and leave when a signal came."""
@@ -195,9 +219,11 @@ class TdaTrainer(Trainer):
             CONSOLE.print(f"Saved step {step}. Go on with:\n  {self.resume_command()}", markup=False, soft_wrap=True)
             sys.stdout.flush()
             raise SystemExit(128 + self.stop_signal)
+        self.line.show(step)
 
     def close_wave(self, step: int) -> None:
         """Score and store the wave at work, whose last step is saved; leave if a signal came while scenes relearnt."""
+        self.line.stop()
         self.pipeline.eval()
         changed = self.bank.close(self.optimizers, lambda: self.stop_signal is not None)
         if changed is None:
@@ -237,6 +263,16 @@ class TdaTrainer(Trainer):
         if self.pipeline.config.schedule.independent and step + 1 < place(self.pipeline.waves, step)[0].end:
             self.bank.put(None, {})
 
+    def _after_train(self) -> None:
+        """Save, score and store; then keep the viewer open, if that was asked for."""
+        self.training_state = "completed"
+        self.save_checkpoint(self.step)
+        writer.write_out_storage()
+        for callback in self.callbacks:
+            callback.run_callback_at_location(self.step, TrainingCallbackLocation.AFTER_TRAIN)
+        if not self.config.viewer.quit_on_train_completion:
+            self._train_complete_viewer()
+
     def provenance(self) -> dict[str, Any]:
         """Say where this run's scenes come from."""
         data = self.pipeline.datamanager.get_datapath().name
@@ -275,6 +311,6 @@ class TdaTrainer(Trainer):
                 "metrics": metrics,
             },
         )
-        CONSOLE.print(f"Done: {quality(metrics)}.")
+        CONSOLE.print(f"Done: {quality(metrics)}.", soft_wrap=True)
         store = self.bank.folder if self.bank.folder is not None and is_store(self.bank.folder) else None
         show_next_steps(config.method_name, self.base_dir, manager.get_datapath(), store, len(self.pipeline.waves))

@@ -6,14 +6,11 @@ import shlex
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from nerfstudio.utils.rich_utils import CONSOLE
-from rich.markup import escape
-from rich.panel import Panel
-
 from tda_nerfstudio.atlas.selection import read_json
 from tda_nerfstudio.core.errors import TdaError
 from tda_nerfstudio.plugin.manifest import newest_stage_one, read_manifest
 from tda_nerfstudio.plugin.tda_dataparser import TdaAtlas, TdaAtlasConfig
+from tda_nerfstudio.plugin.terminal import CONSOLE, warn
 from tda_nerfstudio.store.shared_parts import is_store
 
 if TYPE_CHECKING:
@@ -21,11 +18,6 @@ if TYPE_CHECKING:
 
 SPLITS = "splits.json"
 OPTION = "--pipeline.datamanager.dataparser.scenes"
-
-
-def warn(text: str) -> None:
-    """Say what cannot be missed."""
-    CONSOLE.print(Panel(escape(text), title="[bold yellow]Mind[/bold yellow]", border_style="yellow", expand=False))
 
 
 def split_of(data: Path, key: str) -> tuple[str, ...]:
