@@ -149,7 +149,7 @@ class TdaModel(Model):
         except RuntimeError as error:
             if threading.current_thread() is threading.main_thread() or not self._shown:
                 raise
-            CONSOLE.log(f"[yellow]This view cannot be rendered:[/yellow] {error}")
+            CONSOLE.log(f"This view cannot be rendered: {error}", style="yellow", markup=False)
             height, width = int(camera.height.flatten()[0]), int(camera.width.flatten()[0])
             images = {name: image.permute(2, 0, 1)[None] for name, image in self._shown.items()}
             return {name: _resize(image, height, width, "nearest") for name, image in images.items()}

@@ -44,6 +44,7 @@ def render_turntable(
     """
     import imageio.v2 as imageio
     from nerfstudio.cameras.cameras import Cameras
+    from rich.markup import escape
     from rich.progress import track
 
     pipeline, taken = open_source(source)
@@ -56,7 +57,7 @@ def render_turntable(
     with imageio.get_writer(output, fps=fps, macro_block_size=2, quality=8) as video:
         for name in shown:
             pipeline.select_scene(name)
-            for i in track(range(frames), description=f"Rendering {manager.active_scene}", transient=True):
+            for i in track(range(frames), description=escape(f"Rendering {manager.active_scene}"), transient=True):
                 camera = Cameras(*(part[i : i + 1] for part in view), width=width, height=height)
                 outputs = pipeline.model.get_outputs_for_camera(camera)
                 video.append_data(frame_of(outputs, names))  # type: ignore[attr-defined]
