@@ -14,6 +14,7 @@ from tda_nerfstudio.atlas.atlas import Atlas
 from tda_nerfstudio.atlas.bounds import fit_box
 from tda_nerfstudio.core.errors import TdaError
 from tda_nerfstudio.core.phases import SHORT_WARMUP, WARMUP, StageOne
+from tda_nerfstudio.plugin.atlas_report import report_oddities
 from tda_nerfstudio.plugin.resolve_start import resolve_start
 from tda_nerfstudio.plugin.tda_dataparser import TdaAtlas
 from tda_nerfstudio.plugin.waves import plan
@@ -63,7 +64,9 @@ def _data(config: TdaTrainerConfig) -> None:
         from tda_nerfstudio.atlas.demo import write_demo_atlas
 
         data = config.output_dir / "demo-atlas"
-        CONSOLE.print(f"No --data was given: using the embedded demo class, {DEMO_SCENES} vehicles in {data}.")
+        CONSOLE.print(
+            f"No --data was given: using the embedded demo class, {DEMO_SCENES} vehicles in {data}.", markup=False
+        )
         write_demo_atlas(data, scenes=DEMO_SCENES)
         parser.scenes = parser.scenes or ("splits.json",)
     config.data = manager.data = parser.data = Path(data).expanduser().resolve()
@@ -114,12 +117,10 @@ def _report(atlas: Atlas) -> None:
     CONSOLE.print(
         f"Atlas {atlas.root}: {len(scenes)} scenes ({scenes[0].name} ... {scenes[-1].name}),"
         f" {sum(len(s.train) for s in scenes)} training and {sum(len(s.test) for s in scenes)} held-out views,"
-        f" {atlas.width} x {atlas.height}"
+        f" {atlas.width} x {atlas.height}",
+        markup=False,
     )
-    if atlas.broken:
-        CONSOLE.print(f"[yellow]{len(atlas.broken)} broken scenes are left out:[/yellow]")
-        for reason in atlas.broken.values():
-            CONSOLE.print(f"  {reason}", markup=False)
+    report_oddities(atlas)
 
 
 def _check_box(box: Tensor, needed: Tensor) -> None:

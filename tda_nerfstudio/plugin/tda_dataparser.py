@@ -21,7 +21,8 @@ from torch import Tensor
 
 from tda_nerfstudio.atlas.atlas import Atlas, read_atlas
 from tda_nerfstudio.atlas.bounds import fit_box
-from tda_nerfstudio.atlas.layouts import Scene
+from tda_nerfstudio.atlas.layouts.views import Scene, Views
+from tda_nerfstudio.atlas.prepared import plain_files
 from tda_nerfstudio.core.errors import TdaError, suggest
 
 
@@ -90,10 +91,14 @@ class TdaAtlas(DataParser):
         names = [scene.name for scene in atlas.scenes]
         raise TdaError(f"Unknown scene '{name}' in {atlas.root} ({len(names)} scenes).{suggest(name, names)}")
 
+    def views(self, name: str | None, split: Literal["train", "test"]) -> Views:
+        """Give one scene's views of a split; those of training where none is held out."""
+        scene = self.find(name)
+        return scene.train if split == "train" or not len(scene.test) else scene.test
+
     def outputs(self, name: str | None, split: Literal["train", "test"]) -> DataparserOutputs:
         """Describe one scene's views to nerfstudio, with `scene_idx` on every camera."""
-        scene, atlas = self.find(name), self.atlas()
-        views = scene.train if split == "train" or not len(scene.test) else scene.test
+        scene, atlas, views = self.find(name), self.atlas(), self.views(name, split)
         index = next(i for i, other in enumerate(atlas.scenes) if other.name == scene.name)
         cameras = Cameras(
             camera_to_worlds=views.c2w,
@@ -115,7 +120,10 @@ class TdaAtlas(DataParser):
         )
 
     def _generate_dataparser_outputs(self, split: str = "train", **kwargs) -> DataparserOutputs:
-        return self.outputs(None, "train" if split == "train" else "test")
+        """Describe the configured scene to any method; images that others would read in another way are copied."""
+        own = "train" if split == "train" else "test"
+        outputs = self.outputs(None, own)
+        return replace(outputs, image_filenames=plain_files(self.find(None), self.views(None, own)))
 
 
 tda_atlas = DataParserSpecification(config=TdaAtlasConfig(), description="An atlas of many similar scenes.")

@@ -63,8 +63,8 @@ def unseen_sets(cache: Path, atlases: Sequence[Path] = ()) -> dict[str, Images]:
         sets[name] = torch.from_numpy(np.load(path)).permute(0, 3, 1, 2)
     for root in atlases:
         atlas = read_atlas(root)
-        paths = [path for scene in atlas.scenes for path in scene.test.paths]
-        store = ImageStore(paths, atlas.width, atlas.height)
+        pictures = [picture for scene in atlas.scenes for picture in scene.test.pictures]
+        store = ImageStore(pictures, atlas.width, atlas.height)
         sets[atlas.root.name] = store.get(range(len(store))).permute(0, 3, 1, 2)
     return sets
 
