@@ -21,7 +21,7 @@ def plain_files(scene: Scene, views: Views) -> list[Path]:
     """Name a file of 8-bit RGB, RGBA or grey pixels at the scene's size for each of some views.
 
     They are the views' own, or, where one of those is of another kind, copies of all in a folder for such files, made
-    once. Raises TdaError for an image that cannot be read, OSError when nothing can be written.
+    once. Raises TdaError for an image that cannot be read.
     """
     size = (scene.width, scene.height)
     if all(_is_plain(picture, size) for picture in views.pictures):
@@ -51,7 +51,7 @@ def _key(views: Views, size: tuple[int, int]) -> str:
 
 
 def _cache() -> Path:
-    """Name the user's folder for files that can be made again, or a temporary one where that cannot be written."""
+    """Name the user's folder for files that can be made again, or make a temporary one where that cannot be written."""
     home = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")
     folder = home / "tda_nerfstudio" / "images"
     try:
@@ -60,4 +60,4 @@ def _cache() -> Path:
             return folder
     except OSError:
         pass
-    return Path(tempfile.gettempdir()) / "tda_nerfstudio-images"
+    return Path(tempfile.mkdtemp(prefix="tda_nerfstudio-"))
