@@ -75,7 +75,7 @@ def reconstruct(model: Autoencoder, images: Images) -> tuple[Float[Tensor, "imag
     device, shown, quality = model.latent_scale.device, [], []
     for part in images.split(BATCH):
         truth = part.to(device).float() / 255
-        image = model.decode(model.encode(truth))
+        image = model.decode(model.encode(truth))[..., : truth.shape[-2], : truth.shape[-1]]
         shown.append(image.clamp(0, 1).cpu())
         quality.append(psnr(image, truth).cpu())
     return torch.cat(shown), torch.cat(quality)
