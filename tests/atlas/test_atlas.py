@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import json
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -103,6 +104,22 @@ def test_other_names_are_read(tmp_path, scene_at, name):
     scene_at(tmp_path / name, "blender")
     assert read_atlas(tmp_path, [name]).names == (name,)
     assert read_atlas(tmp_path / "x" / ".." / name).names == (name,)
+
+
+def test_a_folder_that_cannot_be_looked_into_breaks_its_scene_alone(tmp_path, scene_at, monkeypatch):
+    for name in ("a", "locked"):
+        scene_at(tmp_path / name, "blender")
+
+    def refuse(path, own):
+        if "locked" in path.parts[len(tmp_path.parts) :] and path.name != "locked":
+            raise PermissionError(13, "Permission denied")
+        return own(path)
+
+    own = Path.is_file
+    monkeypatch.setattr(Path, "is_file", lambda path: refuse(path, own))
+    atlas = read_atlas(tmp_path)
+    assert atlas.names == ("a",)
+    assert "locked cannot be read ([Errno 13] Permission denied)" in atlas.broken["locked"]
 
 
 def test_notes_are_said_once_for_all_scenes(tmp_path, scene_at):

@@ -26,15 +26,25 @@ _TRACES = ("images", "rgb", "pose", "intrinsics.txt")  # of a scene that somebod
 
 
 def has_layout(folder: Path) -> bool:
-    """Say whether a folder looks like a scene of a known layout."""
-    return any(layout.matches(folder) for layout in LAYOUTS)
+    """Say whether a folder looks like a scene of a known layout; one that cannot be looked into does not."""
+    try:
+        return any(layout.matches(folder) for layout in LAYOUTS)
+    except OSError:
+        return False
 
 
 def looks_meant(folder: Path) -> bool:
-    """Say whether a folder without a known layout was likely meant as a scene: it holds images or parts of one."""
+    """Say whether a folder without a known layout was likely meant as a scene: it holds images or parts of one.
+
+    So was one that cannot be looked into.
+    """
+    try:
+        paths = list(folder.iterdir())
+    except OSError:
+        return True
     return any(
         path.name in _TRACES or path.suffix.lower() in IMAGE_SUFFIXES or path.match("transforms*.json")
-        for path in folder.iterdir()
+        for path in paths
     )
 
 
@@ -62,6 +72,8 @@ def read_scene(folder: Path, eval_every: int = 8, test_views: Sequence[str] = ()
         views, (width, height), notes = _read_views(folder, frames)
     except TdaError as error:
         raise TdaError(f"Scene '{folder.name}': {error}") from error
+    except OSError as error:
+        raise TdaError(f"Scene '{folder.name}': {folder} cannot be read ({error}). Check its permissions.") from error
     train = [row for row, name in enumerate(names) if name not in held_out]
     if not train:
         raise TdaError(f"Scene '{folder.name}': none of its {len(names)} views is left to train on. Hold out fewer.")
