@@ -107,7 +107,8 @@ def _scene_folders(root: Path) -> dict[str, Path]:
         return {root.name: root}
     folders = {path.name: path for path in below if has_layout(path) or looks_meant(path)}
     if not folders:
-        raise TdaError(
-            f"The data folder {root} is empty: it holds no scene. Give a folder with one sub-folder per scene."
-        )
+        is_empty = "is empty: it holds no scene" if not below else "holds no scene: no sub-folder has a known layout"
+        deeper = next((path.name for path in below if any(map(has_layout, path.iterdir()))), None)
+        instead = "a folder with one sub-folder per scene" if deeper is None else f"'{root / deeper}', which holds some"
+        raise TdaError(f"The data folder {root} {is_empty}. Give {instead}.")
     return folders

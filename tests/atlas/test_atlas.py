@@ -141,6 +141,17 @@ def test_missing_and_empty_roots(tmp_path):
         read_atlas(tmp_path)
 
 
+def test_a_folder_of_atlases_names_one(tmp_path, scene_at):
+    (tmp_path / "renders").mkdir()
+    with pytest.raises(TdaError, match=r"holds no scene: no sub-folder has a known layout. Give a folder with one sub"):
+        read_atlas(tmp_path)
+    scene_at(tmp_path / "train/car", "srn")
+    with pytest.raises(
+        TdaError, match=rf"The data folder {tmp_path} holds no scene: .* Give '{tmp_path}/train', which"
+    ):
+        read_atlas(tmp_path)
+
+
 def test_vehicles(cars):
     atlas = read_atlas(cars)
     assert len(atlas.scenes) == 56 and not atlas.broken and (atlas.width, atlas.height) == (128, 128)
