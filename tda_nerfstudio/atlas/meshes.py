@@ -1,4 +1,4 @@
-"""Render a folder of models as an atlas.
+"""Render models as an atlas.
 
 One picture of one model: `Raycaster(fit(read_model(path)), LIGHT).render(square_camera(c2w, focal, 128))`.
 """
@@ -16,7 +16,9 @@ from tda_nerfstudio.atlas.models.files import SUFFIXES, axes, fit, fitting_scale
 from tda_nerfstudio.atlas.processes import in_processes
 from tda_nerfstudio.atlas.raycast import Camera, Light, Mesh, Raycaster
 from tda_nerfstudio.atlas.writing import finished, sphere_views, write_scene
+from tda_nerfstudio.core.atomic import require_writable
 from tda_nerfstudio.core.errors import TdaError, suggest
+from tda_nerfstudio.core.names import NAMES, is_safe
 
 LIGHT = Light((0.45, -0.35, 0.82), key=0.72, sky=0.38, ground=0.19)
 """From the front and above, without a highlight."""
@@ -52,11 +54,12 @@ class _Job:
 def write_mesh_atlas(
     models: Path, out: Path, look: Look | None = None, workers: int | None = None
 ) -> tuple[list[str], dict[str, str]]:
-    """Render every model below a folder as one scene; scenes that are already there with the same recipe stay.
+    """Render every model below a folder, or one, as a scene; scenes that are already there with the same recipe stay.
 
-    A scene is named after its file (`a/b.glb` is `a_b`) and written whole or not at all, so that an interrupted call
-    can be repeated. Returns the names of the good scenes, and why each other model was left out. Raises TdaError when
-    no model is good, when `out` holds something else, or when sizes make no sense.
+    A scene is named after its file (`a/b.glb` is `a_b`; what a name may not have becomes `_`) and written whole or not
+    at all, so that an interrupted call can be repeated. Returns the names of the good scenes, and why each other model
+    was left out. Raises TdaError when no model is good, when `out` holds something else or cannot be written, or when
+    sizes make no sense.
     """
     look = look or Look()
     if min(look.train_views, look.test_views) < 1 or look.size < 8:
@@ -64,14 +67,16 @@ def write_mesh_atlas(
             "An atlas needs at least 1 training and 1 held-out view and 8 pixels, not"
             f" {look.train_views} + {look.test_views} views and {look.size} pixels."
         )
+    require_writable(out)
     axes(look.up, look.front)
     found, broken = _find(models)
-    jobs = {name: _Job(name, path, models, look) for name, path in found.items()}
+    root = _root(models)
+    jobs = {name: _Job(name, path, root, look) for name, path in found.items()}
     if look.normalise == "class":
         scales = dict(in_processes(_measure, jobs.values(), workers, f"Measuring {len(jobs)} models"))
         broken |= {name: scale for name, scale in scales.items() if isinstance(scale, str)}
         least = min((scale for scale in scales.values() if not isinstance(scale, str)), default=None)
-        jobs = {name: _Job(name, job.path, models, look, least) for name, job in jobs.items() if name not in broken}
+        jobs = {name: _Job(name, job.path, root, look, least) for name, job in jobs.items() if name not in broken}
     missing = [job for job in jobs.values() if not finished(out / job.name, _recipe(job))]
     out.mkdir(parents=True, exist_ok=True)
     tasks = [(job, out / job.name) for job in missing]
@@ -104,21 +109,37 @@ def _cameras(name: str, look: Look) -> Mapping[str, Iterable[Camera]]:
 
 
 def _find(models: Path) -> tuple[dict[str, Path], dict[str, str]]:
-    """List model files by scene name, and those whose name is taken."""
-    if not models.is_dir():
-        raise TdaError(f"The folder {models} does not exist. Give a folder of models ({', '.join(SUFFIXES)}).")
+    """List model files by scene name, and those whose name is taken or too long; what is hidden is passed over."""
+    if not models.exists():
+        raise TdaError(f"{models} does not exist. Give a model or a folder of models ({', '.join(SUFFIXES)}).")
+    known = [path for path in models.rglob("*") if path.suffix.lower() in SUFFIXES and path.is_file()]
     found: dict[str, Path] = {}
     broken: dict[str, str] = {}
-    for path in sorted(path for path in models.rglob("*") if path.suffix.lower() in SUFFIXES and path.is_file()):
-        inside = path.relative_to(models)
-        name = "_".join(inside.with_suffix("").parts)
+    for path in [models] if models.is_file() else sorted(known):
+        inside = path.relative_to(_root(models))
+        if path != models and any(part.startswith(".") for part in inside.parts):
+            continue
+        name = _scene_name(inside)
         if name in found:
             broken[str(inside)] = f"Model {path}: scene '{name}' is {found[name]} already. Rename one of them."
+        elif not is_safe(name):
+            broken[str(inside)] = f"Model {path}: no scene may be called '{name}': its name is {NAMES}. Rename it."
         else:
             found[name] = path
-    if not found:
+    if not found and not broken:
         raise TdaError(f"The folder {models} holds no model. Known formats are {', '.join(SUFFIXES)}.")
     return found, broken
+
+
+def _root(models: Path) -> Path:
+    """Give the folder below which models may refer to files."""
+    return models.parent if models.is_file() else models
+
+
+def _scene_name(inside: Path) -> str:
+    """Name a scene after its file and the folders above it, in characters that a scene's name may have."""
+    name = "_".join(inside.with_suffix("").parts)
+    return "".join(letter if is_safe(f"a{letter}") else "_" for letter in name)
 
 
 def _recipe(job: _Job) -> dict[str, Any]:
@@ -155,5 +176,10 @@ def _render(task: tuple[_Job, Path]) -> tuple[str, str | None]:
     except TdaError as error:
         return job.name, str(error)
     mesh = mesh if job.look.normalise == "none" else fit(mesh, job.scale)
-    write_scene(folder, Raycaster(mesh, LIGHT), views, _recipe(job))
+    try:
+        write_scene(folder, Raycaster(mesh, LIGHT), views, _recipe(job))
+    except OSError as error:
+        raise TdaError(
+            f"{folder} cannot be written ({error.strerror}). Make room, and repeat the command: what is done stays."
+        ) from error
     return job.name, None

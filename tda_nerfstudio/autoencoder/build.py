@@ -11,6 +11,8 @@ from tda_nerfstudio.autoencoder import embedded
 from tda_nerfstudio.autoencoder.base import Autoencoder
 from tda_nerfstudio.core.errors import TdaError
 
+Kind = Literal["light", "kl", "tiny", "identity"]
+Start = Literal["embedded", "scratch"]
 SUBS = (1, 2, 4)
 """Parts per side that a latent pixel of the light autoencoder may have."""
 
@@ -19,7 +21,7 @@ SUBS = (1, 2, 4)
 class AutoencoderConfig:
     """The kind of autoencoder and its sizes."""
 
-    kind: Literal["light", "kl", "tiny", "identity"] = "light"
+    kind: Kind = "light"
     """light: our own; kl, tiny: diffusers' AutoencoderKL and AutoencoderTiny; identity: none, for RGB scenes."""
     f: int = 8
     """Down-scaling from image to latent pixels; light knows 4, 8 and 16."""
@@ -32,7 +34,7 @@ class AutoencoderConfig:
     sub: int | None = None
     """light: parts per side of a latent pixel, each with C / sub^2 channels that rays see apart; 1, 2 or 4. By default
     as many as leave each three channels and 2 x 2 image pixels or more."""
-    start: Literal["embedded", "scratch"] = "embedded"
+    start: Start = "embedded"
     """light: from the package's pre-trained weights, where there are some of these sizes, or from the seed."""
     source: str | None = None
     """kl, tiny: a local folder or a hub id; only safetensors are read."""

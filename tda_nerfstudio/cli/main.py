@@ -60,7 +60,7 @@ def meshes(
     """Render a folder of GLB, glTF, OBJ and PLY models as an atlas: z up, front along -y.
 
     Args:
-        models: Folder of models, sub-folders included; each becomes a scene named after its file.
+        models: Folder of models, sub-folders included, or one model; each becomes a scene named after its file.
         out: Folder to write, new or an interrupted one to complete.
         views: Training views of each.
         test_views: Held-out views of each.
@@ -160,17 +160,17 @@ def run(
 
 
 @app.command
-def view(store: tyro.conf.Positional[Path], port: int | None = None, host: str = "127.0.0.1") -> None:
+def view(source: tyro.conf.Positional[Path], port: int | None = None, host: str = "127.0.0.1") -> None:
     """Look at the scenes of a store in a browser, with nerfstudio's viewer.
 
     Args:
-        store: Folder of the store.
+        source: Folder of a store, or folder or config.yml of a run that has one.
         port: Where to listen; by default the first free one from 7007.
-        host: Address to listen at; 0.0.0.0 lets other machines in.
+        host: Address to listen at; 0.0.0.0 lets other machines in: all that reach this one.
     """
     from tda_nerfstudio.plugin.viewer.view_store import view_store
 
-    view_store(store, port, host)
+    view_store(source, port, host)
 
 
 @app.command
@@ -180,30 +180,33 @@ def render(
     scene: str | None = None,
     output: Path = Path("turntable.mp4"),
     frames: int = 96,
-    fps: int = 24,
+    fps: int | None = None,
     elevation: float = 18.0,
     size: int | None = None,
     output_names: tuple[str, ...] = ("rgb",),
+    camera_path: Path | None = None,
 ) -> None:
-    """Render a turntable video of one scene.
+    """Render a video of a scene: a full turn around it, or a camera path that was drawn in the viewer.
 
     Args:
-        source: Folder of a store, or folder or config.yml of a run.
+        source: Folder of a store, or folder or config.yml of a run: its store is shown, else its checkpoint.
         load_config: The same, for those who are used to ns-render.
         scene: Name of the scene; 'all' shows every scene, one after the other; the first by default.
-        output: The mp4 file to write.
+        output: The video to write, .mp4 for example.
         frames: Frames of a full turn.
-        fps: Frames a second.
+        fps: Frames a second; 24 by default, or the camera path's own.
         elevation: Height of the camera above the horizon, in degrees.
-        size: Width and height in pixels; those of the atlas by default.
+        size: Width and height in pixels; those of the atlas or of the camera path by default.
         output_names: What to show side by side: rgb, latent, depth, accumulation.
+        camera_path: JSON file of the viewer's Render tab.
     """
-    from tda_nerfstudio.studies.turntable import render_turntable
+    from tda_nerfstudio.studies.turntable import render_video
 
     source = source or load_config
     if source is None:
         raise TdaError("Say what to render: tda render STORE, or tda render --load-config RUN/config.yml.")
-    print(f"Wrote {render_turntable(source, scene, output, frames, fps, elevation, size, output_names)}")
+    options = (frames, fps, elevation, size, output_names, camera_path)
+    print(f"Wrote {render_video(source, scene, output, *options)}")
 
 
 @app.command

@@ -62,7 +62,7 @@ def verify(store: tyro.conf.Positional[Path]) -> None:
 
 @app.command
 def add(store: tyro.conf.Positional[Path], other: tyro.conf.Positional[Path], scenes: tuple[str, ...] = ()) -> None:
-    """Take over scenes of another store with the same shared parts; those of known names replace the old.
+    """Take over scenes of another store with the same shared parts, to the bit; known names replace the old.
 
     Args:
         store: Folder of the store that grows.
@@ -72,14 +72,8 @@ def add(store: tyro.conf.Positional[Path], other: tyro.conf.Positional[Path], sc
     from tda_nerfstudio.store.store import Store
 
     opened, given = Store(store), Store(other)
-    if given.manifest.hash != opened.manifest.hash:
-        raise TdaError(
-            f"{other} has the shared parts {given.manifest.hash}, and {store} has {opened.manifest.hash}: its scenes"
-            " would show something else there. Learn them again with the parts of this store."
-        )
-    names = list(scenes or given)
-    for name in names:
-        opened.add([given[name].learnt], given.file(name).precision)
+    names = scenes or given.names
+    opened.take(given, names)
     print(f"Added {len(names)} scenes: {store} holds {len(opened)}.")
 
 
@@ -94,8 +88,7 @@ def remove(store: tyro.conf.Positional[Path], scenes: tyro.conf.Positional[tuple
     from tda_nerfstudio.store.store import Store
 
     opened = Store(store)
-    for name in scenes:
-        opened.remove(name)
+    opened.remove(*scenes)
     print(f"Removed {len(scenes)} scenes: {store} holds {len(opened)}.")
 
 

@@ -3,11 +3,38 @@
 from __future__ import annotations
 
 import os
+import tempfile
 from collections.abc import Callable
 from pathlib import Path
 from typing import IO, Any
 
-import torch
+from tda_nerfstudio.core.errors import TdaError
+
+
+def require_writable(folder: Path) -> None:
+    """Raise TdaError unless files can be made below a folder that may not exist yet."""
+    try:
+        parent = next(path for path in (folder.absolute(), *folder.absolute().parents) if path.exists())
+        with tempfile.TemporaryFile(dir=parent):
+            pass
+    except OSError as error:
+        raise TdaError(
+            f"Nothing can be written to {folder} ({error.strerror}). Name another folder, or make this one writable."
+        ) from error
+
+from tda_nerfstudio.core.errors import TdaError
+
+
+def require_writable(folder: Path) -> None:
+    """Raise TdaError unless files can be made below a folder that may not exist yet."""
+    try:
+        parent = next(path for path in (folder.absolute(), *folder.absolute().parents) if path.exists())
+        with tempfile.TemporaryFile(dir=parent):
+            pass
+    except OSError as error:
+        raise TdaError(
+            f"Nothing can be written to {folder} ({error.strerror}). Name another folder, or make this one writable."
+        ) from error
 
 
 def replace_file(path: Path, write: Callable[[IO[bytes]], object], beside: Path | None = None) -> None:
@@ -31,4 +58,6 @@ def write_text(path: Path, text: str) -> None:
 
 def save_tensors(path: Path, content: Any) -> None:
     """Replace a torch file in a folder that may hold nothing else: nerfstudio takes all it finds for checkpoints."""
+    import torch  # seconds, which making atlases need not wait for
+
     replace_file(path, lambda file: torch.save(content, file), beside=path.parent.parent)

@@ -7,21 +7,12 @@ Units: intrinsics in pixels of the full image, whatever the down-scaling f; a la
 from __future__ import annotations
 
 import math
-from typing import NamedTuple
 
 import torch
 from jaxtyping import Bool, Float
 from torch import Tensor
 
-
-class View(NamedTuple):
-    """Hold pinhole cameras as plain tensors: poses in the world frame, intrinsics in full-image pixels."""
-
-    c2w: Float[Tensor, "view 3 4"]
-    fx: Float[Tensor, " view"]
-    fy: Float[Tensor, " view"]
-    cx: Float[Tensor, " view"]
-    cy: Float[Tensor, " view"]
+from tda_nerfstudio.core.view import View
 
 
 def grid_size(height: int, width: int, f: int) -> tuple[int, int]:
@@ -82,4 +73,5 @@ def orbit(
     right = torch.stack([-azimuth.sin(), azimuth.cos(), torch.zeros_like(azimuth)], -1)
     c2w = torch.stack([right, torch.linalg.cross(back, right), back, centre + distance * back], -1)
     full = torch.ones(count)
-    return View(c2w, full * focal, full * focal, full * size[0] / 2, full * size[1] / 2)
+    middle = full * size[0] / 2, full * size[1] / 2
+    return View(c2w, full * focal, full * focal, *middle, width=size[0], height=size[1])

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import torch
 from jaxtyping import Bool, Float, Int
 from torch import Tensor
@@ -20,6 +22,12 @@ def refresh_due(round_: int, share: float) -> bool | None:
     None: not now. True: they may only claim more space. False: they also give up what they do not fill.
     """
     return share < YOUNG if round_ % REFRESH_EVERY == 0 else None
+
+
+def due_scenes(scene: Int[Tensor, " scene"], rounds: Sequence[int], share: float) -> tuple[Int[Tensor, " due"], bool]:
+    """Choose a step's scenes that are looked at again, each by its own round, and say whether they may only grow."""
+    due = [s for s, round_ in enumerate(rounds) if refresh_due(round_, share) is not None]
+    return scene[due], share < YOUNG
 
 
 def occupied_cells(

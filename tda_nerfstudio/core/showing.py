@@ -2,14 +2,21 @@
 
 from __future__ import annotations
 
+import math
+from collections.abc import Collection
+
 import torch
 from jaxtyping import Bool, Float
 from torch import Tensor
+from torch.nn.functional import interpolate, pixel_shuffle
 
 from tda_nerfstudio.core.cameras import View, grid_size, pixel_centres
 from tda_nerfstudio.core.objective import Codec
 from tda_nerfstudio.core.rendering import Rendering, SamplingConfig, render_views
 from tda_nerfstudio.core.scenes import LatentScenes
+
+OUTPUTS = ("rgb", "latent", "depth", "accumulation")
+"""What can be shown of a scene."""
 
 
 @torch.no_grad()
@@ -37,3 +44,69 @@ def decode(codec: Codec, rendering: Rendering, height: int, width: int) -> Float
     h, w = grid_size(height, width, codec.f)
     latents = rendering.latent.view(-1, h, w, codec.channels).permute(0, 3, 1, 2)
     return codec.decode(codec.denormalise(latents))[..., :height, :width].clamp(0, 1)
+
+
+@torch.no_grad()
+def show(
+    scenes: LatentScenes,
+    planes: Float[Tensor, "1 3 R R F"],
+    occupied: Bool[Tensor, "1 G G G"],
+    codec: Codec,
+    view: View,
+    height: int,
+    width: int,
+    sampling: SamplingConfig,
+    focal: float | None,
+    names: Collection[str] = OUTPUTS,
+) -> dict[str, Float[Tensor, "view channel height width"]]:
+    """Show views of one scene at an image size: rgb, latent and accumulation in [0, 1], depth in world units.
+
+    Latents mean what they mean at the focal length in pixels that was trained on. A camera with a longer one (a big
+    viewer window, say) is rendered at that focal length and enlarged, each camera by its own. A latent has the channels
+    of a part of a latent pixel; two are shown as three, since nothing shows two.
+    """
+    shrink = [max(fx / focal, 1.0) if focal else 1.0 for fx in view.fx.tolist()]
+    sizes = [(max(round(height / s), 1), max(round(width / s), 1)) for s in shrink]
+    shown: dict[str, Tensor] = {}
+    for rows, columns in dict.fromkeys(sizes):
+        chosen = [i for i, size in enumerate(sizes) if size == (rows, columns)]
+        some = view if len(chosen) == len(sizes) else view[chosen]
+        across, down = columns / width, rows / height
+        small = View(some.c2w, some.fx * across, some.fy * down, some.cx * across, some.cy * down)
+        out = march(scenes, planes, occupied, codec, small, rows, columns, sampling)
+        images = _images(codec, out, rows, columns, math.isqrt(codec.channels // scenes.channels), names)
+        for name, image in images.items():
+            full = _resize(image, height, width, "bilinear" if name == "rgb" else "nearest")
+            if name not in shown:
+                shown[name] = full if len(full) == len(sizes) else full.new_empty(len(sizes), *full.shape[1:])
+            if len(full) < len(sizes):
+                shown[name][chosen] = full
+    return shown
+
+
+def _images(
+    codec: Codec, out: Rendering, rows: int, columns: int, sub: int, names: Collection[str]
+) -> dict[str, Float[Tensor, "view channel rows columns"]]:
+    """Lay out what `march` rendered as images of its own size."""
+    h, w = grid_size(rows, columns, codec.f)
+
+    def spread(values: Float[Tensor, "pixel channel"], parts: int = 1) -> Tensor:
+        image = pixel_shuffle(values.view(-1, h, w, values.shape[-1]).permute(0, 3, 1, 2), parts)
+        return interpolate(image, scale_factor=codec.f / parts, mode="nearest")[..., :rows, :columns]
+
+    images = {}
+    for name in names:
+        if name == "rgb":
+            images[name] = decode(codec, out, rows, columns)
+        elif name == "latent":
+            latent = spread((out.latent + 1) / 2, sub).clamp(0, 1)
+            images[name] = latent[:, [0, 1, 1]] if latent.shape[1] == 2 else latent
+        else:
+            images[name] = spread((out.depth if name == "depth" else out.opacity)[:, None])
+    return images
+
+
+def _resize(image: Float[Tensor, "view channel h w"], height: int, width: int, mode: str) -> Tensor:
+    if image.shape[-2:] == (height, width):
+        return image
+    return interpolate(image, (height, width), mode=mode, align_corners=False if mode == "bilinear" else None)

@@ -104,25 +104,27 @@ def _now(device: torch.device) -> float:
 
 
 def merge(results: Sequence[dict[str, Any]]) -> dict[str, Any]:
-    """Put the results of several waves together, each weighed by its held-out views; seconds are added up."""
+    """Put the results of several waves together; seconds are added up.
+
+    Means are over the waves that have a score, each weighed by its held-out views: one may have been scored where the
+    weights of LPIPS were not at hand.
+    """
     if len(results) == 1:
         return results[0]
     merged: dict[str, Any] = {"left_out": {}, "scenes": {}}
     for result in results:
         merged["left_out"] |= result["left_out"]
         merged["scenes"] |= result["scenes"]
-    scored = [result for result in results if "psnr" in result]
-    views = [sum(len(scene["views"]) for scene in result["scenes"].values()) for result in scored]
-
-    def mean(values: Sequence[float]) -> float:
-        return sum(v * n for v, n in zip(values, views, strict=True)) / sum(views)
-
-    for key in scored[0].keys() - merged.keys() if scored else ():
+    for key in dict.fromkeys(key for result in results for key in result if key not in merged):
+        scored = [result for result in results if key in result]
         columns = [result[key] for result in scored]
-        if isinstance(columns[0], list):
-            merged[key] = [round(mean(channel), 4) for channel in zip(*columns, strict=True)]
-        else:
-            merged[key] = sum(columns) if key == "seconds" else mean(columns)
+        if key == "seconds":
+            merged[key] = sum(columns)
+            continue
+        views = [sum(len(scene["views"]) for scene in result["scenes"].values()) for result in scored]
+        rows = columns if isinstance(columns[0], list) else [[value] for value in columns]
+        means = [sum(v * n for v, n in zip(row, views, strict=True)) / sum(views) for row in zip(*rows, strict=True)]
+        merged[key] = [round(mean, 4) for mean in means] if isinstance(columns[0], list) else means[0]
     return merged
 
 

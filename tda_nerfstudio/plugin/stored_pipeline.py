@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -12,25 +13,37 @@ from nerfstudio.pipelines.base_pipeline import Pipeline
 from torch import Tensor, nn
 
 from tda_nerfstudio.core.cameras import View
-from tda_nerfstudio.core.errors import StoreError
+from tda_nerfstudio.core.errors import StoreError, TdaError
+from tda_nerfstudio.plugin.bank import STORE
+from tda_nerfstudio.plugin.manifest import read_manifest
 from tda_nerfstudio.plugin.start import start_of_store
 from tda_nerfstudio.plugin.tda_model import TdaModel, TdaModelConfig
 from tda_nerfstudio.plugin.viewer.scene_control import SceneControl
-from tda_nerfstudio.store.shared_parts import Shots
-from tda_nerfstudio.store.store import Store, put
+from tda_nerfstudio.store.shared_parts import is_store
+from tda_nerfstudio.store.store import Store
+from tda_nerfstudio.store.stored_scene import put
 
 FRUSTUMS = 8
 """Cameras around a scene that the viewer draws, with what they would see."""
 
 
+def store_of(source: Path) -> Path | None:
+    """Find the store that a path stands for: itself, or that of a run, given by its folder or config.yml."""
+    if is_store(source):
+        return source
+    run = source.parent if source.is_file() else source
+    folders = [run / STORE]
+    with suppress(TdaError):  # a run that is not finished has a store of its own, if any
+        folders += [Path(folder) for folder in [read_manifest(run).get("store")] if folder]
+    return next((folder for folder in folders if is_store(folder)), None)
+
+
 class StoredViews:
     """Cameras around the scene that is shown, and what they see of it, rendered when asked for."""
 
-    def __init__(self, model: TdaModel, shots: Shots, view: View) -> None:
+    def __init__(self, model: TdaModel, view: View) -> None:
         self.model = model
-        self.cameras = Cameras(
-            *(part for part in view), width=shots.width, height=shots.height, camera_type=CameraType.PERSPECTIVE
-        )
+        self.cameras = Cameras(*view, width=view.width, height=view.height, camera_type=CameraType.PERSPECTIVE)
 
     def __len__(self) -> int:
         return len(self.cameras)
@@ -46,13 +59,11 @@ class StoredManager(nn.Module):
 
     def __init__(self, store: Store, model: TdaModel) -> None:
         super().__init__()
-        self.scene_names = list(store)
+        self.scene_names = store.names
         self.active_scene = self.scene_names[0]
-        shots, between = store.manifest.shots, store.orbit(2 * FRUSTUMS, elevation=25.0)
-        self.train_dataset = StoredViews(model, shots, store.orbit(FRUSTUMS))
-        self.eval_dataset = StoredViews(
-            model, shots, View(*(part[1::2] for part in between))
-        )  # where the viewer starts
+        self.train_dataset = StoredViews(model, store.orbit(FRUSTUMS))
+        between = store.orbit(2 * FRUSTUMS, elevation=25.0)[1::2]  # where the viewer starts
+        self.eval_dataset = StoredViews(model, between)
 
     def get_datapath(self) -> Path:
         """Name the folder in which the viewer keeps camera paths: not the store, whose files are only its own."""
@@ -60,18 +71,18 @@ class StoredManager(nn.Module):
 
 
 class StoredPipeline(Pipeline):
-    """Show any scene of a store. Raises StoreError for an empty or damaged store."""
+    """Show any scene of a store, on its device. Raises StoreError for an empty or damaged store."""
 
     datamanager: Any
     _model: TdaModel
 
-    def __init__(self, store: Store, device: str = "cpu") -> None:
+    def __init__(self, store: Store) -> None:
         super().__init__()
         if not len(store):
             raise StoreError(
                 f"{store.folder} holds no scenes yet. Learn some: ns-train tda-scenes --pipeline.store ..."
             )
-        self.store, parts = store, store.shared
+        self.store, parts, device = store, store.shared, store.device
         sizes = parts.sizes
         config = TdaModelConfig(triplane=sizes.triplane, autoencoder=sizes.autoencoder, sampling=sizes.sampling)
         box = SceneBox(aabb=parts.scenes.box)

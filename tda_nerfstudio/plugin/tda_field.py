@@ -12,7 +12,7 @@ from tda_nerfstudio.core.cameras import View
 from tda_nerfstudio.core.objective import Codec
 from tda_nerfstudio.core.rendering import Rendering, SamplingConfig
 from tda_nerfstudio.core.scenes import LatentScenes, TriPlaneConfig
-from tda_nerfstudio.core.showing import march
+from tda_nerfstudio.core.showing import march, show
 
 
 class LatentTriPlaneField(Field):
@@ -35,9 +35,26 @@ class LatentTriPlaneField(Field):
         sampling: SamplingConfig,
     ) -> Rendering:
         """Render the latent pixels of views of one scene that cover an image size, without jitter."""
+        return march(self.scenes, *self._own(scene), codec, view, height, width, sampling)
+
+    @torch.no_grad()
+    def show(
+        self,
+        scene: int,
+        codec: Codec,
+        view: View,
+        height: int,
+        width: int,
+        sampling: SamplingConfig,
+        focal: float | None,
+    ) -> dict[str, Tensor]:
+        """Show views of one scene at an image size, as `core.showing.show` does for all."""
+        return show(self.scenes, *self._own(scene), codec, view, height, width, sampling, focal)
+
+    def _own(self, scene: int) -> tuple[Tensor, Tensor]:
+        """Give a scene's fused planes, and where it is not empty."""
         index = torch.tensor([scene], device=self.scenes.box.device)
-        planes, occupied = self.scenes.planes(index), self.scenes.occupied[index]
-        return march(self.scenes, planes, occupied, codec, view, height, width, sampling)
+        return self.scenes.planes(index), self.scenes.occupied[index]
 
     def get_density(self, ray_samples: RaySamples) -> tuple[Tensor, Tensor]:
         """Answer the active scene's density at ray samples, for nerfstudio's own samplers and exporters."""

@@ -13,12 +13,12 @@ from nerfstudio.models.base_model import Model, ModelConfig
 from nerfstudio.utils.rich_utils import CONSOLE
 from torch import Tensor
 from torch.nn import Parameter
-from torch.nn.functional import interpolate, pixel_shuffle
+from torch.nn.functional import interpolate
 
 from tda_nerfstudio.autoencoder.base import Autoencoder
 from tda_nerfstudio.autoencoder.build import AutoencoderConfig
 from tda_nerfstudio.core import showing
-from tda_nerfstudio.core.cameras import View, grid_size
+from tda_nerfstudio.core.cameras import View
 from tda_nerfstudio.core.errors import TdaError
 from tda_nerfstudio.core.metrics import psnr, ssim
 from tda_nerfstudio.core.objective import Batch, objective
@@ -141,6 +141,8 @@ class TdaModel(Model):
     def get_outputs_for_camera(self, camera: Cameras, obb_box: Any = None) -> dict[str, Tensor]:
         """Render one camera: rgb, latent, depth [world units] and accumulation, each [height, width, channel].
 
+        All but depth are in [0, 1]: nerfstudio shows images of one and of three channels as they are.
+
         In the viewer's threads an error is reported and the last good image shown again: to raise would end the thread
         and freeze the viewer for good.
         """
@@ -152,43 +154,18 @@ class TdaModel(Model):
             CONSOLE.log(f"This view cannot be rendered: {error}", style="yellow", markup=False)
             height, width = int(camera.height.flatten()[0]), int(camera.width.flatten()[0])
             images = {name: image.permute(2, 0, 1)[None] for name, image in self._shown.items()}
-            return {name: _resize(image, height, width, "nearest") for name, image in images.items()}
+            resized = {name: interpolate(image, (height, width)) for name, image in images.items()}
+            return {name: image[0].permute(1, 2, 0).contiguous() for name, image in resized.items()}
         self._shown = outputs
         return outputs
 
     def _outputs(self, camera: Cameras) -> dict[str, Tensor]:
-        """Render one camera.
-
-        Latents mean what they mean at the focal length that was trained on; a camera with a longer one (a big viewer
-        window, say) is rendered at that focal length and enlarged.
-        """
+        """Render one camera, as `showing.show` says."""
         height, width = int(camera.height.flatten()[0]), int(camera.width.flatten()[0])
         view = as_view(camera.reshape((1,)) if camera.shape == () else camera, self.device)
-        shrink = max(float(view.fx[0]) / self.native_focal, 1.0) if self.native_focal else 1.0
-        rows, columns = max(round(height / shrink), 1), max(round(width / shrink), 1)
-        small = View(
-            view.c2w,
-            view.fx * (columns / width),
-            view.fy * (rows / height),
-            view.cx * (columns / width),
-            view.cy * (rows / height),
-        )
-        out, images = self.render(self.scene_of(camera), small, rows, columns)
-        h, w = grid_size(rows, columns, self.autoencoder.f)
-
-        def full(grid: Float[Tensor, "pixel channel"], sub: int = 1) -> Float[Tensor, "height width channel"]:
-            image = pixel_shuffle(grid.view(1, h, w, -1).permute(0, 3, 1, 2), sub)
-            scale = self.autoencoder.f / sub
-            return _resize(
-                interpolate(image, scale_factor=scale, mode="nearest")[..., :rows, :columns], height, width, "nearest"
-            )
-
-        return {
-            "rgb": _resize(images, height, width, "bilinear"),
-            "latent": full((out.latent + 1) / 2 if out.latent.shape[-1] == 3 else out.latent, self.autoencoder.sub),
-            "depth": full(out.depth[:, None]),
-            "accumulation": full(out.opacity[:, None]),
-        }
+        scene, sampling = self.scene_of(camera), self.config.sampling
+        shown = self.field.show(scene, self.autoencoder, view, height, width, sampling, self.native_focal)
+        return {name: image[0].permute(1, 2, 0).contiguous() for name, image in shown.items()}
 
     def get_loss_dict(self, outputs: Any, batch: Any, metrics_dict: Any = None) -> dict[str, Tensor]:
         """Pass on the losses that `forward` computed."""
@@ -202,10 +179,3 @@ class TdaModel(Model):
         truth = batch["image"].to(decoded)[..., :3].permute(2, 0, 1)[None]
         values = {"psnr": float(psnr(decoded, truth)), "ssim": float(ssim(decoded, truth))}
         return values, {"img": torch.cat([truth[0], decoded[0]], 2).permute(1, 2, 0), "depth": outputs["depth"]}
-
-
-def _resize(image: Float[Tensor, "1 channel h w"], height: int, width: int, mode: str) -> Tensor:
-    if image.shape[-2:] != (height, width):
-        smooth = {"align_corners": False} if mode == "bilinear" else {}
-        image = interpolate(image, (height, width), mode=mode, **smooth)
-    return image[0].permute(1, 2, 0).contiguous()

@@ -15,7 +15,7 @@ from torch import Tensor
 
 from tda_nerfstudio.atlas.latent_cache import ENCODE_BATCH
 from tda_nerfstudio.core.errors import TdaError
-from tda_nerfstudio.core.occupancy import refresh_due
+from tda_nerfstudio.core.occupancy import due_scenes
 from tda_nerfstudio.core.phases import RgbBaseline, Schedule, Span
 from tda_nerfstudio.core.randomness import seeded
 from tda_nerfstudio.plugin.evaluation import evaluate, scalars
@@ -215,10 +215,9 @@ class TdaPipeline(VanillaPipeline):
             self.begin(span, optimizers)
         elif span.phase.encodes and (step - span.start) % BACKGROUND_EVERY == 0:
             self.measure_background()
-        scene, visits = self.datamanager.draw(step)
-        grow = refresh_due(visits[0], span.share(step))
-        if span.phase.renders and grow is not None:
-            self.model.field.scenes.refresh(scene.to(self.model.device), self.model.autoencoder.background, grow)
+        due, grow = due_scenes(*self.datamanager.draw(step), span.share(step))
+        if span.phase.renders and len(due):
+            self.model.field.scenes.refresh(due.to(self.model.device), self.model.autoencoder.background, grow)
         share = span.rate_share(step)
         for name, rate in span.phase.rates.items():
             if name in optimizers.optimizers:

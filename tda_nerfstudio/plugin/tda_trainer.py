@@ -32,6 +32,7 @@ from tda_nerfstudio.plugin.forecast import forecast
 from tda_nerfstudio.plugin.history import History
 from tda_nerfstudio.plugin.manifest import describe_model, describe_phases, write_manifest
 from tda_nerfstudio.plugin.tda_pipeline import TdaPipeline, TdaPipelineConfig
+from tda_nerfstudio.plugin.viewer.closing import stop_rendering
 from tda_nerfstudio.plugin.waves import place, wave_at
 
 
@@ -121,6 +122,7 @@ class TdaTrainer(Trainer):
                 super().train()
         finally:
             self.config.max_num_iterations = self.total_steps
+            stop_rendering()
 
     @contextmanager
     def errors_saved(self) -> Iterator[None]:

@@ -11,19 +11,18 @@ import zlib
 from base64 import b64decode, b64encode
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
 import torch
-from jaxtyping import Bool, Float
-from torch import Tensor
 
 from tda_nerfstudio.core.atomic import replace_file
 from tda_nerfstudio.core.errors import StoreError
 from tda_nerfstudio.core.names import NAMES, is_safe
 from tda_nerfstudio.core.scenes import TriPlaneConfig
-from tda_nerfstudio.store.precision import PRECISIONS, STEPS, Precision, pack, unpack
+from tda_nerfstudio.store.learnt_scene import LearntScene, PackedScenes, Record, from_bits
+from tda_nerfstudio.store.precision import PRECISIONS, STEPS, Precision, unpack
 
 FORMAT = "tda scenes 1"
 SUFFIX = ".safetensors"
@@ -33,30 +32,6 @@ LONGEST_HEADER = 8 << 20
 """Bytes of a file's header, at most: room for thousands of scenes, none for a file that would fill the memory."""
 TOGETHER = 64
 """Scenes that whoever has many puts into a file."""
-
-
-@dataclass(frozen=True)
-class Record:
-    """What is known of a scene besides its tensors."""
-
-    name: str
-    metrics: dict[str, float] = field(default_factory=dict)
-    """Means over its held-out views: psnr [dB], ssim, ..."""
-    provenance: dict[str, Any] = field(default_factory=dict)
-    """Where it comes from: data, seed, visits, versions."""
-    finished: bool = True
-    """Whether it was learnt to the end; else it is what was there when training was last saved."""
-
-
-@dataclass(frozen=True)
-class LearntScene:
-    """A scene's own tensors: all that is not shared."""
-
-    record: Record
-    micro: Float[Tensor, "3 R R mic"]
-    weights: Float[Tensor, " base"]
-    occupied: Bool[Tensor, "G G G"] | None = None
-    """Where it is not empty; scenes without micro planes come without, as it follows from their few weights."""
 
 
 def check_name(name: object, where: Path) -> str:
@@ -99,22 +74,24 @@ def room_for(size: int, folder: Path) -> Iterator[None]:
 
 
 def write_scenes(folder: Path, shared: str, scenes: Sequence[LearntScene], precision: Precision = "int4") -> Path:
-    """Write scenes into one new file and return it.
+    """Write scenes into one new file and return it, as `write_packed` does."""
+    for scene in scenes:
+        check_name(scene.record.name, folder)
+    return write_packed(folder, shared, PackedScenes.of(scenes, precision))
+
+
+def write_packed(folder: Path, shared: str, scenes: PackedScenes) -> Path:
+    """Write packed scenes into one new file and return it.
 
     Raises StoreError when the disk is full, OSError when it cannot be written: what was there before is untouched then.
     """
     from safetensors.torch import save
 
-    for scene in scenes:
-        check_name(scene.record.name, folder)
-    packed = pack(torch.stack([scene.micro for scene in scenes]), precision)
-    tensors = packed | {"weights": torch.stack([scene.weights for scene in scenes]).half()}
-    grids = [scene.occupied.flatten() for scene in scenes if scene.occupied is not None]
-    if packed["micro"].numel():
-        tensors["occupied"] = _to_bits(torch.stack(grids))
-    about = {"format": FORMAT, "shared": shared, "precision": precision, "written": time.time_ns()}
-    about["scenes"] = [asdict(scene.record) for scene in scenes]
-    content = save({name: t.contiguous().cpu() for name, t in tensors.items()}, {ABOUT: _squeezed(about)})
+    for record in scenes.records:
+        check_name(record.name, folder)
+    about = {"format": FORMAT, "shared": shared, "precision": scenes.precision, "written": time.time_ns()}
+    about["scenes"] = [asdict(record) for record in scenes.records]
+    content = save({name: t.contiguous().cpu() for name, t in scenes.tensors.items()}, {ABOUT: _squeezed(about)})
     path = folder / f"{hashlib.sha256(content).hexdigest()[:32]}{SUFFIX}"
     with room_for(len(content), folder):
         replace_file(path, lambda file: file.write(content))
@@ -153,14 +130,32 @@ class SceneFile:
         """The scenes in it."""
         return [record.name for record in self.records]
 
+    @property
+    def age(self) -> tuple[int, str]:
+        """When it was written; of two files of the same time one is the later all the same."""
+        return self.written, self.path.name
+
     def record(self, name: str) -> Record:
         """Give what is known of one of its scenes."""
         return self.records[self.names.index(name)]
 
     def load(self, name: str) -> LearntScene:
         """Read a scene's tensors, after the whole file was found to be what its name says."""
-        k = self.names.index(name)
+        packed, grid = self.packed([name]), self.triplane.grid
+        parts = dict(packed.tensors)
         with damage_named(self.path, f"Scene '{name}' in"):
+            bits = parts.pop("occupied", None)
+            occupied = None if bits is None else from_bits(bits, grid**3).view(grid, grid, grid)
+            weights = parts.pop("weights")[0].float()
+            micro = unpack(parts, self.triplane.resolution)[0]
+            if not (micro.isfinite().all() and weights.isfinite().all()):
+                raise ValueError("its numbers are not all finite")
+        return LearntScene(packed.records[0], micro, weights, occupied)
+
+    def packed(self, names: Sequence[str]) -> PackedScenes:
+        """Read some scenes as they are kept, after the whole file was found to be what its name says."""
+        rows = [self.names.index(name) for name in names]
+        with damage_named(self.path, f"Scene '{names[0]}' in"):
             self.check()
             from safetensors import safe_open
 
@@ -170,17 +165,19 @@ class SceneFile:
                     part = file.get_slice(key)
                     if list(part.get_shape()) != [len(self.records), *shape] or part.get_dtype() != dtype:
                         raise ValueError(f"{key} is {part.get_dtype()} {part.get_shape()}, not {dtype} {shape} a scene")
-                parts = {key: file.get_slice(key)[k : k + 1] for key in self._expected()}
+                slices = {key: file.get_slice(key) for key in self._expected()}
+                parts = {key: torch.cat([part[k : k + 1] for k in rows]) for key, part in slices.items()}
             if keys != parts.keys():
                 raise ValueError(f"it holds {sorted(keys)}, not {sorted(parts)}")
-            grid = self.triplane.grid
-            bits = parts.pop("occupied", None)
-            occupied = None if bits is None else _from_bits(bits, grid**3).view(grid, grid, grid)
-            weights = parts.pop("weights")[0].float()
-            micro = unpack(parts, self.triplane.resolution)[0]
-            if not (micro.isfinite().all() and weights.isfinite().all()):
-                raise ValueError("its numbers are not all finite")
-        return LearntScene(self.records[k], micro, weights, occupied)
+        return PackedScenes([self.records[k] for k in rows], parts, self.precision)
+
+    def copy(self, folder: Path) -> Path:
+        """Copy the whole file to another folder, after it was found to be sound."""
+        self.packed(self.names[:1])
+        path, size = folder / self.path.name, self.path.stat().st_size
+        with room_for(size, folder), self.path.open("rb") as source:
+            replace_file(path, lambda file: shutil.copyfileobj(source, file))
+        return path
 
     def check(self) -> None:
         """Raise StoreError unless the file's bytes are those that its name stands for."""
@@ -224,15 +221,3 @@ def _read_about(path: Path) -> dict[str, Any]:
 def _squeezed(about: dict[str, Any]) -> str:
     """Write metadata as base64 of zlib of JSON: records of a file are much alike."""
     return b64encode(zlib.compress(json.dumps(about).encode(), 9)).decode()
-
-
-def _to_bits(flags: Bool[Tensor, "scene cell"]) -> Tensor:
-    import numpy as np
-
-    return torch.from_numpy(np.packbits(flags.cpu().numpy(), axis=1))
-
-
-def _from_bits(bits: Tensor, count: int) -> Bool[Tensor, " cell"]:
-    import numpy as np
-
-    return torch.from_numpy(np.unpackbits(bits[0].numpy(), count=count).astype(bool))

@@ -5,16 +5,18 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Mapping
+from copy import deepcopy
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
 import torch
 from jaxtyping import Bool, Float
 from torch import Tensor
 
+from tda_nerfstudio.autoencoder.architecture import check_architecture
 from tda_nerfstudio.autoencoder.base import Autoencoder
-from tda_nerfstudio.autoencoder.build import AutoencoderConfig
+from tda_nerfstudio.autoencoder.build import AutoencoderConfig, Kind, Start
 from tda_nerfstudio.core.atomic import replace_file, write_text
 from tda_nerfstudio.core.errors import StoreError
 from tda_nerfstudio.core.rendering import SamplingConfig
@@ -68,6 +70,12 @@ class SharedParts:
     """Mean of the scenes' weights when the store was made: where new scenes start."""
     occupied: Bool[Tensor, "G G G"]
     """All the space that those scenes filled."""
+
+    def to(self, device: torch.device) -> SharedParts:
+        """Give what renders on a device: a copy, or itself where it is there already."""
+        if self.scenes.box.device == device:
+            return self
+        return replace(self, scenes=deepcopy(self.scenes).to(device), autoencoder=deepcopy(self.autoencoder).to(device))
 
 
 @dataclass(frozen=True)
@@ -166,17 +174,28 @@ def read_shared_parts(folder: Path) -> SharedParts:
                 raise ValueError(f"the hash of them and their sizes is {found}, and {MANIFEST} says {wanted}")
             state |= {key: value.float() if value.is_floating_point() else value for key, value in kept.items()}
     with damage_named(folder / TENSORS, "The shared parts"):
-        autoencoder = replace(sizes.autoencoder, start="scratch").build().eval().requires_grad_(False)
-        scenes = LatentScenes(1, autoencoder.point_channels, sizes.triplane).requires_grad_(False)
+        with torch.device("meta"):  # shapes alone: nothing is made that is larger than what the files hold
+            _check_shapes(state, *_build(sizes))
+        autoencoder, scenes = _build(sizes)
         autoencoder.load_state_dict(_below(state, "autoencoder."))
-        loaded = scenes.load_state_dict(_below(state, "scenes."), strict=False)
-        if loaded.unexpected_keys or set(loaded.missing_keys) != OWN:
-            raise ValueError(f"tensors are missing or unknown: {loaded.missing_keys + loaded.unexpected_keys}")
-        grid, weights = sizes.triplane.grid, state["weights"]
-        if weights.shape != scenes.weights.shape[1:]:
-            raise ValueError(f"weights has the shape {list(weights.shape)}")
-        occupied = state["occupied"].bool().view(grid, grid, grid)
-    return SharedParts(sizes, scenes, autoencoder, weights, occupied)
+        scenes.load_state_dict(_below(state, "scenes."), strict=False)
+    return SharedParts(sizes, scenes, autoencoder, state["weights"], state["occupied"].bool())
+
+
+def _build(sizes: Sizes) -> tuple[Autoencoder, LatentScenes]:
+    """Build the parts without their numbers, from sizes alone: no other file and no network is asked."""
+    autoencoder = replace(sizes.autoencoder, start="scratch").build().eval().requires_grad_(False)
+    return autoencoder, LatentScenes(1, autoencoder.point_channels, sizes.triplane).requires_grad_(False)
+
+
+def _check_shapes(state: Mapping[str, Tensor], autoencoder: Autoencoder, scenes: LatentScenes) -> None:
+    """Raise ValueError unless a store's tensors are the shared ones of these parts."""
+    wanted = {f"autoencoder.{name}": tensor.shape for name, tensor in autoencoder.state_dict().items()}
+    wanted |= {f"scenes.{name}": tensor.shape for name, tensor in scenes.state_dict().items() if name not in OWN}
+    wanted |= {"weights": scenes.weights.shape[1:], "occupied": scenes.occupied.shape[1:]}
+    found = {name: tensor.shape for name, tensor in state.items()}
+    if other := sorted(name for name in wanted.keys() | found if wanted.get(name) != found.get(name)):
+        raise ValueError(f"tensors are missing, unknown or of other shapes: {', '.join(other)[:200]}")
 
 
 def _below(state: Mapping[str, Tensor], prefix: str) -> dict[str, Tensor]:
@@ -219,6 +238,17 @@ def _check(sizes: Sizes, shots: Shots) -> None:
     for name, length in (("focal", shots.focal), ("distance", shots.distance)):
         if not isinstance(length, float | int) or not 0 < length < 1e9:
             raise ValueError(f"{name} is {str(length)[:40]}, not from 0 to 1e9")
+    if a.source is not None or a.revision is not None:
+        raise ValueError(
+            f"it names a source of its autoencoder ({str(a.source or a.revision)[:80]!r}), which is not followed: a"
+            " store holds all that it needs"
+        )
+    if a.kind not in get_args(Kind) or a.start not in get_args(Start):
+        raise ValueError(f"its autoencoder is of the kind {str(a.kind)[:40]!r} from {str(a.start)[:40]!r}")
+    if a.kind in ("kl", "tiny"):
+        check_architecture(a.kind, a.architecture)
+    elif a.architecture is not None:
+        raise ValueError(f"its autoencoder of kind {a.kind} has an architecture")
     floats = max(t.bases, 1) * 3 * t.resolution**2 * max(t.macro_channels, t.micro_channels, 1)
     if torch.iinfo(torch.int32).max < floats:
         raise ValueError(f"its planes would have {floats} numbers")

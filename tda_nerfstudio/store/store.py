@@ -4,32 +4,30 @@ from __future__ import annotations
 
 import json
 import time
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import replace
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from functools import cached_property
 from pathlib import Path
 from typing import Any
 
 import torch
-from jaxtyping import Bool, Float
-from torch import Tensor
 
-from tda_nerfstudio.core import showing
 from tda_nerfstudio.core.atomic import write_text
 from tda_nerfstudio.core.cameras import View, orbit
 from tda_nerfstudio.core.errors import StoreError, suggest
-from tda_nerfstudio.core.scenes import LatentScenes
+from tda_nerfstudio.core.view import Size, image_size
+from tda_nerfstudio.store.learnt_scene import LearntScene, PackedScenes, Record
 from tda_nerfstudio.store.precision import Precision
 from tda_nerfstudio.store.scene_files import (
     SUFFIX,
-    LearntScene,
-    Record,
+    TOGETHER,
     SceneFile,
     check_name,
     damage_named,
+    write_packed,
     write_scenes,
 )
-from tda_nerfstudio.store.shared_parts import SharedParts, Shots, read_manifest, read_shared_parts
+from tda_nerfstudio.store.shared_parts import SharedParts, read_manifest, read_shared_parts
+from tda_nerfstudio.store.stored_scene import StoredScene, mean_psnr
 
 SCENES, ASIDE = "scenes", "quarantine"
 LONGEST_NOTE = 1 << 20
@@ -37,57 +35,16 @@ STALE = 3600
 """Seconds after which a file that is still being written belongs to nobody."""
 
 
-@torch.no_grad()
-def put(table: LatentScenes, learnt: LearntScene, background: Tensor) -> None:
-    """Put a scene into the only row of a table; where it is not empty is looked up if nobody says so."""
-    table.micro.copy_(learnt.micro.reshape(1, -1))
-    table.weights.copy_(learnt.weights[None])
-    if learnt.occupied is None:
-        table.refresh(torch.tensor([0], device=table.box.device), background, grow=False)
-    else:
-        table.occupied.copy_(learnt.occupied[None])
-
-
-class StoredScene:
-    """One scene of a store, ready to be rendered."""
-
-    def __init__(self, shared: SharedParts, shots: Shots, learnt: LearntScene) -> None:
-        self.shared, self.shots, self.learnt = shared, shots, learnt
-
-    @property
-    def record(self) -> Record:
-        """Its name, metrics and provenance."""
-        return self.learnt.record
-
-    @cached_property
-    def occupied(self) -> Bool[Tensor, "G G G"]:
-        """Where the scene is not empty: as it was learnt, or as its planes say."""
-        if self.learnt.occupied is None:
-            put(self.shared.scenes, self.learnt, self.shared.autoencoder.background)
-            return self.shared.scenes.occupied[0].clone()
-        return self.learnt.occupied
-
-    @torch.no_grad()
-    def render(
-        self, view: View, height: int | None = None, width: int | None = None
-    ) -> Float[Tensor, "view 3 height width"]:
-        """Render cameras as images in [0, 1], by default of the size that the scene was learnt at."""
-        table, sizes, index = self.shared.scenes, self.shared.sizes, torch.tensor([0])
-        put(table, replace(self.learnt, occupied=self.occupied), self.shared.autoencoder.background)
-        height, width = height or self.shots.height, width or self.shots.width
-        codec, planes = self.shared.autoencoder, table.planes(index)
-        rendering = showing.march(table, planes, table.occupied, codec, view, height, width, sizes.sampling)
-        return showing.decode(codec, rendering, height, width)
-
-
 class Store(Mapping[str, StoredScene]):
     """Scenes by name. The folder is the index: whoever adds a file of scenes adds scenes, and no file ever changes.
 
-    Where two files hold a scene of the same name, the one written last counts.
+    Where two files hold a scene of the same name, the one written last counts. Scenes are rendered on `device`: by
+    default a GPU where there is one, else the CPU.
     """
 
-    def __init__(self, folder: Path | str) -> None:
+    def __init__(self, folder: Path | str, device: torch.device | str | None = None) -> None:
         self.folder = Path(folder)
+        self.device = torch.device(device or ("cuda" if torch.cuda.is_available() else "cpu"))
         self.manifest = read_manifest(self.folder)
         self.files: list[SceneFile] = []
         self.damaged: list[StoreError] = []
@@ -98,10 +55,27 @@ class Store(Mapping[str, StoredScene]):
                 self.damaged.append(error)
         self._index()
 
+    def __repr__(self) -> str:
+        names, shots = self.names, self.manifest.shots
+        facts = [f"{len(names)} scene{'' if len(names) == 1 else 's'} of {shots.width} x {shots.height} pixels"]
+        facts += mean_psnr([self.record(name) for name in names])
+        shown = f": {', '.join(names[:3])}{', ...' if len(names) > 3 else ''}" if names else ""
+        return f"<Store {str(self.folder)!r}: {', '.join(facts)}{shown}>"
+
+    @property
+    def names(self) -> list[str]:
+        """The scenes' names, in alphabetical order."""
+        return sorted(self._where)
+
     @cached_property
     def shared(self) -> SharedParts:
-        """The shared parts, read when first needed."""
+        """The shared parts on the CPU, read when first needed."""
         return read_shared_parts(self.folder)
+
+    @cached_property
+    def _shown_with(self) -> SharedParts:
+        """The shared parts on the store's device."""
+        return self.shared.to(self.device)
 
     def __contains__(self, name: object) -> bool:
         return name in self._where
@@ -110,11 +84,12 @@ class Store(Mapping[str, StoredScene]):
         return len(self._where)
 
     def __iter__(self) -> Iterator[str]:
-        return iter(sorted(self._where))
+        return iter(self.names)
 
     def __getitem__(self, name: str) -> StoredScene:
         """Read a scene. Raises StoreError for an unknown name and for a damaged file."""
-        return StoredScene(self.shared, self.manifest.shots, self.file(name).load(name))
+        learnt = self.file(name).load(name)
+        return StoredScene(self._shown_with, self.manifest.shots, learnt)
 
     def record(self, name: str) -> Record:
         """Tell what is known of a scene without reading it."""
@@ -122,12 +97,45 @@ class Store(Mapping[str, StoredScene]):
 
     def add(self, scenes: Sequence[LearntScene], precision: Precision = "int4") -> Path:
         """Write scenes into one new file; nothing that was there changes. Scenes of known names replace the old."""
-        path = write_scenes(self.folder / SCENES, self.manifest.hash, scenes, precision)
-        self.files.append(SceneFile(path, self.manifest.hash, self.manifest.sizes.triplane))
+        return self._noted(write_scenes(self.folder / SCENES, self.manifest.hash, scenes, precision))
+
+    def take(self, other: Store, names: Collection[str]) -> None:
+        """Take over scenes of a store with the same shared parts, to the bit; those of known names replace the old.
+
+        Files whose every scene is wanted are copied whole, the others' scenes come together in new ones. Raises
+        StoreError for other shared parts and for an unknown name, before anything is written.
+        """
+        if other.manifest.hash != self.manifest.hash:
+            raise StoreError(
+                f"{other.folder} has the shared parts {other.manifest.hash}, and {self.folder} has"
+                f" {self.manifest.hash}: its scenes would show something else there. Learn them again with the"
+                " parts of this store."
+            )
+        wanted: dict[SceneFile, list[str]] = {}
+        for name in dict.fromkeys(names):
+            wanted.setdefault(other.file(name), []).append(name)
+        loose: dict[Precision, list[tuple[SceneFile, str]]] = {}
+        for file, own in wanted.items():
+            if set(own) == set(file.names) and all(self._would_count(file, name) for name in own):
+                self._noted(file.copy(self.folder / SCENES))
+            else:
+                loose.setdefault(file.precision, []).extend((file, name) for name in own)
+        for pairs in loose.values():
+            for i in range(0, len(pairs), TOGETHER):
+                together = PackedScenes.join([file.packed([name]) for file, name in pairs[i : i + TOGETHER]])
+                self._noted(write_packed(self.folder / SCENES, self.manifest.hash, together))
+
+    def _would_count(self, file: SceneFile, name: str) -> bool:
+        return name not in self or self.file(name).age <= file.age
+
+    def _noted(self, path: Path) -> Path:
+        """Take a file of scenes that was just written into account."""
+        file = SceneFile(path, self.manifest.hash, self.manifest.sizes.triplane)
+        self.files = [known for known in self.files if known.path != path] + [file]
         self._index()
-        for scene in scenes:
-            if scene.record.finished:
-                self._note(scene.record.name).unlink(missing_ok=True)
+        for record in file.records:
+            if record.finished:
+                self._note(record.name).unlink(missing_ok=True)
         return path
 
     def put_aside(self, name: str, reason: str, provenance: Mapping[str, Any]) -> None:
@@ -148,13 +156,14 @@ class Store(Mapping[str, StoredScene]):
     def _note(self, name: str) -> Path:
         return self.folder / ASIDE / f"{name}.json"
 
-    def remove(self, name: str) -> None:
-        """Take a scene out; others of the same file move to a new one first, in its precision."""
-        self.file(name)
-        for file in [file for file in self.files if name in file.names]:
-            others = [other for other in file.names if other != name and self._where[other] is file]
+    def remove(self, *names: str) -> None:
+        """Take scenes out; others of their files move to new ones first, to the bit. Raises StoreError if unknown."""
+        for name in names:
+            self.file(name)
+        for file in [file for file in self.files if not set(names).isdisjoint(file.names)]:
+            others = [other for other in file.names if other not in names and self._where[other] is file]
             if others:
-                self.add([file.load(other) for other in others], file.precision)
+                self._noted(write_packed(self.folder / SCENES, self.manifest.hash, file.packed(others)))
             file.path.unlink(missing_ok=True)
             self.files.remove(file)
         self._index()
@@ -183,11 +192,14 @@ class Store(Mapping[str, StoredScene]):
         """Count the bytes of the whole folder."""
         return sum(path.stat().st_size for path in self.folder.rglob("*") if path.is_file())
 
-    def orbit(self, count: int, elevation: float = 18.0) -> View:
-        """Place cameras on a full turn around the box, as far away as the ones that scenes were learnt from."""
-        shots = self.manifest.shots
-        size, centre = (shots.width, shots.height), self.shared.scenes.box.mean(0)
-        return orbit(count, shots.distance, elevation, shots.focal, size, centre)
+    def orbit(self, count: int, elevation: float = 18.0, size: Size | None = None) -> View:
+        """Place cameras on a full turn around the box, as far away as the ones that scenes were learnt from.
+
+        Images have the size of those, or (width, height) pixels, or as many both ways.
+        """
+        shots, centre = self.manifest.shots, self.shared.scenes.box.mean(0)
+        view = orbit(count, shots.distance, elevation, shots.focal, (shots.width, shots.height), centre)
+        return view if size is None else view.resized(*image_size(size))
 
     def file(self, name: str) -> SceneFile:
         """Find the file that holds a scene. Raises StoreError for an unknown name."""
@@ -196,5 +208,5 @@ class Store(Mapping[str, StoredScene]):
         return self._where[name]
 
     def _index(self) -> None:
-        ordered = sorted(self.files, key=lambda file: (file.written, file.path.name))
+        ordered = sorted(self.files, key=lambda file: file.age)
         self._where = {name: file for file in ordered for name in file.names}

@@ -12,6 +12,7 @@ from tda_nerfstudio.core.metrics import psnr
 from tda_nerfstudio.plugin.evaluation import reconstruct
 from tda_nerfstudio.plugin.open_run import open_run
 from tda_nerfstudio.plugin.tda_model import as_view
+from tda_nerfstudio.studies.outputs import PICTURES, require_output
 from tda_nerfstudio.studies.pictures import as_picture, latent_colours
 
 COLUMNS = ("truth", "rendered latent", "decoded", "autoencoder alone")
@@ -26,6 +27,7 @@ def draw_sheet(load_config: Path, output: Path, scenes: int = 8, views: int = 2,
     """
     from PIL import Image, ImageDraw
 
+    require_output(output, PICTURES)
     pipeline = open_run(load_config)
     model, manager = pipeline.model, pipeline.datamanager
     count = len(manager.scene_names)

@@ -19,6 +19,7 @@ from tda_nerfstudio.core.metrics import psnr
 from tda_nerfstudio.store.lighter import lighten
 from tda_nerfstudio.store.precision import PRECISIONS, Precision
 from tda_nerfstudio.store.store import Store
+from tda_nerfstudio.studies.outputs import PLOTS, require_output
 
 
 @dataclass(frozen=True)
@@ -43,6 +44,7 @@ def draw_curve(folder: Path, data: Path, out: Path, scenes: int) -> str:
     """Measure and draw the curve; return it as a table. Raises TdaError when the atlas holds none of the scenes."""
     from rich.progress import track
 
+    require_output(out, PLOTS)
     store, points = Store(folder), []
     names = list(store)
     names = [names[i * len(names) // min(scenes, len(names))] for i in range(min(scenes, len(names)))]

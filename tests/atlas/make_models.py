@@ -25,7 +25,7 @@ QUAD = {
 }
 """A unit square in glTF's frame that looks to the front (z), its texture upright."""
 PIXELS = {"u1": 5121, "<u2": 5123, "<u4": 5125, "<f4": 5126}
-KINDS = {1: "SCALAR", 2: "VEC2", 3: "VEC3", 4: "VEC4"}
+KINDS = {1: "SCALAR", 2: "VEC2", 3: "VEC3", 4: "VEC4", 16: "MAT4"}
 
 
 def png(pixels: Any) -> bytes:
@@ -65,6 +65,61 @@ def tree(primitives: list[dict[str, Any]], images: list[bytes] = (), **others: A
     content |= {"meshes": [{"primitives": entries}], "accessors": accessors, "bufferViews": views, "images": textures}
     content |= {"textures": [{"source": i} for i in range(len(textures))], "buffers": [{"byteLength": len(blob)}]}
     return content | others, blob
+
+
+def append(content: dict[str, Any], blob: bytes, *columns: np.ndarray) -> bytes:
+    """Add accessors of plain numbers to a file's tree, one an array, and their data to its buffer."""
+    for array in columns:
+        view = {"buffer": 0, "byteOffset": len(blob), "byteLength": array.nbytes}
+        code = array.dtype.str.lstrip("|")
+        entry = {"bufferView": len(content["bufferViews"]), "componentType": PIXELS[code], "count": len(array)}
+        content["bufferViews"].append(view)
+        content["accessors"].append(entry | {"type": KINDS[array.reshape(len(array), -1).shape[1]]})
+        blob += array.tobytes() + b"\0" * (-array.nbytes % 4)
+    content["buffers"][0]["byteLength"] = len(blob)
+    return blob
+
+
+def morphed(path: Path, weights: list[float]) -> Path:
+    """Write the unit square with two morph targets, the second sparse: to the right by 1, its first corner up by 2."""
+    content, blob = tree([QUAD])
+    right, one, up = np.array([[1, 0, 0]] * 4, "<f4"), np.array([0], "<u2"), np.array([[0, 2, 0]], "<f4")
+    blob = append(content, blob, right, one, up)
+    views = len(content["bufferViews"])
+    sparse = {"count": 1, "indices": {"bufferView": views - 2, "componentType": 5123}}
+    sparse |= {"values": {"bufferView": views - 1}}
+    content["accessors"].append({"componentType": 5126, "count": 4, "type": "VEC3", "sparse": sparse})
+    size = len(content["accessors"])
+    content["meshes"][0]["primitives"][0]["targets"] = [{"POSITION": size - 4}, {"POSITION": size - 1}]
+    content["meshes"][0]["weights"] = weights
+    return write_glb(path, content, blob)
+
+
+def skinned(path: Path, joints: list[dict[str, Any]], weights: Any, bind: Any = None, **quad: Any) -> Path:
+    """Write the unit square under nodes that are its joints; its own node is scaled by 5, which must not matter."""
+    content, blob = tree([QUAD | quad])
+    named = np.array([[0, 1, 0, 0]] * 4, "u1")
+    blob = append(content, blob, named, np.array(weights, "<f4"))
+    size = len(content["accessors"])
+    content["meshes"][0]["primitives"][0]["attributes"] |= {"JOINTS_0": size - 2, "WEIGHTS_0": size - 1}
+    skin: dict[str, Any] = {"joints": list(range(1, len(joints) + 1))}
+    if bind is not None:
+        blob = append(content, blob, np.array(bind, "<f4").transpose(0, 2, 1).reshape(-1, 16))
+        skin["inverseBindMatrices"] = size
+    content["nodes"] = [{"mesh": 0, "skin": 0, "scale": [5, 5, 5]}, *joints]
+    content |= {"skins": [skin], "scenes": [{"nodes": list(range(len(joints) + 1))}]}
+    return write_glb(path, content, blob)
+
+
+def instanced(path: Path, **columns: Any) -> Path:
+    """Write the unit square in several places, by EXT_mesh_gpu_instancing; its node is 1 to the right."""
+    content, blob = tree([QUAD])
+    size = len(content["accessors"])
+    blob = append(content, blob, *(np.array(values, "<f4") for values in columns.values()))
+    attributes = {key: size + i for i, key in enumerate(columns)}
+    extensions = {"EXT_mesh_gpu_instancing": {"attributes": attributes}}
+    content["nodes"] = [{"mesh": 0, "translation": [1, 0, 0], "extensions": extensions}]
+    return write_glb(path, content | {"extensionsRequired": ["EXT_mesh_gpu_instancing"]}, blob)
 
 
 def write_glb(path: Path, content: dict[str, Any], blob: bytes = b"") -> Path:

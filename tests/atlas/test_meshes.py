@@ -41,7 +41,7 @@ def files(folder: Path) -> dict[str, bytes]:
 def test_every_good_model_becomes_a_scene_and_bad_ones_are_named(models, tmp_path):
     good, broken = write_mesh_atlas(models, tmp_path / "out", SMALL, workers=1)
     assert good == ["small", "sub_large"] and list(broken) == ["broken"]
-    assert broken["broken"].startswith(f"Model {models}/broken.obj: It holds no triangle")
+    assert broken["broken"].startswith(f"Model {models}/broken.obj: Line 1 names a vertex that is not there")
     atlas = read_atlas(tmp_path / "out")
     assert atlas.names == ("small", "sub_large") and not atlas.broken
     for scene in atlas.scenes:
@@ -104,7 +104,7 @@ def test_models_are_normalised_each_or_alike_or_not_at_all(models, tmp_path):
 
 def test_bad_models_are_named_when_a_class_is_measured_too(models, tmp_path):
     good, broken = write_mesh_atlas(models, tmp_path / "out", Look(1, 1, 8, normalise="class"), workers=1)
-    assert good == ["small", "sub_large"] and "It holds no triangle" in broken["broken"]
+    assert good == ["small", "sub_large"] and "Line 1 names a vertex" in broken["broken"]
 
 
 def test_poses_of_another_atlas_are_taken_scene_by_scene(models, tmp_path, scene_at):
@@ -163,7 +163,10 @@ def test_surprises_in_one_model_leave_the_others_alone(models, tmp_path, monkeyp
 def test_what_makes_no_atlas_is_refused(models, tmp_path):
     (tmp_path / "empty").mkdir()
     cases = {
-        "The folder .*/none does not exist. Give a folder of models": (tmp_path / "none", SMALL),
+        "/none does not exist. Give a model or a folder of models [(].glb, .gltf, .obj, .ply[)].$": (
+            tmp_path / "none",
+            SMALL,
+        ),
         "The folder .*/empty holds no model. Known formats are .glb, .gltf, .obj, .ply.": (tmp_path / "empty", SMALL),
         "at least 1 training and 1 held-out view and 8 pixels, not 0 [+] 10 views and 128": (models, Look(0)),
         "up 'y' and front 'y' must be two different axes": (models, Look(front="y")),
@@ -174,9 +177,56 @@ def test_what_makes_no_atlas_is_refused(models, tmp_path):
     (models / "small.glb").unlink()
     (models / "sub/large.glb").unlink()
     with pytest.raises(
-        TdaError, match="No model in .* could be rendered, of 1. The first: Model .*broken.obj: It holds"
+        TdaError, match="No model in .* could be rendered, of 1. The first: Model .*broken.obj: Line 1 names"
     ):
         write_mesh_atlas(models, tmp_path / "out", SMALL)
+
+
+def test_hidden_models_and_folders_are_passed_over(models, tmp_path):
+    quad_glb(models / ".hidden.glb")
+    (models / ".cache").mkdir()
+    quad_glb(models / ".cache/a.glb")
+    good, broken = write_mesh_atlas(models, tmp_path / "out", Look(1, 1, 8), workers=1)
+    assert good == ["small", "sub_large"] and list(broken) == ["broken"]
+    assert sorted(path.name for path in (tmp_path / "out").iterdir()) == good
+
+
+def test_one_model_is_one_scene(models, tmp_path):
+    good, broken = write_mesh_atlas(models / "sub/large.glb", tmp_path / "out", Look(1, 1, 8))
+    assert (good, broken) == (["large"], {})
+    assert read_atlas(tmp_path / "out").names == ("large",)
+    quad_glb(models / ".a.glb")
+    for name, reason in {".a.glb": "no scene may be called '.a'", "readme.txt": "Its format is not known."}.items():
+        with pytest.raises(TdaError, match=f"No model in .*{name} could be rendered, of 1. The first: .*{reason}"):
+            write_mesh_atlas(models / name, tmp_path / "two", Look(1, 1, 8))
+
+
+def test_scenes_get_names_that_a_store_can_hold(models, tmp_path):
+    quad_glb(models / "a:b\\c.glb")
+    quad_glb(models / "tab\there.glb")
+    quad_glb(models / ("x" * 201 + ".glb"))
+    good, broken = write_mesh_atlas(models, tmp_path / "out", Look(1, 1, 8), workers=1)
+    assert good == ["a_b_c", "small", "sub_large", "tab_here"]
+    message = broken["x" * 201 + ".glb"]
+    assert "xxx': its name is 1 to 200 printable characters without / \\ : and no dot in front. Rename it." in message
+    assert read_atlas(tmp_path / "out").names == tuple(good)
+
+
+def test_a_folder_that_cannot_be_written_is_refused_first(models, tmp_path, monkeypatch):
+    (tmp_path / "file").write_text("")
+    monkeypatch.setattr(meshes, "_find", None)  # nothing is looked for
+    for out in (tmp_path / "file", tmp_path / "file/out"):
+        with pytest.raises(TdaError, match=f"Nothing can be written to {out} [(]Not a directory[)]. Name another"):
+            write_mesh_atlas(models, out, SMALL)
+
+
+def test_a_disk_that_gets_full_is_a_message(models, tmp_path, monkeypatch):
+    def write(*_):
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(meshes, "write_scene", write)
+    with pytest.raises(TdaError, match="out/small cannot be written [(]No space left on device[)]. Make room, and"):
+        write_mesh_atlas(models, tmp_path / "out", SMALL, workers=1)
 
 
 AGREEING = {

@@ -101,9 +101,9 @@ def shown(commands, stage_one, stage_two, tmp_path_factory: pytest.TempPathFacto
     lines = {
         "one.mp4": ["render", *load, "--scene", "vehicle_0002", "--frames", "3", "--output-names", *four],
         "all.mp4": ["render", "--load-config", stage_two.folder, "--scene", "all", "--frames", "2", "--size", "48"],
-        "typo": ["render", *load, "--scene", "vehicle_02"],
+        "typo.mp4": ["render", *load, "--scene", "vehicle_02"],
         "sheet.png": ["sheet", *load, "--scenes", "2"],
-        "no run": ["sheet", "--load-config", folder / "config.yml"],
+        "no run.png": ["sheet", "--load-config", folder / "config.yml"],
     }
     lines = {key: [*words, "--output", folder / key] for key, words in lines.items()}
     return folder, commands("tda", lines)
@@ -133,10 +133,10 @@ def test_render_shows_all_scenes_one_after_the_other_at_any_size(shown: tuple) -
 @pytest.mark.slow
 def test_render_of_an_unknown_scene_suggests_the_nearest_and_writes_nothing(shown: tuple) -> None:
     folder, results = shown
-    assert results["typo"].code == 1
-    assert "Traceback" not in results["typo"].text
-    assert "tda: Unknown scene 'vehicle_02'" in results["typo"].text
-    assert "(4 scenes). Did you mean 'vehicle_0002'?" in results["typo"].flat
+    assert results["typo.mp4"].code == 1
+    assert "Traceback" not in results["typo.mp4"].text
+    assert "tda: Unknown scene 'vehicle_02'" in results["typo.mp4"].text
+    assert "(4 scenes). Did you mean 'vehicle_0002'?" in results["typo.mp4"].flat
     assert not list(folder.glob("typo*"))
 
 
@@ -150,5 +150,5 @@ def test_sheet_draws_a_row_for_each_of_the_chosen_scenes(shown: tuple) -> None:
 @pytest.mark.slow
 def test_a_folder_that_is_no_run_is_named(shown: tuple) -> None:
     folder, results = shown
-    assert results["no run"].code == 1
-    assert f"tda: {folder}/config.yml does not exist. Give the config.yml of a run" in results["no run"].flat
+    assert results["no run.png"].code == 1
+    assert f"tda: {folder}/config.yml does not exist. Give the config.yml of a run" in results["no run.png"].flat

@@ -8,7 +8,7 @@ import pytest
 import torch
 
 from tda_nerfstudio.core.cameras import clip_to_box, orbit, pixel_centres
-from tda_nerfstudio.core.occupancy import clip_to_occupied, occupied_cells, refresh_due
+from tda_nerfstudio.core.occupancy import clip_to_occupied, due_scenes, occupied_cells, refresh_due
 from tda_nerfstudio.core.rendering import Rendering, SamplingConfig, clip, render_views
 from tda_nerfstudio.core.scenes import LatentScenes, TriPlaneConfig
 
@@ -240,3 +240,11 @@ def test_scenes_are_looked_at_every_few_rounds_and_only_grow_in_the_first_quarte
     assert [refresh_due(n, n / 64) for n in (0, 1, 7, 8, 15, 16, 32)] == [
         True, None, None, True, None, False, False,
     ]  # fmt: skip
+
+
+def test_of_a_step_s_scenes_those_are_looked_at_whose_own_round_has_come():
+    scene = torch.tensor([4, 2, 9])
+    for rounds, expected in (([7, 8, 8], [2, 9]), ([8, 8, 8], [4, 2, 9]), ([8, 9, 9], [4]), ([1, 1, 2], [])):
+        due, grow = due_scenes(scene, rounds, 0.5)
+        assert due.tolist() == expected and grow is False
+    assert due_scenes(scene, [0, 0, 0], 0.1)[1] is True

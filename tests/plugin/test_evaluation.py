@@ -11,7 +11,7 @@ import torch
 from PIL import Image
 
 from tda_nerfstudio.plugin import evaluation
-from tda_nerfstudio.plugin.evaluation import evaluate, reconstruct, scalars
+from tda_nerfstudio.plugin.evaluation import evaluate, merge, reconstruct, scalars
 
 SCORES = ("psnr", "ssim", "sharpness", "ceiling_psnr", "ceiling_ssim", "ceiling_sharpness")
 
@@ -93,3 +93,22 @@ def test_while_training_plain_numbers_alone_are_logged(pipeline, metrics: dict) 
     }
     assert all(type(value) is float for value in logged.values())
     assert scalars({"a": 1, "b": [2], "c": "d"}) == {"a": 1.0}
+
+
+def scored(name: str, views: int, **scores) -> dict:
+    return scores | {"left_out": {}, "scenes": {name: {"views": dict.fromkeys(map(str, range(views)))}}}
+
+
+def test_waves_are_weighed_by_their_views_and_seconds_added_up() -> None:
+    one, two = scored("a", 1, psnr=20.0, latent_std=[1.0, 2.0], seconds=3.0), scored("b", 3, psnr=24.0, seconds=4.0)
+    merged = merge([one, two | {"latent_std": [2.0, 2.0], "left_out": {"c": "It is broken."}}])
+    assert (merged["psnr"], merged["latent_std"], merged["seconds"]) == (23.0, [1.75, 2.0], 7.0)
+    assert set(merged["scenes"]) == {"a", "b"} and merged["left_out"] == {"c": "It is broken."}
+
+
+def test_a_score_that_one_wave_has_alone_is_the_mean_over_those_that_have_it() -> None:
+    waves = [scored("a", 1, psnr=20.0), scored("b", 3, psnr=24.0, lpips=0.5), scored("c", 1, psnr=24.0, lpips=0.1)]
+    for given in (waves, waves[::-1]):
+        merged = merge([*given, {"left_out": {"d": "No views."}, "scenes": {}}])  # a wave without a single score
+        assert merged["psnr"] == pytest.approx(23.2) and merged["lpips"] == pytest.approx(0.4)
+    assert merge([{"left_out": {}, "scenes": {}}] * 2) == {"left_out": {}, "scenes": {}}

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 import torch
@@ -15,6 +17,7 @@ from tda_nerfstudio.core.phases import RAMP
 from tda_nerfstudio.plugin import start, tda_pipeline
 from tda_nerfstudio.plugin.evaluation import quality
 from tda_nerfstudio.plugin.forecast import forecast
+from tda_nerfstudio.plugin.multi_scene_datamanager import MultiSceneDataManager
 
 MOVING = {
     "warm-up": {"encoder", "decoder"},
@@ -97,6 +100,27 @@ def test_scenes_look_where_they_are_empty_in_phases_that_render_and_at_first_onl
     train(pipeline, optimizers, range(12))
     visited = [pipeline.datamanager.draw(step)[0].tolist() for step in (4, 6, 8, 10)]
     assert seen == list(zip(visited, [True, False, True, False], strict=True))
+
+
+def test_every_scene_is_looked_at_as_often_as_any_other_where_steps_do_not_divide_them(
+    pipeline, optimizers, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    seen: Counter[int] = Counter()
+    pipeline.datamanager.config.scenes_per_step = 3  # of four
+    monkeypatch.setattr(pipeline.model.field.scenes, "refresh", lambda scene, *_: seen.update(scene.tolist()))
+    monkeypatch.setattr(occupancy, "REFRESH_EVERY", 3)
+    for step in range(4, 12):  # 24 visits: six rounds, of which the fourth is whole, so that two looks are due
+        pipeline.prepare(step, optimizers)
+    rounds = [visit for step in range(4, 12) for visit in pipeline.datamanager.draw(step)[1]]
+    assert set(rounds) == {3, 4, 5, 6, 7, 8} and seen == dict.fromkeys(range(4), 2)
+
+
+def test_three_of_ten_scenes_a_step_are_all_looked_at_in_every_eighth_round() -> None:
+    manager = SimpleNamespace(since=0, scene_names=range(10), scenes_at_once=3, config=SimpleNamespace(seed=0))
+    seen: Counter[int] = Counter()
+    for step in range(80):  # 24 rounds
+        seen.update(occupancy.due_scenes(*MultiSceneDataManager.draw(manager, step), 0.5)[0].tolist())  # type: ignore
+    assert seen == dict.fromkeys(range(10), 3)
 
 
 def test_new_scenes_start_from_all_the_space_that_those_of_stage_one_fill(stage_one, stage_two, monkeypatch) -> None:

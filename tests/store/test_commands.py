@@ -49,6 +49,76 @@ def test_scenes_move_between_stores_of_the_same_shared_parts_alone(store: Store,
     assert not len(Store(tmp_path / "other"))
 
 
+def refuse(*_: object) -> None:
+    raise AssertionError("shared parts are not needed to move scenes")
+
+
+@pytest.fixture
+def twin(store: Store, parts, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """Make an empty store of the same shared parts, which nobody may read any more."""
+    write_shared_parts(tmp_path / "twin", parts, store.manifest.shots, {})
+    monkeypatch.setattr("tda_nerfstudio.store.store.read_shared_parts", refuse)
+    return tmp_path / "twin"
+
+
+def files(folder: Path) -> dict[str, bytes]:
+    return {path.name: path.read_bytes() for path in (folder / "scenes").iterdir()}
+
+
+def test_whole_files_are_copied_as_they_are_and_no_autoencoder_is_built(store: Store, twin: Path) -> None:
+    commands.add(twin, store.folder)
+    assert files(twin) == files(store.folder) and len(files(twin)) == 2
+    commands.add(twin, store.folder)  # once more changes nothing
+    assert files(twin) == files(store.folder) and not [p for p in Store(twin).files if p.check()]
+
+
+def test_scenes_of_many_files_come_together_in_one(store: Store, twin: Path, learnt) -> None:
+    store.remove("van")
+    for name in ("a", "b", "c"):
+        store.add([replace(learnt[0], record=Record(name)), replace(learnt[1], record=Record(f"other {name}"))])
+    commands.add(twin, store.folder, ("a", "b", "c", "bus"))
+    opened = Store(twin)
+    assert opened.names == ["a", "b", "bus", "c"]
+    assert sorted((file.names, file.precision) for file in opened.files) == [
+        (["a", "b", "c"], "int4"),
+        (["bus"], "fp32"),
+    ]
+    for name in opened:
+        assert torch.equal(opened.file(name).load(name).micro, store.file(name).load(name).micro)
+
+
+def test_a_known_scene_is_replaced_by_an_older_one_that_is_taken_over(store: Store, twin: Path, learnt) -> None:
+    store.put_aside("lorry", "It diverged.", {})
+    Store(twin).put_aside("van", "It diverged.", {})
+    Store(twin).add([replace(learnt[2], record=Record("van", {"psnr": 11.0}))], "fp32")  # written last
+    commands.add(twin, store.folder)
+    opened = Store(twin)
+    assert opened.record("van").metrics == {"psnr": 20.0} and opened.names == ["bus", "cab", "van"]
+    assert torch.equal(opened.file("van").load("van").micro, learnt[0].micro) and not opened.aside()
+
+
+def test_nothing_is_taken_over_where_a_name_is_unknown_or_a_file_damaged(store: Store, twin: Path) -> None:
+    with pytest.raises(TdaError, match="holds no scene 'vam'. Did you mean 'van'"):
+        commands.add(twin, store.folder, ("cab", "vam"))
+    path = store.file("cab").path
+    path.write_bytes(path.read_bytes()[:-1] + b"~")
+    with pytest.raises(TdaError, match=path.name):
+        commands.add(twin, store.folder, ("cab",))
+    assert not len(Store(twin))
+
+
+def test_many_scenes_are_removed_at_once_and_none_where_one_is_unknown(store: Store, learnt, monkeypatch) -> None:
+    monkeypatch.setattr("tda_nerfstudio.store.store.read_shared_parts", refuse)
+    store.add([replace(learnt[0], record=Record(name)) for name in "abcd"], "int8")
+    kept = store.file("d").load("d")
+    with pytest.raises(TdaError, match="holds no scene 'x'"):
+        commands.remove(store.folder, ("a", "x"))
+    commands.remove(store.folder, ("a", "b", "c", "cab"))
+    opened = Store(store.folder)
+    assert opened.names == ["bus", "d", "van"] and len(files(store.folder)) == 2
+    assert torch.equal(opened.file("d").load("d").micro, kept.micro) and opened.file("d").precision == "int8"
+
+
 def test_info_tells_of_unfinished_scenes_and_of_those_put_aside(store: Store, learnt, capsys) -> None:
     store.put_aside("lorry", "It diverged.", {})
     store.add([replace(learnt[0], record=Record("new", finished=False))])
@@ -101,9 +171,9 @@ def test_the_curve_scores_every_way_against_held_out_images(store: Store, atlas:
 def test_a_store_is_rendered_as_a_video(store: Store, tmp_path: Path) -> None:
     import imageio.v2 as imageio
 
-    from tda_nerfstudio.studies.turntable import render_turntable
+    from tda_nerfstudio.studies.turntable import render_video
 
-    path = render_turntable(store.folder, "van", tmp_path / "van.mp4", frames=3)
+    path = render_video(store.folder, "van", tmp_path / "van.mp4", frames=3)
     frames = list(imageio.get_reader(path).iter_data())
     assert len(frames) == 3 and frames[0].shape == (16, 16, 3)
     expected = store["van"].render(store.orbit(3))[1].permute(1, 2, 0).numpy() * 255

@@ -6,6 +6,7 @@ import json
 import tracemalloc
 import zlib
 from base64 import b64encode
+from dataclasses import replace
 
 import pytest
 import torch
@@ -14,7 +15,7 @@ from tda_nerfstudio.core.errors import StoreError
 from tda_nerfstudio.core.scenes import TriPlaneConfig
 from tda_nerfstudio.store import scene_files
 from tda_nerfstudio.store.precision import PRECISIONS, pack, unpack
-from tda_nerfstudio.store.scene_files import LearntScene, Record, SceneFile, write_scenes
+from tda_nerfstudio.store.scene_files import LearntScene, PackedScenes, Record, SceneFile, write_packed, write_scenes
 
 SIZES = TriPlaneConfig(resolution=6, micro_channels=3, macro_channels=2, bases=4, hidden=5, grid=3)
 
@@ -143,3 +144,33 @@ def test_metadata_that_swell_are_refused_in_little_memory(tmp_path):
         SceneFile(path, "abc", SIZES)
     assert tracemalloc.get_traced_memory()[1] < 64 << 20
     tracemalloc.stop()
+
+
+@pytest.mark.parametrize("unknown", [["b"], ["a", "b"]])
+def test_scenes_with_micro_planes_must_say_where_they_are_empty(tmp_path, unknown):
+    scenes = [replace(learnt(name), occupied=None) if name in unknown else learnt(name) for name in "ab"]
+    with pytest.raises(
+        StoreError, match=f"Scene '{unknown[0]}' has micro planes and does not say.*nothing was written"
+    ):
+        write_scenes(tmp_path, "abc", scenes)
+    assert not list(tmp_path.iterdir())
+
+
+def test_scenes_without_micro_planes_come_without_whether_they_say_it_or_not(tmp_path):
+    sizes = replace(SIZES, micro_channels=0)
+    scenes = [replace(learnt(name), micro=torch.zeros(3, 6, 6, 0)) for name in "ab"]
+    file = SceneFile(write_scenes(tmp_path, "abc", [replace(scenes[0], occupied=None), scenes[1]]), "abc", sizes)
+    assert [file.load(name).occupied for name in "ab"] == [None, None]
+
+
+@pytest.mark.parametrize("precision", PRECISIONS)
+def test_scenes_move_from_file_to_file_without_a_bit_changed(tmp_path, precision):
+    first = SceneFile(write_scenes(tmp_path, "abc", [learnt("a", 1), learnt("b", 2)], precision), "abc", SIZES)
+    second = SceneFile(write_scenes(tmp_path, "abc", [learnt("c", 3)], precision), "abc", SIZES)
+    moved = PackedScenes.join([first.packed(["b"]), second.packed(["c"])])
+    file = SceneFile(write_packed(tmp_path, "abc", moved), "abc", SIZES)
+    assert file.names == ["b", "c"] and file.precision == precision
+    for name, source in (("b", first), ("c", second)):
+        found, wanted = file.load(name), source.load(name)
+        assert found.record == wanted.record and torch.equal(found.micro, wanted.micro)
+        assert torch.equal(found.weights, wanted.weights) and torch.equal(found.occupied, wanted.occupied)

@@ -12,7 +12,7 @@ import torch
 
 from tda_nerfstudio.core import showing
 from tda_nerfstudio.core.cameras import orbit
-from tda_nerfstudio.core.errors import StoreError
+from tda_nerfstudio.core.errors import StoreError, TdaError
 from tda_nerfstudio.store.scene_files import Record
 from tda_nerfstudio.store.shared_parts import GROWTH, MANIFEST, TENSORS, write_shared_parts
 from tda_nerfstudio.store.store import SCENES, Store
@@ -180,3 +180,47 @@ def test_the_orbit_goes_around_the_box_at_the_distance_learnt_from(store):
     centre = store.shared.scenes.box.mean(0)
     torch.testing.assert_close((view.c2w[:, :, 3] - centre).norm(dim=1), torch.full((4,), 3.0))
     assert view.fx.tolist() == [20.0] * 4 and view.cx.tolist() == [8.0] * 4
+
+
+def test_cameras_of_another_size_show_the_same_enlarged(store):
+    scene = store["van"]
+    native = scene.render(store.orbit(2))
+    for large in (scene.render(store.orbit(2, size=32)), scene.render(store.orbit(2), 32, 32)):
+        smooth = torch.nn.functional.interpolate(native, scale_factor=2, mode="bilinear", align_corners=False)
+        torch.testing.assert_close(large, smooth, rtol=0, atol=1e-6)
+    assert scene.render(store.orbit(1, size=(24, 8))).shape == (1, 3, 8, 24)
+    assert scene.render(store.orbit(1), height=8).shape == scene.render(store.orbit(1), width=8).shape == (1, 3, 8, 8)
+    with pytest.raises(TdaError, match="An image's size is"):
+        scene.render(store.orbit(1), -4, 8)
+
+
+def test_many_views_are_rendered_a_few_at_a_time(store, monkeypatch, capsys):
+    view, sizes = store.orbit(7), []
+    whole, show = store["van"].render(view), showing.show
+    monkeypatch.setattr(showing, "show", lambda *given: sizes.append(len(given[4])) or show(*given))
+    monkeypatch.setattr("tda_nerfstudio.store.stored_scene.PIXELS_TOGETHER", 3 * 16 * 16)
+    parts = store["van"].render(view, progress=True)
+    assert sizes == [3, 3, 1] and "Rendering van" in capsys.readouterr().out
+    torch.testing.assert_close(parts, whole, rtol=0, atol=1e-6)
+    assert store["van"].render(view[:0]).shape == (0, 3, 16, 16)
+
+
+def test_a_store_and_its_scenes_say_what_they_are(store, folder, learnt):
+    assert store.names == ["bus", "cab", "van"]
+    store.add([replace(learnt[0], record=Record("tram", finished=False))])
+    text = f"<Store {str(folder)!r}: 4 scenes of 16 x 16 pixels, PSNR 20.00 dB: bus, cab, tram, ...>"
+    assert repr(store) == text
+    assert repr(store["van"]) == "<StoredScene 'van': 16 x 16 pixels, PSNR 20.00 dB>"
+    assert repr(store["tram"]) == "<StoredScene 'tram': 16 x 16 pixels, unfinished>"
+    for name in store.names:
+        store.remove(name)
+    assert repr(store) == f"<Store {str(folder)!r}: 0 scenes of 16 x 16 pixels>"
+
+
+def test_it_renders_on_the_device_that_is_asked_for(folder, store):
+    assert Store(folder).device.type == ("cuda" if torch.cuda.is_available() else "cpu")
+    opened = Store(folder, device="cpu")
+    assert opened["van"].shared is opened.shared  # no copy where it is there already
+    assert opened["van"].render(opened.orbit(1)).device.type == "cpu"
+    moved = opened.shared.to(torch.device("meta"))
+    assert moved.scenes.box.is_meta and moved.autoencoder.background.is_meta and not opened.shared.scenes.box.is_meta

@@ -28,8 +28,10 @@ def read_model(path: Path, root: Path | None = None, up: str = "y", front: str =
         suffix = path.suffix.lower()
         if suffix in (".glb", ".gltf"):
             from tda_nerfstudio.atlas.models.gltf import read_gltf as read
-        elif suffix in SUFFIXES:
-            from tda_nerfstudio.atlas.models.obj_ply import read_obj_or_ply as read
+        elif suffix == ".obj":
+            from tda_nerfstudio.atlas.models.obj import read_obj as read
+        elif suffix == ".ply":
+            from tda_nerfstudio.atlas.models.ply import read_ply as read
         else:
             raise TdaError(f"Its format is not known. Known are {', '.join(SUFFIXES)}.")
         mesh = build(read(source))

@@ -8,10 +8,9 @@ from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
-from jaxtyping import Float, Int
-from PIL import Image
+from jaxtyping import Float, Int, UInt8
 
-from tda_nerfstudio.atlas.models.textures import Pyramids, Texture, open_texture
+from tda_nerfstudio.atlas.models.textures import Pyramids, Texture, open_texture, read_pixels
 from tda_nerfstudio.atlas.raycast import Mesh, Paint, corner_normals
 from tda_nerfstudio.core.errors import TdaError
 
@@ -63,14 +62,14 @@ class Source:
             raise TdaError(f"{what} '{name}' leads out of {self._root} and is refused. Copy it there and refer to it.")
         return read_file(path, f"{what} '{name}'")
 
-    def open(self, data: bytes, what: str) -> Image.Image:
-        """Look at a texture's header and count its pixels."""
+    def pixels(self, data: bytes, what: str) -> UInt8[np.ndarray, "height width 4"]:
+        """Decode a texture once its pixels, which its header declares, have been counted."""
         image = open_texture(data, what)
         self._pixels += image.width * image.height
         if self._pixels > MAX_PIXELS:
             limit = f"more than {MAX_PIXELS // 2**20} million pixels in all textures of the model"
             raise TdaError(f"{what} is {image.width} x {image.height}: {limit}. Shrink them.")
-        return image
+        return read_pixels(image, data, what)
 
 
 def read_file(path: Path, what: str) -> bytes:
@@ -146,7 +145,7 @@ def _checked(part: Part) -> Part:
         raise TdaError(f"{where} names vertices {faces[row].tolist()} of {len(vertices)}. Export the model again.")
     looks = {"Texture coordinates": part.uv, "Colours": part.colours, "Material colours": part.material.factor}
     for what, values in looks.items():
-        if values is not None and not np.isfinite(values).all():
+        if values is not None and not (np.abs(values) < 1e30).all():
             raise TdaError(f"{what} of '{part.name}' are not finite numbers. Export the model again.")
     a, b, c = (vertices[faces[:, k]] for k in range(3))
     return part._replace(vertices=vertices, faces=faces[np.cross(b - a, c - a).any(1)])

@@ -12,6 +12,7 @@ from jaxtyping import Float, Int, UInt8
 from PIL import Image
 
 from tda_nerfstudio.atlas.colour import LINEAR, to_srgb
+from tda_nerfstudio.atlas.eight_bits import eight_bits
 from tda_nerfstudio.atlas.image_errors import DECODE_ERRORS, reason
 from tda_nerfstudio.core.errors import TdaError
 
@@ -39,9 +40,11 @@ def open_texture(data: bytes, what: str) -> Image.Image:
         raise TdaError(f"{what} cannot be read ({reason(error)}). Export it as PNG or JPEG.") from error
 
 
-def read_pixels(image: Image.Image, what: str) -> UInt8[np.ndarray, "height width 4"]:
-    """Decode an image whose header was read, at most MAX_SIDE wide and high."""
+def read_pixels(image: Image.Image, data: bytes, what: str) -> UInt8[np.ndarray, "height width 4"]:
+    """Decode an image whose header was read from `data`, at most MAX_SIDE wide and high."""
     try:
+        image = eight_bits(image, data)
+        image = image.convert("RGBA") if image.has_transparency_data else image
         image = image if image.mode in ("L", "RGB", "RGBA") else image.convert("RGBA")
         factor = -(-max(image.size) // MAX_SIDE)
         return np.array((image.reduce(factor) if factor > 1 else image).convert("RGBA"))

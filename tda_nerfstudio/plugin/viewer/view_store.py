@@ -1,29 +1,87 @@
-"""nerfstudio's viewer over a store."""
+"""Serve nerfstudio's viewer over a store."""
 
 from __future__ import annotations
 
+import io
+import shlex
+import time
+from contextlib import ExitStack, redirect_stdout
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
-import torch
-from nerfstudio.configs.base_config import ViewerConfig
-from nerfstudio.engine.trainer import TrainerConfig
-from nerfstudio.scripts.viewer.run_viewer import _start_viewer
+from nerfstudio.configs.base_config import LoggingConfig, ViewerConfig
+from nerfstudio.utils import writer
+from nerfstudio.utils.rich_utils import CONSOLE
 
-from tda_nerfstudio.plugin.stored_pipeline import StoredPipeline
+from tda_nerfstudio.core.atomic import require_writable
+from tda_nerfstudio.core.errors import TdaError
+from tda_nerfstudio.plugin.stored_pipeline import StoredPipeline, store_of
+from tda_nerfstudio.plugin.viewer.store_viewer import StoreViewer
 from tda_nerfstudio.store.store import Store
 
+HERE = ("127.0.0.1", "localhost", "::1")
+EVERYWHERE = ("0.0.0.0", "::")
 
-def view_store(folder: Path, port: int | None, host: str) -> None:
-    """Serve a store's scenes to browsers until interrupted. Raises StoreError for what is no store with scenes."""
-    pipeline = StoredPipeline(Store(folder), "cuda" if torch.cuda.is_available() else "cpu")
-    viewer = ViewerConfig(num_rays_per_chunk=1 << 15, websocket_port=port, websocket_host=host)
-    with TemporaryDirectory() as logs:
-        config = TrainerConfig(
-            method_name="store", experiment_name=folder.name, output_dir=Path(logs), vis="viewer", viewer=viewer
+
+def view_store(source: Path, port: int | None, host: str) -> None:
+    """Serve a store's scenes, or those of a run's store, to browsers until interrupted.
+
+    Raises TdaError for what has no scenes to show, with the line that shows a run without a store.
+    """
+    pipeline = StoredPipeline(Store(find_store(source)))
+    with ExitStack() as stack:
+        viewer = start_viewer(pipeline, port, host, _place(stack))
+        store = pipeline.store
+        shown_at = "localhost" if host in EVERYWHERE else f"[{host}]" if ":" in host else host
+        print(
+            f"Store {store.folder}, {len(store)} scenes: look at http://{shown_at}:{viewer.viser_server.get_port()}"
+            " (Ctrl-C closes the viewer).",
+            flush=True,
         )
-        config.get_base_dir().mkdir(parents=True)
+        if host not in HERE:
+            CONSOLE.print(
+                f"It listens at {host}: anyone on that network can look, use this machine's time and save camera paths"
+                " here. Without --host it is for this machine alone.",
+                style="yellow",
+                markup=False,
+            )
         try:
-            _start_viewer(config, pipeline, 0)
+            while True:
+                time.sleep(1)
         except KeyboardInterrupt:
             print("The viewer is closed.")
+
+
+def find_store(source: Path) -> Path:
+    """Find the store that a path stands for. Raises TdaError for a run without one, with the line that shows it."""
+    folder = store_of(source)
+    config = source if source.is_file() else source / "config.yml"
+    if folder is None and config.is_file():
+        line = ["ns-viewer", "--load-config", str(config), "--viewer.websocket-host", HERE[0]]
+        raise TdaError(
+            f"The run {config.parent} has no store: those of tda-scenes have one. Look at it with\n  {shlex.join(line)}"
+        )
+    return folder or source
+
+
+def start_viewer(pipeline: StoredPipeline, port: int | None, host: str, folder: Path) -> StoreViewer:
+    """Start to serve; camera paths go to `folder`/camera_paths."""
+    config = ViewerConfig(num_rays_per_chunk=1 << 15, websocket_port=port, websocket_host=host)
+    with redirect_stdout(io.StringIO()):  # addresses in three other forms, of which not every one works
+        viewer = StoreViewer(pipeline, config, folder)
+        logging = LoggingConfig()
+        logging.local_writer.enable = False
+        writer.setup_local_writer(logging, max_iter=0)  # by which the viewer measures how fast it may draw
+    manager = pipeline.datamanager
+    viewer.init_scene(manager.train_dataset, "completed", manager.eval_dataset)
+    return viewer
+
+
+def _place(stack: ExitStack) -> Path:
+    """Choose where camera paths are kept: here, or where nothing can be written for as long as the viewer is open."""
+    try:
+        require_writable(Path.cwd())
+    except TdaError as error:
+        CONSOLE.print(f"Camera paths are lost when the viewer closes. {error}", style="yellow", markup=False)
+        return Path(stack.enter_context(TemporaryDirectory()))
+    return Path.cwd()

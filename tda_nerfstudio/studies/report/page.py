@@ -10,6 +10,7 @@ from typing import Any
 
 from tda_nerfstudio.core.atomic import write_text
 from tda_nerfstudio.core.errors import TdaError
+from tda_nerfstudio.studies.outputs import PAGES, require_output
 from tda_nerfstudio.studies.report import table
 from tda_nerfstudio.studies.report.compare import Group, group, label, pairs
 from tda_nerfstudio.studies.report.figures import MOST_RUNS, Shots, figures, scenes_worst_first, spaces
@@ -25,6 +26,7 @@ def write_report(paths: Sequence[Path], output: Path) -> tuple[Path, Path]:
 
     Raises TdaError when paths lead to no run at all.
     """
+    require_output(output, PAGES)
     found = find_runs(paths)
     if not found:
         raise TdaError("No run was named. Give run folders, row files, or folders of either.")

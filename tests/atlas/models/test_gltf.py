@@ -147,6 +147,14 @@ def test_what_is_behind_shows_through(tmp_path):
     assert image[1, 8].tolist() == [0, 0, 255, 255]
 
 
+def test_a_texture_that_everybody_can_read_stands_in_for_ktx2_and_webp_comes_first(tmp_path):
+    images = [png([[[255, 0, 0]]]), b"\xabKTX 20\xbb", png([[[0, 0, 255]]])]
+    for name, other, seen in (("KHR_texture_basisu", 1, [255, 0, 0]), ("EXT_texture_webp", 2, [0, 0, 255])):
+        textures = [{"source": 0, "extensions": {name: {"source": other}}}]
+        path = quad_glb(tmp_path / "a.glb", textured(), images, textures=textures)
+        assert see(path)[8, 8, :3].tolist() == seen, name
+
+
 def test_strips_fans_and_lists_without_indices(tmp_path):
     a, b, c, d = np.array(QUAD["POSITION"])
     whole = see(quad_glb(tmp_path / "whole.glb"))
@@ -203,6 +211,7 @@ def entry(key: str, index: int, **changes):
     return lambda content: content[key][index].update(changes)
 
 
+PLACES = {"EXT_mesh_gpu_instancing": {"attributes": {"TRANSLATION": 0}}}
 DAMAGES = {
     "more rows than data": (
         entry("accessors", 0, count=1_000_000),
@@ -217,7 +226,7 @@ DAMAGES = {
     "a fractional count": (entry("accessors", 0, count=4.5), "Accessor 0 has count 4.5. Export it again."),
     "rows without data": (
         lambda content: content["accessors"][0].pop("bufferView"),
-        "Accessor 0 is sparse or has no data, which is not supported. Export it plainly.",
+        "Accessor 0 has no data, which is not supported. Export it plainly.",
     ),
     "a negative offset": (entry("accessors", 0, byteOffset=-48), "Accessor 0 declares 4 rows"),
     "a stride of nothing": (
@@ -300,7 +309,83 @@ DAMAGES = {
     ),
     "compression": (
         lambda content: content.update(extensionsRequired=["KHR_draco_mesh_compression"]),
-        "It needs KHR_draco_mesh_compression, which is not supported. Export it without compression.",
+        "It needs KHR_draco_mesh_compression, which is not supported. Export it without that.",
+    ),
+    "an extension of tomorrow": (
+        lambda content: content.update(extensionsRequired=["KHR_materials_unlit", "EXT_of_tomorrow"]),
+        "It needs EXT_of_tomorrow, which is not supported. Export it without that.",
+    ),
+    "a texture in KTX2 alone": (
+        lambda content: content.update(textures=[{"extensions": {"KHR_texture_basisu": {"source": 0}}}]),
+        "Texture 0: KHR_texture_basisu is not supported. Export it with PNG or JPEG textures.",
+    ),
+    "a texture of nothing": (lambda content: content.update(textures=[{}]), "Texture 0 has no image. Export it again."),
+    "a second buffer of nothing": (
+        lambda content: (content["buffers"].append({"byteLength": 99}), content["bufferViews"][0].update(buffer=1)),
+        "Buffer 1 has no data. Export it again, without compression.",
+    ),
+    "a skin without its joint": (
+        lambda content: (
+            content["nodes"][0].update(skin=0) or content.update(skins=[{"joints": [1]}]) or content["nodes"].append({})
+        ),
+        "Skin 0 is moved by node 1, which is not in the scene. Export it again.",
+    ),
+    "a skin without bind matrices": (
+        lambda content: (
+            content["nodes"][0].update(skin=0)
+            or content.update(skins=[{"joints": [0], "inverseBindMatrices": 0}])
+            or content["accessors"][0].update(count=0, type="MAT4")
+        ),
+        "Skin 0 has 1 joints and 0 bind matrices. Export it again.",
+    ),
+    "a skin in many places": (
+        lambda content: content["nodes"][0].update(skin=0, extensions=PLACES),
+        "'node 0' has a skin and EXT_mesh_gpu_instancing. Export it without instances.",
+    ),
+    "places that disagree": (
+        lambda content: content["nodes"][0].update(
+            extensions={"EXT_mesh_gpu_instancing": {"attributes": {"TRANSLATION": 0, "_ID": 2}}}
+        ),
+        "EXT_mesh_gpu_instancing has attributes of [4, 6] rows. Export it again.",
+    ),
+    "endless places": (
+        lambda content: (
+            content["nodes"][0].update(extensions=PLACES) or content["accessors"][0].update(count=4_000_000_000)
+        ),
+        "It declares 4,000,000,000 instances; 20,000 are the limit. Simplify it.",
+    ),
+    "a morph target of other vertices": (
+        lambda content: (
+            content["meshes"][0].update(weights=[1]),
+            content["meshes"][0]["primitives"][0].update(targets=[{"POSITION": 3}]),
+            content["accessors"].append(content["accessors"][0] | {"count": 3}),
+        ),
+        "'node 0, primitive 0' has 4 vertices, but attributes of 3. Export again.",
+    ),
+    "endless morph targets": (
+        lambda content: (
+            content["accessors"][0].update(count=1_000_000),
+            content["meshes"][0].update(weights=[1] * 21),
+            content["meshes"][0]["primitives"][0].update(targets=[{}] * 21),
+        ),
+        "It declares 21,000,000 rows of morph targets; 20,000,000 are the limit. Simplify it.",
+    ),
+    "sparse rows beyond the end": (
+        entry(
+            "accessors",
+            0,
+            sparse={"count": 6, "indices": {"bufferView": 2, "componentType": 5123}, "values": {"bufferView": 0}},
+            count=3,
+        ),
+        "The sparse part of accessor 0 names row 3 of 3. Export it again.",
+    ),
+    "sparse rows without data": (
+        entry(
+            "accessors",
+            0,
+            sparse={"count": 99, "indices": {"bufferView": 2, "componentType": 5123}, "values": {"bufferView": 0}},
+        ),
+        "The sparse part of accessor 0 declares 99 rows, 198 bytes, but its data has 12. Export it again.",
     ),
     "lists for objects": (lambda content: content.update(nodes=[[]]), "Its glTF structure is broken ("),
     "no scene content": (

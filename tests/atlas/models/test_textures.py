@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import io
+import struct
+import zlib
 
 import numpy as np
 import pytest
@@ -84,7 +86,7 @@ def test_textures_of_different_sizes_share_one_table():
 def test_grey_palette_and_large_images_are_read():
     file = io.BytesIO()
     Image.new("L", (3 * MAX_SIDE, 6), 51).convert("P").save(file, "PNG")
-    pixels = read_pixels(open_texture(file.getvalue(), "It"), "It")
+    pixels = read_pixels(open_texture(file.getvalue(), "It"), file.getvalue(), "It")
     assert pixels.shape == (2, MAX_SIDE, 4) and (pixels == (51, 51, 51, 255)).all()
 
 
@@ -92,6 +94,47 @@ def test_what_is_no_texture_is_refused():
     with pytest.raises(TdaError, match=r"^Texture 7 cannot be read \(not an image\). Export it as PNG or JPEG.$"):
         open_texture(b"%!PS-Adobe", "Texture 7")
     whole = png(np.random.default_rng(0).integers(0, 256, (64, 64, 3)))
-    image = open_texture(whole[: len(whole) // 2], "Texture 7")
+    half = whole[: len(whole) // 2]
     with pytest.raises(TdaError, match=r"^Texture 7 cannot be decoded \(.*truncated.*\). Export it again.$"):
-        read_pixels(image, "Texture 7")
+        read_pixels(open_texture(half, "Texture 7"), half, "Texture 7")
+    with pytest.raises(TdaError, match=r"^Texture 7 cannot be decoded \(it holds floating point numbers\)"):
+        read(saved(Image.new("F", (2, 2)), "TIFF"))
+
+
+def read(data: bytes) -> list:
+    return read_pixels(open_texture(data, "Texture 7"), data, "Texture 7")[0].tolist()
+
+
+def saved(image: Image.Image, kind: str, **options) -> bytes:
+    file = io.BytesIO()
+    image.save(file, kind, **options)
+    return file.getvalue()
+
+
+def deep(kind: int, row: list, key: tuple[int, ...] = (), depth: int = 16) -> bytes:
+    """Write a PNG of one row: kind 0 is grey, 2 RGB; `key` is the colour that is transparent."""
+
+    def chunk(name: bytes, data: bytes) -> bytes:
+        return struct.pack(">I", len(data)) + name + data + struct.pack(">I", zlib.crc32(name + data))
+
+    header = struct.pack(">IIBBBBB", len(row), 1, depth, kind, 0, 0, 0)
+    values = np.array(row, ">u2").tobytes() if depth == 16 else bytes(row[:1])
+    data = chunk(b"IHDR", header) + (chunk(b"tRNS", struct.pack(f">{len(key)}H", *key)) if key else b"")
+    return b"\x89PNG\r\n\x1a\n" + data + chunk(b"IDAT", zlib.compress(b"\0" + values)) + chunk(b"IEND", b"")
+
+
+def test_sixteen_bits_become_eight():
+    grey = [[v, v, v, 255] for v in (0, 1, 1, 128, 255)]
+    assert read(deep(0, [0, 255, 256, 32768, 65535])) == grey
+    assert read(saved(Image.fromarray(np.array([[0, 255, 256, 32768, 65535]], np.uint16)), "TIFF")) == grey
+    assert read(deep(2, [[32768, 255, 65535]])) == [[128, 0, 255, 255]]
+
+
+def test_a_transparent_colour_is_compared_at_the_files_depth():
+    assert read(deep(0, [0, 256, 257], (256,))) == [[0, 0, 0, 255], [1, 1, 1, 0], [1, 1, 1, 255]]
+    found = read(deep(2, [[32768, 16384, 8192], [32768, 16385, 8192]], (32768, 16384, 8192)))
+    assert found == [[128, 64, 32, 0], [128, 64, 32, 255]]
+    found = read(deep(0, [0b00011011, 0, 0, 0], (2,), depth=2))  # 0, 1, 2, 3
+    assert [pixel[3] for pixel in found] == [255, 255, 0, 255]
+    key = saved(Image.fromarray(np.array([[[1, 2, 3], [1, 2, 4]]], np.uint8)), "PNG", transparency=(1, 2, 3))
+    assert read(key) == [[1, 2, 3, 0], [1, 2, 4, 255]]

@@ -1,0 +1,106 @@
+"""Programs that serve a page until they are stopped, and a headless browser that looks at it."""
+
+from __future__ import annotations
+
+import io
+import os
+import re
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser")
+FLAGS = ["--headless", "--no-sandbox", "--use-angle=swiftshader", "--enable-unsafe-swiftshader", "--disable-quic"]
+FLAGS += ["--no-first-run", "--disable-background-networking", "--disable-component-update", "--disable-sync"]
+SIZE = {"width": 1000, "height": 640}
+PICTURE = {"x": 60, "y": 60, "width": 520, "height": 520}  # left of the control panel
+PATIENCE = 120  # seconds
+
+
+@contextmanager
+def served(words: Sequence[str | Path], log: Path, cwd: Path | None = None) -> Iterator[tuple[str, subprocess.Popen]]:
+    """Start a program as a person would, give the address that it prints, and interrupt it in the end."""
+    program = Path(sys.executable).with_name(str(words[0]))
+    with log.open("w") as file:
+        process = subprocess.Popen(
+            [str(program), *map(str, words[1:])],
+            cwd=cwd,
+            stdout=file,
+            stderr=subprocess.STDOUT,
+            env=os.environ | {"COLUMNS": "80", "OMP_NUM_THREADS": "1"},
+        )
+    try:
+        deadline = time.monotonic() + PATIENCE
+        while not (found := re.search(r"http://(?:localhost|127\.0\.0\.1|0\.0\.0\.0):(\d+)", log.read_text())):
+            assert process.poll() is None and time.monotonic() < deadline, log.read_text()
+            time.sleep(0.3)
+        yield f"http://127.0.0.1:{found[1]}", process
+    finally:
+        if process.poll() is None:
+            process.send_signal(signal.SIGINT)
+        try:
+            process.wait(60)
+        except subprocess.TimeoutExpired:
+            process.kill()
+            process.wait()
+
+
+@contextmanager
+def page_at(address: str) -> Iterator[Any]:
+    """Open a page in a headless browser and wait for nerfstudio's panel."""
+    sync_api = pytest.importorskip("playwright.sync_api", reason="no playwright: pip install -e '.[dev]'")
+    with sync_api.sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=CHROMIUM, args=FLAGS)
+        page = browser.new_page(viewport=SIZE)
+        page.goto(address)
+        page.wait_for_selector("text=Custom Elements", timeout=PATIENCE * 1000)
+        yield page
+        browser.close()
+
+
+def picture(page: Any, accept: Callable[[np.ndarray], bool]) -> np.ndarray:
+    """Photograph what is rendered, left of the panel, as soon as a photograph is accepted."""
+    from PIL import Image
+
+    deadline = time.monotonic() + PATIENCE
+    while time.monotonic() < deadline:
+        page.wait_for_timeout(500)
+        shot = np.asarray(Image.open(io.BytesIO(page.screenshot(clip=PICTURE))).convert("RGB")).astype(float)
+        if accept(shot):
+            return shot
+    raise AssertionError("the picture that was waited for did not come")
+
+
+def settled(unlike: np.ndarray | None) -> Callable[[np.ndarray], bool]:
+    """Accept a photograph, not an empty one, that equals the five before it and is not of what was shown last."""
+    shots: list[np.ndarray] = []
+
+    def accept(shot: np.ndarray) -> bool:
+        shots.append(shot)
+        changed = unlike is None or difference(shot, unlike) > 2
+        return changed and len(shots) > 5 and shot.std() > 1 and all(difference(shot, old) == 0 for old in shots[-6:])
+
+    return accept
+
+
+def difference(one: np.ndarray, other: np.ndarray) -> float:
+    """Mean absolute difference, of 255."""
+    return float(np.abs(one - other).mean())
+
+
+def listens_on(address: str) -> set[str]:
+    """Say on which IPv4 addresses this machine listens at an address' port, from Linux' own table."""
+    port = int(address.rsplit(":", 1)[1])
+    rows = [row.split() for row in Path("/proc/net/tcp").read_text().splitlines()[1:]]
+    local = [row[1].split(":") for row in rows if row[3] == "0A"]  # 0A: it listens
+    found = [bytes.fromhex(host)[::-1] for host, at in local if int(at, 16) == port]
+    return {".".join(map(str, host)) for host in found}
