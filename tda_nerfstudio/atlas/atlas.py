@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
+import os
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from tda_nerfstudio.atlas.layouts import Scene, has_layout, read_scene
+from tda_nerfstudio.atlas.layouts.scene import has_layout, looks_meant, read_scene
+from tda_nerfstudio.atlas.layouts.views import Scene
+from tda_nerfstudio.atlas.resampling import same_shape
 from tda_nerfstudio.atlas.selection import select
 from tda_nerfstudio.core.errors import TdaError
-
-_IGNORED = ("camera_paths",)  # nerfstudio's render tab writes this folder into the data
+from tda_nerfstudio.core.names import NAMES, is_safe
 
 
 @dataclass(frozen=True)
@@ -29,6 +31,18 @@ class Atlas:
         """Names of the good scenes; a scene's index is its position here."""
         return tuple(scene.name for scene in self.scenes)
 
+    @property
+    def notes(self) -> list[str]:
+        """Say what was done to read the scenes that their files do not say, a line for each kind."""
+        noted: dict[str, list[str]] = {}
+        for scene in self.scenes:
+            for note in scene.notes:
+                noted.setdefault(note, []).append(scene.name)
+        return [
+            f"{note} ({len(names)} of {len(self.scenes)} scenes, the first is '{names[0]}')."
+            for note, names in noted.items()
+        ]
+
 
 def read_atlas(
     root: Path,
@@ -39,44 +53,62 @@ def read_atlas(
 ) -> Atlas:
     """Read the scenes below `root` that `scenes` selects, or the one scene that `root` itself is.
 
-    A broken scene is left out and its reason kept in `broken`; so is one whose images are not of the size that most
-    scenes have. Raises TdaError when there is no folder, no sub-folder, nothing selected or no good scene.
+    All get the size that most scenes have. A broken scene is left out and its reason kept in `broken`; so is one whose
+    images are of another shape, or whose name no file could have. Raises TdaError when there is no folder, no scene in
+    it, nothing selected or no good scene.
     """
-    root = Path(root).expanduser().absolute()
+    root = Path(os.path.normpath(Path(root).expanduser().absolute()))  # a link's own name is the scene's
     folders = _scene_folders(root)
+    numbered = [name for name, folder in folders.items() if has_layout(folder)]
     good: list[Scene] = []
     broken: dict[str, str] = {}
-    for name in select(list(folders), scenes, default_key):
+    for name in select(list(folders), scenes, default_key, numbered=numbered):
         try:
-            good.append(read_scene(folders[name], eval_every, test_views))
+            good.append(_read(folders[name], eval_every, test_views))
         except TdaError as error:
             broken[name] = str(error)
     if not good:
         reason = next(iter(broken.values()))
         raise TdaError(f"No good scene in {root}: all {len(broken)} are broken. The first: {reason}")
     width, height = Counter((scene.width, scene.height) for scene in good).most_common(1)[0][0]
+    fitting: list[Scene] = []
     for scene in good:
-        if (scene.width, scene.height) != (width, height):
+        if (scene.width, scene.height) == (width, height):
+            fitting.append(scene)
+        elif same_shape((scene.width, scene.height), (width, height)):
+            fitting.append(scene.resized(width, height))
+        else:
             broken[scene.name] = (
                 f"Scene '{scene.name}': its images are {scene.width} x {scene.height}, most scenes' are"
-                f" {width} x {height}. Render it at that size."
+                f" {width} x {height}: another shape, not another size. Render it in that shape."
             )
-    return Atlas(root, tuple(scene for scene in good if scene.name not in broken), width, height, broken)
+    return Atlas(root, tuple(fitting), width, height, broken)
+
+
+def _read(folder: Path, eval_every: int, test_views: Sequence[str]) -> Scene:
+    if not is_safe(folder.name):
+        raise TdaError(
+            f"Scene '{folder.name}': no store could keep it under this name. A scene's is {NAMES}. Rename its folder."
+        )
+    return read_scene(folder, eval_every, test_views)
 
 
 def _scene_folders(root: Path) -> dict[str, Path]:
-    """List scene folders by name, in sorted order."""
+    """List scene folders by name, in sorted order: those with a layout, and those that somebody meant as scenes.
+
+    Anything else, such as outputs/ or the camera_paths/ that nerfstudio's viewer writes into the data, is no scene.
+    """
     if not root.is_dir():
         raise TdaError(f"The data folder {root} does not exist. Give a folder with one sub-folder per scene.")
     if has_layout(root):
         return {root.name: root}
-    folders = {
-        path.name: path
-        for path in sorted(root.iterdir())
-        if path.is_dir() and not path.name.startswith(".") and path.name not in _IGNORED
-    }
+    below = [path for path in sorted(root.iterdir()) if path.is_dir() and not path.name.startswith(".")]
+    if not any(has_layout(path) for path in below) and looks_meant(root):
+        return {root.name: root}
+    folders = {path.name: path for path in below if has_layout(path) or looks_meant(path)}
     if not folders:
-        raise TdaError(
-            f"The data folder {root} is empty: it holds no scene. Give a folder with one sub-folder per scene."
-        )
+        is_empty = "is empty: it holds no scene" if not below else "holds no scene: no sub-folder has a known layout"
+        deeper = next((path.name for path in below if any(map(has_layout, path.iterdir()))), None)
+        instead = "a folder with one sub-folder per scene" if deeper is None else f"'{root / deeper}', which holds some"
+        raise TdaError(f"The data folder {root} {is_empty}. Give {instead}.")
     return folders

@@ -11,7 +11,7 @@ from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
 from tda_nerfstudio.atlas.images import read_alpha, read_image
-from tda_nerfstudio.atlas.layouts import Scene
+from tda_nerfstudio.atlas.layouts.views import Scene
 from tda_nerfstudio.core.errors import TdaError
 
 _WHITE = 250  # of 255; what JPEG leaves of a white background
@@ -39,8 +39,8 @@ def fit_box(
     """
     if not scenes:
         raise TdaError("There is no scene to fit a box to. Give an atlas with at least one scene.")
-    chosen = _evenly(scenes, max_scenes)
-    centre, inner, outer = _look_at(chosen)
+    chosen = evenly(scenes, max_scenes)
+    centre, inner, outer = look_at(chosen)
     cube = torch.stack([centre - inner, centre + inner])
     cuts = [_cuts(scene, views_per_scene) for scene in chosen]
     carved = [views for views in cuts if views]
@@ -57,14 +57,14 @@ def fit_box(
     return box
 
 
-def _evenly(items: Sequence, count: int) -> list:
+def evenly(items: Sequence, count: int) -> list:
     """Pick at most `count` items at even distances, first and last included."""
     if len(items) <= count:
         return list(items)
     return [items[int(index)] for index in torch.linspace(0, len(items) - 1, max(1, count)).round()]
 
 
-def _look_at(scenes: Sequence[Scene]) -> tuple[Float[Tensor, " 3"], float, float]:
+def look_at(scenes: Sequence[Scene]) -> tuple[Float[Tensor, " 3"], float, float]:
     """Return the point nearest to all optical axes and two half sides: of the narrowest and of the widest view there.
 
     An object that every view shows whole lies within the narrowest; one that close-ups cut off only within the widest.
@@ -90,8 +90,8 @@ def _look_at(scenes: Sequence[Scene]) -> tuple[Float[Tensor, " 3"], float, float
 def _cuts(scene: Scene, count: int) -> list[_Cut]:
     """Read silhouettes of a few train views from all around; views that tell nothing are left out."""
     cuts = []
-    for view in _spread(scene.train.c2w[:, :, 2], count):
-        mask = _silhouette(scene, view)
+    for view in spread(scene.train.c2w[:, :, 2], count):
+        mask, _ = silhouette(scene, view)
         if mask is None:
             continue
         reduction = -(-max(mask.shape) // _MASK_SIZE)
@@ -102,7 +102,7 @@ def _cuts(scene: Scene, count: int) -> list[_Cut]:
     return cuts
 
 
-def _spread(axes: Float[Tensor, "view 3"], count: int) -> list[int]:
+def spread(axes: Float[Tensor, "view 3"], count: int) -> list[int]:
     """Pick views greedily, each as far as it can be from those before; opposite views see the same outline.
 
     Even steps through the files can meet the period of an orbit: sixteen views so chosen carved less than twelve.
@@ -117,17 +117,21 @@ def _spread(axes: Float[Tensor, "view 3"], count: int) -> list[int]:
     return picked
 
 
-def _silhouette(scene: Scene, view: int) -> Bool[Tensor, "height width"] | None:
-    """Find the object's pixels by alpha, else as what is not white; None when neither separates it."""
-    alpha = read_alpha(scene.train.paths[view])
+def silhouette(scene: Scene, view: int) -> tuple[Bool[Tensor, "height width"] | None, bool]:
+    """Find the object's pixels by alpha, else as what is not white; None when neither separates it.
+
+    Also say whether that is because the background is busy: opaque, and not white at the image's border.
+    """
+    size, picture = (scene.width, scene.height), scene.train.pictures[view]
+    alpha = read_alpha(picture, size)
     if alpha is not None and not (alpha == 255).all():
         mask = alpha > 0
     else:
-        dark = (read_image(scene.train.paths[view], scene.width, scene.height) < _WHITE).any(-1)
+        dark = (read_image(picture, *size) < _WHITE).any(-1)
         if _border(dark).any():
-            return None
+            return None, True
         mask = _between(dark, 0) & _between(dark, 1)  # white parts of an object are not holes
-    return mask if mask.any() else None
+    return (mask if mask.any() else None), False
 
 
 def _border(mask: Tensor) -> Tensor:

@@ -4,24 +4,42 @@ from __future__ import annotations
 
 import struct
 from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 import torch
-from jaxtyping import UInt8
+from jaxtyping import Float32, UInt8
 from PIL import Image
 from torch import Tensor
 
+from tda_nerfstudio.atlas.decoding import decode, decode_mask
+from tda_nerfstudio.atlas.image_ends import PNG, is_whole
 from tda_nerfstudio.atlas.image_errors import DECODE_ERRORS, reason
+from tda_nerfstudio.atlas.lenses import Lens
+from tda_nerfstudio.atlas.resampling import resample, same_shape
 from tda_nerfstudio.core.errors import TdaError
 
 IMAGE_SUFFIXES = (".png", ".jpg", ".jpeg", ".webp", ".bmp", ".tif", ".tiff")
-_PNG, _PNG_END = b"\x89PNG\r\n\x1a\n", b"IEND\xaeB`\x82"
-_JPEG, _JPEG_END = b"\xff\xd8", b"\xff\xd9"
-_TAIL = 1024  # the end marker is looked for here: some writers append a few bytes after it
 
 
-def probe_image(path: Path) -> tuple[int, int]:
+@dataclass(frozen=True)
+class Picture:
+    """What a view's pixels are made from."""
+
+    path: Path
+    mask: Path | None = None
+    """An image that is 0 where the picture is to be empty."""
+    lens: Lens | None = None
+    """The lens that took it, if that bends straight lines."""
+
+    @property
+    def is_plain(self) -> bool:
+        """Whether the file's pixels are the view's."""
+        return self.mask is None and self.lens is None
+
+
+def probe_image(path: Path, what: str = "Image") -> tuple[int, int]:
     """Return (width, height) from the header and check that the file ends as its format must, decoding nothing.
 
     Raises TdaError for a missing, foreign or truncated file. A damaged body shows only when the image is read.
@@ -29,31 +47,33 @@ def probe_image(path: Path) -> tuple[int, int]:
     try:
         with path.open("rb") as file:
             head = file.read(33)
-            file.seek(max(0, file.seek(0, 2) - _TAIL))
-            tail = file.read()
-        if head.startswith(_PNG) and head[12:16] == b"IHDR" and len(head) == 33:
-            size, end = struct.unpack(">II", head[16:24]), _PNG_END
-        else:
-            with Image.open(path) as image:
-                size, end = image.size, _JPEG_END if head.startswith(_JPEG) else b""
+            if head.startswith(PNG) and head[12:16] == b"IHDR" and len(head) == 33:
+                size = struct.unpack(">II", head[16:24])
+            else:
+                with Image.open(path) as image:
+                    size = image.size
+            whole = is_whole(file, head)
     except FileNotFoundError:
-        raise TdaError(f"Image {path} is missing. Restore it, or remove its frame.") from None
+        raise TdaError(f"{what} {path} is missing. Restore it, or remove its frame.") from None
     except DECODE_ERRORS as error:
-        raise TdaError(f"Image {path} cannot be read ({reason(error)}). Write it again as PNG or JPEG.") from error
-    if end not in tail:
-        raise TdaError(f"Image {path} is truncated: its end marker is missing. Copy or render it again.")
+        raise TdaError(f"{what} {path} cannot be read ({reason(error)}). Write it again as PNG or JPEG.") from error
+    if not whole:
+        raise TdaError(f"{what} {path} is truncated: its end marker is missing. Copy or render it again.")
     return size[0], size[1]
 
 
-def read_image(path: Path, width: int, height: int) -> UInt8[Tensor, "height width 3"]:
+def read_image(source: Path | Picture, width: int, height: int) -> UInt8[Tensor, "height width 3"]:
     """Read one image as sRGB bytes, alpha composited in sRGB on white: rgb * a + (1 - a).
 
-    Grayscale, palette and 16-bit images become 8-bit RGB. Raises TdaError when the file cannot be decoded or is not
-    `width` x `height`.
+    Grayscale, palette and 16-bit images become 8-bit RGB. What a mask leaves out is white, a lens' distortion is
+    undone, and an image of another size is resampled. Raises TdaError when the file cannot be decoded or is not of the
+    shape of `width` x `height`.
     """
-    image = _decode(path)
-    if image.size != (width, height):
-        raise TdaError(f"Image {path} is {image.width} x {image.height}, expected {width} x {height}. Render it again.")
+    picture = _picture(source)
+    image = _decoded(picture, width, height)
+    if not picture.is_plain or image.size != (width, height):
+        pixels = _prepared(picture, image, width, height)
+        return torch.from_numpy((pixels[..., :3] + (255.5 - pixels[..., 3:])).clip(0, 255).astype(np.uint8))
     if not image.has_transparency_data:
         return torch.from_numpy(np.array(image.convert("RGB")))
     return torch.from_numpy(on_white(np.asarray(image.convert("RGBA"))))
@@ -66,24 +86,31 @@ def on_white(rgba: UInt8[np.ndarray, "height width 4"]) -> UInt8[np.ndarray, "he
     return ((rgb * alpha + 255 * (255 - alpha) + 127) // 255).astype(np.uint8)
 
 
-def read_alpha(path: Path) -> UInt8[Tensor, "height width"] | None:
-    """Read the opacity of one image, or None where the file has none."""
-    image = _decode(path)
-    if not image.has_transparency_data:
+def read_alpha(source: Path | Picture, size: tuple[int, int] | None = None) -> UInt8[Tensor, "height width"] | None:
+    """Read the opacity of one image, at its own size or (width, height), or None where it has neither alpha nor mask.
+
+    What is not wholly empty is never 0.
+    """
+    picture = _picture(source)
+    image = decode(picture.path) if size is None else _decoded(picture, *size)
+    if not image.has_transparency_data and picture.mask is None:
         return None
-    return torch.from_numpy(np.array(image.convert("RGBA").getchannel("A")))
+    if picture.is_plain and size in (None, image.size):
+        return torch.from_numpy(np.array(image.convert("RGBA").getchannel("A")))
+    pixels = _prepared(picture, image, *(size or image.size))
+    return torch.from_numpy(np.ceil(pixels[..., 3] - 1e-3).clip(0, 255).astype(np.uint8))
 
 
 class ImageStore:
     """Images of one size, each read when first asked for and then, unless told otherwise, kept as bytes."""
 
-    def __init__(self, paths: Sequence[Path], width: int, height: int):
-        self._paths = tuple(paths)
+    def __init__(self, sources: Sequence[Path | Picture], width: int, height: int):
+        self._sources = tuple(sources)
         self._size = (width, height)
-        self._images: list[Tensor | None] = [None] * len(self._paths)
+        self._images: list[Tensor | None] = [None] * len(self._sources)
 
     def __len__(self) -> int:
-        return len(self._paths)
+        return len(self._sources)
 
     @property
     def bytes(self) -> int:
@@ -101,26 +128,40 @@ class ImageStore:
     def _image(self, index: int, keep: bool) -> UInt8[Tensor, "height width 3"]:
         image = self._images[index]
         if image is None:
-            image = read_image(self._paths[index], *self._size)
+            image = read_image(self._sources[index], *self._size)
             if keep:
                 self._images[index] = image
         return image
 
 
-def _decode(path: Path) -> Image.Image:
-    """Decode a file and bring 16-bit gray, which PIL would clip at 255, down to 8 bits."""
-    try:
-        with Image.open(path) as image:
-            image.verify()  # PNG's checksums: decoding alone lets one damaged byte in eight pass
-        with Image.open(path) as image:
-            image.load()
-            if image.mode == "I" or image.mode.startswith("I;16"):
-                wide = np.asarray(image).astype(np.int64)
-                return Image.fromarray(((wide.clip(0, 65535) + 128) // 257).astype(np.uint8))
-            if image.mode == "F":
-                raise ValueError("it holds floating point numbers")
-            return image
-    except FileNotFoundError:
-        raise TdaError(f"Image {path} is missing. Restore it, or remove its frame.") from None
-    except DECODE_ERRORS as error:
-        raise TdaError(f"Image {path} cannot be decoded ({reason(error)}). Copy or render it again.") from error
+def _picture(source: Path | Picture) -> Picture:
+    return source if isinstance(source, Picture) else Picture(source)
+
+
+def _decoded(picture: Picture, width: int, height: int) -> Image.Image:
+    """Decode a picture that has the shape of the wanted size."""
+    image = decode(picture.path)
+    if not same_shape(image.size, (width, height)):
+        raise TdaError(
+            f"Image {picture.path} is {image.width} x {image.height}, expected {width} x {height}. Render it again."
+        )
+    return image
+
+
+def _prepared(picture: Picture, image: Image.Image, width: int, height: int) -> Float32[np.ndarray, "height width 4"]:
+    """Mask, undistort and resample, all on premultiplied colours, up to 255."""
+    if not image.has_transparency_data:
+        image = image.convert("RGB")  # from CMYK there is no way to RGBA
+    pixels = np.array(image.convert("RGBA"), np.float32)
+    if picture.mask is not None:
+        kept = decode_mask(picture.mask)
+        if not same_shape((kept.shape[1], kept.shape[0]), image.size):
+            raise TdaError(
+                f"Mask {picture.mask} is {kept.shape[1]} x {kept.shape[0]}, its image {image.width} x {image.height}."
+                " Make it of one size with its image."
+            )
+        pixels[..., 3] *= np.asarray(Image.fromarray(kept).resize(image.size, Image.Resampling.NEAREST))
+    pixels[..., :3] *= pixels[..., 3:] / 255
+    if picture.lens is not None:
+        pixels = picture.lens.undistort(pixels)
+    return resample(pixels, width, height)

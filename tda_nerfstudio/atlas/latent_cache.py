@@ -26,7 +26,7 @@ from tda_nerfstudio.core.atomic import replace_file
 from tda_nerfstudio.core.errors import TdaError
 from tda_nerfstudio.core.progress import track
 
-FORMAT = 1
+FORMAT = 2
 """Raise it when images are read, encoded or kept in another way: files of another format are made anew."""
 ENCODE_BATCH = 32
 """Views encoded at once, never across scenes: latents are the same bits whatever was cached before."""
@@ -127,17 +127,19 @@ class LatentCache:
     def _record(self, scene: int, known: dict[str, Any] | None = None) -> dict[str, Any]:
         """Describe what a scene's latents are made from; row by row each view's name, size, times and content hash.
 
-        Only images whose size or times are not the known ones are read. The time of change is there because copies
-        and archives carry the time of modification over.
+        What is done to it before it is encoded stands beside. Only images whose size or times are not the known ones
+        are read. The time of change is there because copies and archives carry the time of modification over.
         """
         before = {view[0]: view for view in known["views"]} if known else {}
-        views = []
-        for path in self._atlas.scenes[scene].train.paths:
+        train, views = self._atlas.scenes[scene].train, []
+        for path in train.paths:
             name, stat = os.path.relpath(path, self._atlas.root), path.stat()
             view = [name, stat.st_size, stat.st_mtime_ns, stat.st_ctime_ns]
             same = before.get(name, [])[:-1] == view
             views.append([*view, before[name][-1] if same else _hash(path)])
-        return {"format": FORMAT, "autoencoder": self._autoencoder, "views": views}
+        made = [[picture.mask and _hash(picture.mask), repr(picture.lens)] for picture in train.pictures]
+        size = [self._atlas.width, self._atlas.height]
+        return {"format": FORMAT, "autoencoder": self._autoencoder, "size": size, "views": views, "made": made}
 
 
 def _content(record: dict[str, Any]) -> dict[str, Any]:

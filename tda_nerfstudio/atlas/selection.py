@@ -17,20 +17,26 @@ _SPLIT_FILE = re.compile(r"(.+\.json)(?:#(.*))?")
 
 
 def select(
-    names: Sequence[str], selectors: Sequence[str], default_key: str | None = None, what: str = "scene"
+    names: Sequence[str],
+    selectors: Sequence[str],
+    default_key: str | None = None,
+    what: str = "scene",
+    numbered: Sequence[str] | None = None,
 ) -> list[str]:
     """Return the chosen names, each once, in the order of `names`; no selectors choose everything.
 
     A selector is a name; a glob (`kenney_*`); an index or Python-style range over the sorted names (`3`, `0:24`,
     `::2`); or a split file, `splits.json` or `splits.json#key`, that holds a list of names or lists under keys
     (`default_key` where none is given). A leading `!` leaves out what follows. A name wins over every other reading.
+    Indices count `numbered`, which are all of the names by default.
     Raises TdaError for whatever matches nothing.
     """
     chosen: set[str] = set()
     left_out: set[str] = set()
     for selector in selectors:
         exclude = selector.startswith("!") and selector not in names
-        matches = _matches(names, selector[1:] if exclude else selector, default_key, what)
+        wanted = selector[1:] if exclude else selector
+        matches = _matches(names, wanted, default_key, what, names if numbered is None else numbered)
         (left_out if exclude else chosen).update(matches)
     chosen = chosen or set(names)  # nothing but exclusions leave the rest
     result = [name for name in dict.fromkeys(names) if name in chosen and name not in left_out]
@@ -52,7 +58,9 @@ def read_json(path: Path) -> Any:
         raise TdaError(f"{path} is not valid JSON ({error}). Write it again.") from error
 
 
-def _matches(names: Sequence[str], selector: str, default_key: str | None, what: str) -> list[str]:
+def _matches(
+    names: Sequence[str], selector: str, default_key: str | None, what: str, numbered: Sequence[str]
+) -> list[str]:
     """Resolve one selector without its `!`; never returns an empty list."""
     if selector in names:
         return [selector]
@@ -60,9 +68,9 @@ def _matches(names: Sequence[str], selector: str, default_key: str | None, what:
         return _read_split(names, Path(split[1]).expanduser(), split[2] or default_key, what)
     count = f"There are {len(names)} {what}s"
     if re.fullmatch(r"-?\d+", selector) or _RANGE.fullmatch(selector):
-        matches = sorted(names)[_slice(selector)]
+        matches = sorted(numbered)[_slice(selector)]
         if not matches:
-            raise TdaError(f"Index {selector!r} matches no {what}. {count}, numbered from 0.")
+            raise TdaError(f"Index {selector!r} matches no {what}. There are {len(numbered)} {what}s, numbered from 0.")
         return matches
     if any(mark in selector for mark in "*?["):
         matches = [name for name in names if fnmatchcase(name, selector)]

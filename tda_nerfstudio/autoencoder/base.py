@@ -60,13 +60,12 @@ class Autoencoder(nn.Module):
     ) -> Float[Tensor, "image C h w"]:
         """Encode images in [0, 1] to raw latents: the posterior's mean, or a draw of it where there is one and noise.
 
-        Raises TdaError when height or width is not a multiple of f.
+        Images whose sides are no multiples of f are continued to the right and below by their last pixels, so that
+        latent pixels cover them; what is decoded is to be cut to their size.
         """
-        if images.shape[-1] % self.f or images.shape[-2] % self.f:
-            raise TdaError(
-                f"Images of {images.shape[-1]} x {images.shape[-2]} pixels do not divide by the autoencoder's f ="
-                f" {self.f}. Render them at a multiple of {self.f}, or choose another autoencoder."
-            )
+        right, below = -images.shape[-1] % self.f, -images.shape[-2] % self.f
+        if right or below:
+            images = nn.functional.pad(images, (0, right, 0, below), mode="replicate")
         with reduced_precision(images):
             return self._encode(2 * images - 1, noise).to(images.dtype)
 

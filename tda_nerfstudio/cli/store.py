@@ -20,6 +20,7 @@ def info(store: tyro.conf.Positional[Path]) -> None:
         store: Folder of the store.
     """
     from rich.console import Console
+    from rich.markup import escape
     from rich.table import Table
 
     from tda_nerfstudio.store.store import Store
@@ -29,7 +30,7 @@ def info(store: tyro.conf.Positional[Path]) -> None:
         file, record = opened.file(name), opened.record(name)
         scores = [f"{record.metrics[key]:.3f}" if key in record.metrics else "–" for key in ("psnr", "ssim")]
         shown, size = name if record.finished else f"{name} (unfinished)", file.path.stat().st_size / len(file.records)
-        table.add_row(shown, *scores, file.precision, f"{size:,.0f}")
+        table.add_row(escape(shown), *scores, file.precision, f"{size:,.0f}")
     console, size = Console(), opened.size()
     console.print(table)
     console.print(
@@ -38,9 +39,9 @@ def info(store: tyro.conf.Positional[Path]) -> None:
         highlight=False,
     )
     for name, reason in opened.aside().items():
-        console.print(f"[yellow]Put aside:[/yellow] {name}: {reason}", highlight=False)
+        console.print(f"[yellow]Put aside:[/yellow] {escape(f'{name}: {reason}')}", highlight=False)
     for problem in opened.damaged:
-        console.print(f"[yellow]Left out:[/yellow] {problem}")
+        console.print(f"[yellow]Left out:[/yellow] {escape(str(problem))}")
 
 
 @app.command

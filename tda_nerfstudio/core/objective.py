@@ -85,7 +85,8 @@ def objective(
         z = codec.encode(batch.images)
         encoded = codec.normalise_moving(z) if phase.renders else None
         if "ae" in phase.losses:
-            losses["ae"] = image_loss(codec.decode(perturbed(z, phase.latent_noise, seed, step)), batch.images)
+            decoded = codec.decode(perturbed(z, phase.latent_noise, seed, step))[..., : batch.height, : batch.width]
+            losses["ae"] = image_loss(decoded, batch.images)
     if phase.renders:
         planes = scenes.planes(batch.scene)
         rendered = render_batch(scenes, planes, codec, batch, sampling, seed, step)

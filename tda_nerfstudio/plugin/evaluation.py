@@ -23,8 +23,8 @@ def reconstruct(
     model: TdaModel, images: Float[Tensor, "view 3 height width"]
 ) -> tuple[Float[Tensor, "view channel h w"], Float[Tensor, "view 3 height width"]]:
     """Encode and decode images: their normalised latents, and the best that a scene in this space could show."""
-    z = model.autoencoder.encode(images)
-    return model.autoencoder.normalise(z), model.autoencoder.decode(z).clamp(0, 1)
+    (height, width), z = images.shape[-2:], model.autoencoder.encode(images)
+    return model.autoencoder.normalise(z), model.autoencoder.decode(z)[..., :height, :width].clamp(0, 1)
 
 
 @torch.no_grad()

@@ -14,16 +14,16 @@ import torch
 from jaxtyping import Float, Int
 from nerfstudio.cameras.cameras import Cameras, CameraType
 from nerfstudio.data.datamanagers.base_datamanager import VanillaDataManager
-from nerfstudio.data.datasets.base_dataset import InputDataset
 from nerfstudio.data.utils.dataloaders import FixedIndicesEvalDataloader
 from torch import Tensor
 from tyro.conf import Fixed
 
 from tda_nerfstudio.atlas.images import ImageStore
-from tda_nerfstudio.atlas.layouts import Views
+from tda_nerfstudio.atlas.layouts.views import Views
 from tda_nerfstudio.core.camera_paths import upright_for_spirals
 from tda_nerfstudio.core.errors import TdaError
 from tda_nerfstudio.core.randomness import scene_seed, seeded
+from tda_nerfstudio.plugin.atlas_dataset import AtlasDataset
 from tda_nerfstudio.plugin.exports import refuse_exports
 from tda_nerfstudio.plugin.options import DataManagerOptions
 from tda_nerfstudio.plugin.quiet import silence
@@ -118,8 +118,8 @@ class MultiSceneDataManager(VanillaDataManager):
         outputs = {split: self.dataparser.outputs(name, split) for split in ("train", "test")}
         self.active_scene = self.dataparser.find(name).name
         self.train_dataparser_outputs = outputs["train"]
-        self.train_dataset = InputDataset(outputs["train"])
-        self.eval_dataset = InputDataset(outputs["test"])
+        self.train_dataset = AtlasDataset(outputs["train"], self.dataparser.views(name, "train"))
+        self.eval_dataset = AtlasDataset(outputs["test"], self.dataparser.views(name, "test"))
         self.exclude_batch_keys_from_device = self.train_dataset.exclude_batch_keys_from_device
 
     @property
@@ -273,7 +273,7 @@ class _ViewStore:
         self.fx, self.fy = torch.cat([v.fx for v in views]), torch.cat([v.fy for v in views])
         self.cx, self.cy = torch.cat([v.cx for v in views]), torch.cat([v.cy for v in views])
         self.names = [path.stem for v in views for path in v.paths]
-        self.store = ImageStore([path for v in views for path in v.paths], width, height)
+        self.store = ImageStore([picture for v in views for picture in v.pictures], width, height)
 
     def cameras(self, index: Tensor, scene: Tensor) -> Cameras:
         return Cameras(

@@ -14,6 +14,7 @@ from tda_nerfstudio.atlas.bounds import fit_box
 from tda_nerfstudio.core.atomic import require_writable
 from tda_nerfstudio.core.errors import TdaError
 from tda_nerfstudio.core.phases import SHORT_WARMUP, WARMUP, StageOne
+from tda_nerfstudio.plugin.atlas_report import report_oddities
 from tda_nerfstudio.plugin.resolve_start import resolve_start
 from tda_nerfstudio.plugin.run_folder import in_selector, take_folder
 from tda_nerfstudio.plugin.tda_dataparser import TdaAtlas
@@ -132,10 +133,7 @@ def _report(atlas: Atlas) -> None:
         f" {atlas.width} x {atlas.height}",
         markup=False,
     )
-    if atlas.broken:
-        CONSOLE.print(f"[yellow]{len(atlas.broken)} broken scenes are left out:[/yellow]")
-        for reason in atlas.broken.values():
-            CONSOLE.print(f"  {reason}", markup=False)
+    report_oddities(atlas)
 
 
 def _check_box(box: Tensor, needed: Tensor) -> None:

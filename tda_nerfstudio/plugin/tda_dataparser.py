@@ -21,7 +21,8 @@ from torch import Tensor
 
 from tda_nerfstudio.atlas.atlas import Atlas, read_atlas
 from tda_nerfstudio.atlas.bounds import fit_box
-from tda_nerfstudio.atlas.layouts import Scene
+from tda_nerfstudio.atlas.layouts.views import Scene, Views
+from tda_nerfstudio.atlas.prepared import plain_files
 from tda_nerfstudio.core.camera_paths import in_a_ring
 from tda_nerfstudio.core.errors import TdaError, suggest
 from tda_nerfstudio.plugin.quiet import silence_our_commands
@@ -94,12 +95,20 @@ class TdaAtlas(DataParser):
         names = [scene.name for scene in atlas.scenes]
         raise TdaError(f"Unknown scene '{name}' in {atlas.root} ({len(names)} scenes).{suggest(name, names)}")
 
+    def views(self, name: str | None, split: Literal["train", "test"]) -> Views:
+        """Give one scene's views of a split; those of training where none is held out.
+
+        Held-out views come as a path, for those who render from one to the next.
+        """
+        scene = self.find(name)
+        if split == "train":
+            return scene.train
+        views = scene.test if len(scene.test) else scene.train
+        return views.select(in_a_ring(views.c2w, self.box().mean(0)).tolist())
+
     def outputs(self, name: str | None, split: Literal["train", "test"]) -> DataparserOutputs:
         """Describe one scene's views to nerfstudio, with `scene_idx` on every camera."""
-        scene, atlas = self.find(name), self.atlas()
-        views = scene.train if split == "train" or not len(scene.test) else scene.test
-        if split == "test":  # a path, for those who render from one to the next
-            views = views.select(in_a_ring(views.c2w, self.box().mean(0)).tolist())
+        scene, atlas, views = self.find(name), self.atlas(), self.views(name, split)
         index = next(i for i, other in enumerate(atlas.scenes) if other.name == scene.name)
         cameras = Cameras(
             camera_to_worlds=views.c2w,
@@ -121,7 +130,10 @@ class TdaAtlas(DataParser):
         )
 
     def _generate_dataparser_outputs(self, split: str = "train", **kwargs) -> DataparserOutputs:
-        return self.outputs(None, "train" if split == "train" else "test")
+        """Describe the configured scene to any method; images that others would read in another way are copied."""
+        own = "train" if split == "train" else "test"
+        outputs = self.outputs(None, own)
+        return replace(outputs, image_filenames=plain_files(self.find(None), self.views(None, own)))
 
 
 tda_atlas = DataParserSpecification(config=TdaAtlasConfig(), description="An atlas of many similar scenes.")

@@ -19,6 +19,7 @@ import torch
 
 from tda_nerfstudio.core.atomic import replace_file
 from tda_nerfstudio.core.errors import StoreError
+from tda_nerfstudio.core.names import NAMES, is_safe
 from tda_nerfstudio.core.scenes import TriPlaneConfig
 from tda_nerfstudio.store.learnt_scene import LearntScene, PackedScenes, Record, from_bits
 from tda_nerfstudio.store.precision import PRECISIONS, STEPS, Precision, unpack
@@ -29,20 +30,17 @@ ABOUT = "tda"
 """The one key of a file's metadata, which safetensors writes in any order; below it is JSON, in zlib, in base64."""
 LONGEST_HEADER = 8 << 20
 """Bytes of a file's header, at most: room for thousands of scenes, none for a file that would fill the memory."""
-LONGEST_NAME = 200
 TOGETHER = 64
 """Scenes that whoever has many puts into a file."""
 
 
 def check_name(name: object, where: Path) -> str:
     """Pass a scene's name that is safe as a file's. Raises StoreError for any other."""
-    known = name if isinstance(name, str) else ""
-    if not 0 < len(known) <= LONGEST_NAME or not known.isprintable() or known[0] == "." or set(known) & set("/\\:"):
+    if not is_safe(name):
         raise StoreError(
-            f"{where} names a scene {str(name)[:60]!r}, which could not be a file's name: 1 to {LONGEST_NAME} printable"
-            " characters without / \\ : and no dot in front. Rename that scene."
+            f"{where} names a scene {str(name)[:60]!r}, which could not be a file's name: {NAMES}. Rename that scene."
         )
-    return known
+    return str(name)
 
 
 @contextmanager

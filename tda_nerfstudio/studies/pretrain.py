@@ -241,4 +241,4 @@ class _Display:
         """Print the PSNR of each test set, and show their mean from now on."""
         self._quality = f"  {sum(quality.values()) / len(quality):.2f} dB"
         words = ", ".join(f"{name} {value:.2f}" for name, value in quality.items())
-        self._progress.console.print(f"step {self._run.step}: {words} dB", highlight=False)
+        self._progress.console.print(f"step {self._run.step}: {words} dB", highlight=False, markup=False)

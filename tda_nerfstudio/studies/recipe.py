@@ -142,6 +142,7 @@ def _call(words: list[str], dry: bool) -> None:
 
 def _report(study: Study, seconds: float) -> None:
     from rich.console import Console
+    from rich.markup import escape
     from rich.table import Table
 
     console, rows = Console(), {run.name: study.row(run)["metrics"] for run in study.preset.runs}
@@ -153,7 +154,7 @@ def _report(study: Study, seconds: float) -> None:
         table = Table("", "PSNR", "SSIM", "autoencoder alone", title=title, title_justify="left")
         for name, scores in scored.items():
             numbers = (scores.get(key) for key in ("psnr", "ssim", "ceiling_psnr"))
-            table.add_row(name, *("-" if value is None else f"{value:.3f}" for value in numbers))
+            table.add_row(escape(name), *("-" if value is None else f"{value:.3f}" for value in numbers))
         console.print(table)
     print(f"Took {seconds / 60:.1f} minutes.")
     for run in study.preset.runs:

@@ -63,8 +63,8 @@ def unseen_sets(cache: Path, atlases: Sequence[Path] = ()) -> dict[str, Images]:
         sets[name] = torch.from_numpy(np.load(path)).permute(0, 3, 1, 2)
     for root in atlases:
         atlas = read_atlas(root)
-        paths = [path for scene in atlas.scenes for path in scene.test.paths]
-        store = ImageStore(paths, atlas.width, atlas.height)
+        pictures = [picture for scene in atlas.scenes for picture in scene.test.pictures]
+        store = ImageStore(pictures, atlas.width, atlas.height)
         sets[atlas.root.name] = store.get(range(len(store))).permute(0, 3, 1, 2)
     return sets
 
@@ -75,7 +75,7 @@ def reconstruct(model: Autoencoder, images: Images) -> tuple[Float[Tensor, "imag
     device, shown, quality = model.latent_scale.device, [], []
     for part in images.split(BATCH):
         truth = part.to(device).float() / 255
-        image = model.decode(model.encode(truth))
+        image = model.decode(model.encode(truth))[..., : truth.shape[-2], : truth.shape[-1]]
         shown.append(image.clamp(0, 1).cpu())
         quality.append(psnr(image, truth).cpu())
     return torch.cat(shown), torch.cat(quality)

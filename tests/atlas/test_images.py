@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import struct
 import zlib
 
 import numpy as np
@@ -8,6 +9,7 @@ import torch
 from PIL import Image
 
 from tda_nerfstudio.atlas.images import ImageStore, probe_image, read_alpha, read_image
+from tda_nerfstudio.atlas.resampling import same_shape
 from tda_nerfstudio.core.errors import TdaError
 
 PIXELS = np.random.default_rng(0).integers(0, 256, (6, 8, 4), dtype=np.uint8)
@@ -70,6 +72,92 @@ def test_probe_finds_what_is_cut_missing_or_foreign(tmp_path):
         (tmp_path / "b.png").write_bytes(content)
         with pytest.raises(TdaError, match=r"b.png cannot be read \(.*not an image\)"):
             probe_image(tmp_path / "b.png")
+
+
+@pytest.mark.parametrize("length", [5, 2000, 70_000])
+@pytest.mark.parametrize("name", ["a.png", "a.jpg", "progressive.jpg"])
+def test_what_follows_an_image_s_end_is_passed_over(tmp_path, name, length):
+    """Motion photos and cameras' notes; a thumbnail's end in a header is not the image's."""
+    pixels = np.random.default_rng(2).integers(0, 256, (200, 200, 3), dtype=np.uint8)
+    options = {"progressive": True} if name.startswith("progressive") else {}
+    path = save(tmp_path / name, pixels, **options)
+    content, expected = path.read_bytes(), read_image(path, 200, 200)
+    if name.endswith("jpg"):
+        thumbnail = b"\xff\xe1" + struct.pack(">H", 8) + b"ab\xff\xd9cd"
+        content = content[:2] + thumbnail + content[2:]
+    trailer = np.random.default_rng(3).integers(0, 255, length, dtype=np.uint8).tobytes()  # without ff
+    path.write_bytes(content + trailer)
+    assert probe_image(path) == (200, 200) and torch.equal(read_image(path, 200, 200), expected)
+    for kept in (0.5, 0.99):
+        path.write_bytes(content[: int(kept * len(content))])
+        with pytest.raises(TdaError, match=rf"{name} is truncated: its end marker is missing"):
+            probe_image(path)
+
+
+def raw_png(path, depth, colour, row, key, width):
+    """Write a PNG of one row as it is stored, with a transparent colour."""
+
+    def chunk(kind, body):
+        return struct.pack(">I", len(body)) + kind + body + struct.pack(">I", zlib.crc32(kind + body))
+
+    header = chunk(b"IHDR", struct.pack(">IIBBBBB", width, 1, depth, colour, 0, 0, 0))
+    body = chunk(b"tRNS", key) + chunk(b"IDAT", zlib.compress(b"\0" + row)) + chunk(b"IEND", b"")
+    path.write_bytes(b"\x89PNG\r\n\x1a\n" + header + body)
+    return path
+
+
+KEYED = {
+    "1 bit": (1, 0, bytes([0b01000000]), ">H", [1], [0, 255], [255, 0]),
+    "2 bits": (2, 0, bytes([0b01100000]), ">H", [2], [85, 255], [255, 0]),
+    "4 bits": (4, 0, bytes([0x3A]), ">H", [10], [51, 255], [255, 0]),
+    "8 bits": (8, 0, bytes([3, 10]), ">H", [10], [3, 255], [255, 0]),
+    "16 bits": (16, 0, struct.pack(">HH", 30000, 30001), ">H", [30001], [117, 255], [255, 0]),
+    "8-bit colours": (8, 2, bytes([1, 1, 1, 1, 1, 2]), ">HHH", [1, 1, 2], [1, 255], [255, 0]),
+    "16-bit colours": (16, 2, struct.pack(">6H", 9, 9, 9, 9, 9, 8), ">HHH", [9, 9, 8], [0, 255], [255, 0]),
+}
+
+
+@pytest.mark.parametrize("name", KEYED)
+def test_a_colour_that_a_header_calls_transparent_is_white_at_any_depth(tmp_path, name):
+    depth, colour, row, form, key, red, alpha = KEYED[name]
+    path = raw_png(tmp_path / "a.png", depth, colour, row, struct.pack(form, *key), 2)
+    assert read_image(path, 2, 1)[0, :, 0].tolist() == red
+    assert read_alpha(path).tolist() == [alpha]
+
+
+def test_another_size_is_averaged_over_areas_with_premultiplied_alpha(tmp_path):
+    pixels = np.zeros((6, 6, 4), np.uint8)
+    pixels[..., 1] = 255  # what is transparent is green, and must not show
+    pixels[:3, :2] = (200, 40, 0, 255)
+    path = save(tmp_path / "a.png", pixels)
+    image = read_image(path, 4, 4)
+    assert image[0, 0].tolist() == [200, 40, 0] and image[3, 3].tolist() == [255, 255, 255]
+    third = [255 + (value - 255) / 3 for value in (200, 40, 0)]  # a new pixel spans one and a half of the old
+    assert np.abs(image[0, 1].numpy() - third).max() <= 0.51
+    assert read_alpha(path, (4, 4))[:, 0].tolist() == [255, 255, 0, 0]
+    larger = read_image(path, 12, 12)
+    assert larger[0, 0].tolist() == [200, 40, 0] and larger[11, 11].tolist() == [255, 255, 255]
+
+
+def test_colours_of_print_are_resampled_too(tmp_path):
+    path = save(tmp_path / "a.jpg", Image.new("CMYK", (8, 8), (0, 255, 0, 0)))
+    assert (read_image(path, 4, 4).int() - read_image(path, 8, 8)[:4, :4].int()).abs().max() <= 1
+
+
+@pytest.mark.parametrize(
+    ("size", "other", "same"),
+    [
+        ((1920, 1080), (480, 270), True),
+        ((1015, 763), (253, 190), True),
+        ((1015, 763), (254, 191), True),
+        ((8, 8), (9, 8), False),
+        ((1000, 500), (1004, 500), False),
+        ((1000, 500), (500, 1000), False),
+        ((100, 75), (100, 75), True),
+    ],
+)
+def test_sizes_are_of_one_shape_but_for_rounding(size, other, same):
+    assert same_shape(size, other) is same_shape(other, size) is same
 
 
 def test_store_reads_lazily_and_once(tmp_path):

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import json
 import os
 import shutil
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -128,6 +130,32 @@ def test_a_changed_image_makes_its_scene_anew(opened: Callable, root: Path) -> N
     assert (after != before).flatten(1).any(1).nonzero().flatten().tolist() == [6]
     assert after[6, :, 0, 0].tolist() == torch.tensor([200 / 255, 100 / 255, 0]).half().tolist()
     assert opened()[1] == []
+
+
+def test_what_is_done_to_images_before_counts_as_well(opened: Callable, root: Path) -> None:
+    opened()
+    file = root / "b/transforms_train.json"
+    plain, mask = json.loads(file.read_text()), root / "b/mask.png"
+
+    def asked(level: int, **camera: object) -> list:
+        Image.new("L", (8, 8), level).save(mask)
+        file.write_text(json.dumps(plain | camera))
+        return opened()[1]
+
+    anew = [[4, 5, 6, 7]]
+    assert asked(0, mask_path="mask.png") == anew
+    assert asked(0, mask_path="mask.png") == []
+    assert asked(1, mask_path="mask.png") == anew
+    assert asked(1, k1=0.1) == anew
+    assert asked(1, k1=0.2) == anew
+
+
+def test_latents_of_another_size_are_others(root: Path, tmp_path: Path) -> None:
+    atlas = read_atlas(root)
+    for size, scenes in ((8, 3), (8, 0), (16, 3), (8, 3)):
+        encoder = Encoder(atlas)
+        LatentCache(replace(atlas, width=size, height=size), encoder, "ae", tmp_path / "latents", print)
+        assert len(encoder.asked) == scenes
 
 
 def test_a_change_that_keeps_size_and_time_of_modification_is_seen(opened: Callable, root: Path) -> None:

@@ -135,11 +135,28 @@ BAD = {
     "zero focal": (lambda c: c.update(fl_x=0), "fl_x of 'rgb/000000.png' is 0; it must be positive and finite"),
     "negative focal": (lambda c: c.update(fl_y=-9.0), "fl_y of 'rgb/000000.png' is -9.0"),
     "infinite centre": (lambda c: c.update(cx=math.inf), "cx of 'rgb/000000.png' is inf"),
-    "text": (lambda c: c.update(cy="4"), "cy of 'rgb/000000.png' is '4'"),
+    "text": (lambda c: c.update(cy="4"), "cy of 'rgb/000000.png' is '4', not a number"),
     "no intrinsics": (lambda c: c.pop("fl_x"), "has neither fl_x nor camera_angle_x"),
     "angle": (lambda c: (c.pop("fl_x"), c.update(camera_angle_x=0)), "camera_angle_x of 'rgb/000000.png' is 0"),
-    "distortion": (lambda c: c.update(k1=0.1), "lens distortion, which is not supported"),
+    "model": (lambda c: c.update(camera_model="EQUIRECTANGULAR"), "has the camera_model EQUIRECTANGULAR, which is not"),
+    "another model": (frame(camera_model="FISHEYE624"), "'rgb/000001.png' has the camera_model FISHEYE624"),
+    "distortion as text": (lambda c: c.update(k1="0"), "k1 is '0', not a number, for 'rgb/000000.png'"),
+    "endless distortion": (lambda c: c.update(p2=math.inf), "p2 is inf, not finite"),
+    "few parameters": (lambda c: c.update(distortion_params=[0.1]), "they must be k1 k2 k3 k4 p1 p2"),
+    "a bent fisheye": (lambda c: c.update(camera_model="OPENCV_FISHEYE", p1=0.1), "OPENCV_FISHEYE with p1, p2"),
+    "vertical angle": (
+        lambda c: (c.pop("fl_y"), c.update(camera_angle_y=4)),
+        "camera_angle_y of 'rgb/000000.png' is 4",
+    ),
+    "size as text": (lambda c: c.update(w="8"), "w of 'rgb/000000.png' is '8', not a number"),
+    "format": (frame(file_path="rgb/000001.exr"), "file_path 'rgb/000001.exr': format .exr is not supported"),
+    "transposed": (
+        lambda c: c["frames"][1].update(transform_matrix=np.transpose(c["frames"][1]["transform_matrix"]).tolist()),
+        "the pose of 'rgb/000001.png' looks transposed: its last row is (",
+    ),
     "size": (lambda c: c.update(w=16), "Image 'rgb/000000.png' is 8 x 8, but transforms_train.json says it is 16 x 8"),
+    "missing mask": (frame(mask_path="rgb/mask.png"), "rgb/mask.png is missing"),
+    "mask elsewhere": (frame(mask_path="../mask.png"), "mask_path '../mask.png' leads out of the scene folder"),
 }
 
 
@@ -174,7 +191,7 @@ def test_bad_images(tmp_path, scene_at):
     Image.new("RGB", (9, 8)).save(image)
     edit(folder, lambda content: (content.pop("w"), content.pop("h")))
     with pytest.raises(
-        TdaError, match=r"'rgb/000002.png' is 9 x 8, but 'rgb/000000.png' is 8 x 8. Render all at one size"
+        TdaError, match=r"'rgb/000002.png' is 9 x 8, but most are 8 x 8: another shape, not another size"
     ):
         read_scene(folder)
     (tmp_path / "elsewhere.png").write_bytes(content)
@@ -222,7 +239,7 @@ def test_bad_srn(tmp_path, scene_at):
         ("pose/000001.txt", None, "pose/000001.txt is missing"),
         ("intrinsics.txt", "9.6 4 4 0", "intrinsics.txt must start with a line 'f cx cy 0'"),
         ("intrinsics.txt", "0 4 4 0\n8 8", "fl_x of 'rgb/000000.png' is 0.0"),
-        ("intrinsics.txt", "9.6 4 4 0\n16 8", "is 8 x 8, but pose/000000.txt says it is 8 x 16"),
+        ("intrinsics.txt", "9.6 4 4 0\n16 8", "is 8 x 8, but intrinsics.txt says it is 8 x 16: another shape"),
         ("intrinsics.txt", None, "intrinsics.txt is missing"),
         ("rgb/000003.png", None, "000003.png is missing"),
     ):

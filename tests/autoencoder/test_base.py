@@ -51,11 +51,14 @@ def test_noise_goes_to_the_encoder():
     torch.testing.assert_close(model.encode(images, noise) - model.encode(images), noise)
 
 
-@pytest.mark.parametrize(("height", "width"), [(6, 8), (8, 6), (7, 7)])
-def test_images_that_do_not_divide_by_f_are_refused(height, width):
-    with pytest.raises(TdaError, match=f"{width} x {height} pixels do not divide by the autoencoder's f = 4") as caught:
-        light().encode(torch.zeros(1, 3, height, width))
-    assert "multiple of 4" in str(caught.value)
+@pytest.mark.parametrize(("height", "width"), [(6, 8), (8, 6), (7, 7), (1, 4)])
+def test_images_that_do_not_divide_by_f_are_continued_by_their_last_pixels(height, width):
+    images, model = torch.rand(2, 3, height, width), light()
+    rows, columns = torch.arange(-(-height // 4) * 4), torch.arange(-(-width // 4) * 4)
+    whole = images[:, :, rows.clamp(max=height - 1)][..., columns.clamp(max=width - 1)]
+    latents = model.encode(images)
+    assert latents.shape[-2:] == (-(-height // 4), -(-width // 4))
+    assert torch.equal(latents, model.encode(whole))
 
 
 def test_normalising_is_tanh_of_the_scaled_latent():

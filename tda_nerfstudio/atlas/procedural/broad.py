@@ -13,7 +13,7 @@ from torch import Tensor
 from torch.utils.data import Dataset
 
 from tda_nerfstudio.atlas.atlas import read_atlas
-from tda_nerfstudio.atlas.images import read_image
+from tda_nerfstudio.atlas.images import Picture, read_image
 from tda_nerfstudio.atlas.procedural.pictures import Rng, flat, palette, picture
 from tda_nerfstudio.atlas.procedural.sprites import SIZE
 from tda_nerfstudio.core.errors import TdaError
@@ -44,8 +44,8 @@ class BroadImages(Dataset):
         return torch.from_numpy(np.ascontiguousarray(image.transpose(2, 0, 1)))
 
     def _given(self, rng: Rng) -> UInt8[np.ndarray, "size size 3"]:
-        path, width, height = self.given[rng.integers(len(self.given))]
-        image = Image.fromarray(read_image(path, width, height).numpy())
+        picture, width, height = self.given[rng.integers(len(self.given))]
+        image = Image.fromarray(read_image(picture, width, height).numpy())
         side = min(width, height)
         left, top = rng.integers(width - side + 1), rng.integers(height - side + 1)
         return np.asarray(image.resize((SIZE, SIZE), Image.Resampling.BOX, (left, top, left + side, top + side)))
@@ -88,11 +88,11 @@ def recoloured(sprite: UInt8[np.ndarray, "size size 4"], rng: Rng) -> Image.Imag
     return image.point([*tables, *range(256)])
 
 
-def _training_views(root: Path) -> list[tuple[Path, int, int]]:
+def _training_views(root: Path) -> list[tuple[Picture, int, int]]:
     atlas = read_atlas(root)
     if min(atlas.width, atlas.height) < SIZE:
         raise TdaError(
             f"The images of {root} are {atlas.width} x {atlas.height}; pre-training needs {SIZE} x {SIZE} at least."
             " Render them larger, or leave this atlas out."
         )
-    return [(path, atlas.width, atlas.height) for scene in atlas.scenes for path in scene.train.paths]
+    return [(picture, atlas.width, atlas.height) for scene in atlas.scenes for picture in scene.train.pictures]

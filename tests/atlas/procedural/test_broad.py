@@ -72,7 +72,7 @@ def test_training_views_of_a_given_atlas_are_mixed_in_but_not_its_test_views(tmp
     atlas = write_demo_atlas(tmp_path / "atlas", scenes=1, train_views=1, test_views=1, size=SIZE)
     dataset = BroadImages([ball()], atlases=[atlas])
     (view,) = (atlas / "vehicle_0000/train").iterdir()
-    assert [path for path, *_ in dataset.given] == [view]
+    assert [picture.path for picture, *_ in dataset.given] == [view]
     rgba = np.asarray(Image.open(view)).astype(float)
     truth = torch.from_numpy(rgba[..., :3] * rgba[..., 3:] / 255 + 255 - rgba[..., 3:]).permute(2, 0, 1)
     same = [min(float((dataset[i] - t).abs().max()) for t in (truth, truth.flip(-1))) <= 1 for i in range(60)]

@@ -1,0 +1,115 @@
+"""Cameras as files describe them: intrinsics at an image's size, and the lens that bends it."""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+from tda_nerfstudio.atlas.layouts.frames import Frame
+from tda_nerfstudio.atlas.lenses import Lens
+from tda_nerfstudio.atlas.resampling import same_shape
+from tda_nerfstudio.core.errors import TdaError
+
+COEFFICIENTS = ("k1", "k2", "p1", "p2", "k3", "k4", "k5", "k6")
+"""Of OpenCV's model of a lens, in OpenCV's order."""
+_PARAMS = ("k1", "k2", "k3", "k4", "p1", "p2")  # the order in nerfstudio's distortion_params
+_FISHEYE = "OPENCV_FISHEYE"
+MODELS = ("PINHOLE", "SIMPLE_PINHOLE", "PERSPECTIVE", "OPENCV", "RADIAL", "SIMPLE_RADIAL", _FISHEYE)
+"""Values of camera_model that can be read."""
+
+Intrinsics = tuple[float, float, float, float]
+
+
+def read_camera(frame: Frame, image: tuple[int, int], size: tuple[int, int]) -> tuple[Intrinsics, Lens | None]:
+    """Return fx, fy, cx, cy in pixels of a (width, height), and the lens where there is distortion to undo.
+
+    The file's numbers are for the size that it says, else for the image's own.
+    """
+    model = _model(frame)
+    width, height = _number(frame, "w", image[0]), _number(frame, "h", image[1])
+    if not same_shape((width, height), image):
+        raise TdaError(
+            f"Image '{frame.name}' is {image[0]} x {image[1]}, but {frame.camera_source} says it is"
+            f" {width:g} x {height:g}: another shape, not another size. Correct w and h, or render it again."
+        )
+    fx = _focal(frame, "x", width, None)
+    fy = _focal(frame, "y", height, fx)
+    cx, cy = _number(frame, "cx", width / 2), _number(frame, "cy", height / 2)
+    x, y = size[0] / width, size[1] / height
+    coefficients = _distortion(frame)
+    lens = None
+    if model == _FISHEYE:
+        k1, k2, p1, p2, k3, k4, k5, k6 = coefficients
+        if any((p1, p2, k5, k6)):
+            raise TdaError(f"{_where(frame)} has {_FISHEYE} with p1, p2, k5 or k6; it has k1 to k4 alone. Correct it.")
+        lens = Lens(fx / width, fy / height, cx / width, cy / height, (k1, k2, k3, k4), fisheye=True)
+    elif any(coefficients):
+        lens = Lens(fx / width, fy / height, cx / width, cy / height, coefficients)
+    return (fx * x, fy * y, cx * x, cy * y), lens
+
+
+def _where(frame: Frame) -> str:
+    return f"{frame.camera_source}: '{frame.name}'"
+
+
+def _model(frame: Frame) -> str:
+    """Return the name of the camera's model; raises TdaError for one that cannot be read."""
+    fisheye = frame.camera.get("is_fisheye")
+    model = str(frame.camera.get("camera_model") or (_FISHEYE if fisheye else "PINHOLE"))
+    if model.upper() not in MODELS:
+        raise TdaError(
+            f"{_where(frame)} has the camera_model {model}, which is not supported. Supported are {', '.join(MODELS)}."
+            " Convert its images to one of them, or leave it out."
+        )
+    return model.upper()
+
+
+def _focal(frame: Frame, axis: str, size: float, default: float | None) -> float:
+    """Return a focal length in pixels, from an angle in radians where none is given."""
+    length, angle = f"fl_{axis}", f"camera_angle_{axis}"
+    if length in frame.camera:
+        return _number(frame, length, None)
+    if angle in frame.camera:
+        value = frame.camera[angle]
+        if not _is_finite(value) or not 0 < value < math.pi:
+            raise TdaError(
+                f"{frame.camera_source}: {angle} of '{frame.name}' is {value!r}, not in (0, pi) radians. Correct it."
+            )
+        return 0.5 * size / math.tan(0.5 * value)
+    if default is None:
+        raise TdaError(f"{_where(frame)} has neither {length} nor {angle}. Add one of them.")
+    return default
+
+
+def _number(frame: Frame, key: str, default: float | None) -> float:
+    """Return a positive number of the camera."""
+    value = frame.camera.get(key, default)
+    if not _is_number(value):
+        raise TdaError(f"{frame.camera_source}: {key} of '{frame.name}' is {value!r}, not a number. Write it as one.")
+    if not _is_finite(value) or value <= 0:
+        raise TdaError(f"{frame.camera_source}: {key} of '{frame.name}' is {value!r}; it must be positive and finite.")
+    return value
+
+
+def _distortion(frame: Frame) -> tuple[float, ...]:
+    """Return the coefficients in OpenCV's order; distortion_params win over single ones that they hold."""
+    camera = dict(frame.camera)
+    params = camera.get("distortion_params")
+    if params is not None:
+        if not isinstance(params, list) or len(params) != len(_PARAMS):
+            raise TdaError(f"{_where(frame)} has distortion_params {params!r}; they must be {' '.join(_PARAMS)}.")
+        camera |= dict(zip(_PARAMS, params, strict=True))
+    for key in COEFFICIENTS:
+        if not _is_number(value := camera.get(key, 0)) or not _is_finite(value):
+            kind = "not finite" if _is_number(value) else "not a number"
+            raise TdaError(f"{frame.camera_source}: {key} is {value!r}, {kind}, for '{frame.name}'. Write it as one.")
+    return tuple(float(camera.get(key, 0)) for key in COEFFICIENTS)
+
+
+def _is_number(value: Any) -> bool:
+    return isinstance(value, int | float) and not isinstance(value, bool)
+
+
+def _is_finite(value: Any) -> bool:
+    """Say whether a value from a file is a finite number (JSON knows NaN, infinity and integers of any length)."""
+    return _is_number(value) and abs(value) < 1e30

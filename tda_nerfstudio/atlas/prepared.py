@@ -1,0 +1,63 @@
+"""Views as files that any reader of plain images sees as we do."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import tempfile
+from pathlib import Path
+
+from PIL import Image
+
+from tda_nerfstudio.atlas.images import Picture, read_image
+from tda_nerfstudio.atlas.layouts.views import Scene, Views
+from tda_nerfstudio.core.atomic import replace_file
+
+_FORMAT = 1  # to be raised when pixels are made in another way
+_PLAIN = ("RGB", "RGBA", "L")  # modes in PIL's words
+
+
+def plain_files(scene: Scene, views: Views) -> list[Path]:
+    """Name a file of 8-bit RGB, RGBA or grey pixels at the scene's size for each of some views.
+
+    They are the views' own, or, where one of those is of another kind, copies of all in a folder for such files, made
+    once. Raises TdaError for an image that cannot be read.
+    """
+    size = (scene.width, scene.height)
+    if all(_is_plain(picture, size) for picture in views.pictures):
+        return list(views.paths)
+    folder = _cache() / _key(views, size)
+    files = [folder / f"{row:05d}-{picture.path.stem}.png" for row, picture in enumerate(views.pictures)]
+    for picture, file in zip(views.pictures, files, strict=True):
+        if not file.is_file():
+            image = Image.fromarray(read_image(picture, *size).numpy())
+            replace_file(file, lambda target, image=image: image.save(target, "PNG"))
+    return files
+
+
+def _is_plain(picture: Picture, size: tuple[int, int]) -> bool:
+    with Image.open(picture.path) as image:
+        return picture.is_plain and image.size == size and image.mode in _PLAIN and "transparency" not in image.info
+
+
+def _key(views: Views, size: tuple[int, int]) -> str:
+    """Hash all that the pixels depend on."""
+    digest = hashlib.blake2b(repr((_FORMAT, size)).encode(), digest_size=16)
+    for picture in views.pictures:
+        digest.update(repr((picture.path.stem, picture.lens)).encode())
+        for path in (picture.path, picture.mask):
+            digest.update(hashlib.blake2b(path.read_bytes() if path else b"").digest())
+    return digest.hexdigest()
+
+
+def _cache() -> Path:
+    """Name the user's folder for files that can be made again, or make a temporary one where that cannot be written."""
+    home = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")
+    folder = home / "tda_nerfstudio" / "images"
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        if os.access(folder, os.W_OK):
+            return folder
+    except OSError:
+        pass
+    return Path(tempfile.mkdtemp(prefix="tda_nerfstudio-"))

@@ -1,0 +1,24 @@
+"""One scene's views as nerfstudio's viewer and renderer ask for them."""
+
+from __future__ import annotations
+
+import numpy as np
+from nerfstudio.data.dataparsers.base_dataparser import DataparserOutputs
+from nerfstudio.data.datasets.base_dataset import InputDataset
+from numpy.typing import NDArray
+
+from tda_nerfstudio.atlas.images import read_image
+from tda_nerfstudio.atlas.layouts.views import Views
+
+
+class AtlasDataset(InputDataset):
+    """Show a scene's images as training sees them: on white, masked, undistorted, at the atlas' size."""
+
+    def __init__(self, dataparser_outputs: DataparserOutputs, views: Views, scale_factor: float = 1.0) -> None:
+        super().__init__(dataparser_outputs, scale_factor)
+        self.pictures = views.pictures
+
+    def get_numpy_image(self, image_idx: int) -> NDArray[np.uint8]:
+        """Read an image, (height, width, 3) bytes. Raises TdaError naming a file that cannot be read."""
+        camera = self.cameras[image_idx]
+        return read_image(self.pictures[image_idx], int(camera.width), int(camera.height)).numpy()
