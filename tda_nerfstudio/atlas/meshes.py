@@ -92,7 +92,8 @@ def _cameras(name: str, look: Look) -> Mapping[str, Iterable[Camera]]:
     """Give both splits' cameras: around the origin, turned by seed and name, or those of an atlas' scene."""
     if look.poses is None:
         return sphere_views(look.train_views, look.test_views, look.size, (look.seed, zlib.crc32(name.encode())))
-    from tda_nerfstudio.atlas.layouts import Views, read_scene
+    from tda_nerfstudio.atlas.layouts.scene import read_scene
+    from tda_nerfstudio.atlas.layouts.views import Views
 
     folder = Path(look.poses) / name
     if not folder.is_dir():

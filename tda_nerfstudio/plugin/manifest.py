@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import platform
 from collections.abc import Sequence
-from dataclasses import asdict
 from importlib.metadata import version
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -13,14 +12,11 @@ from typing import TYPE_CHECKING, Any
 import torch
 from torch import Tensor
 
-from tda_nerfstudio.autoencoder.build import AutoencoderConfig
 from tda_nerfstudio.core.atomic import write_text
 from tda_nerfstudio.core.errors import TdaError
-from tda_nerfstudio.core.scenes import TriPlaneConfig
-from tda_nerfstudio.plugin.history import History
 
 if TYPE_CHECKING:
-    from tda_nerfstudio.plugin.waves import Wave
+    pass
 
 NAME = "finished.json"
 STORE = "store"
@@ -76,40 +72,6 @@ def newest_stage_one(output_dir: Path) -> dict[str, Any]:
             " `ns-train tda-ae --data ATLAS` first, or name a run with --pipeline.autoencoder PATH."
         )
     return found[0]
-
-
-def describe_model(triplane: TriPlaneConfig, autoencoder: AutoencoderConfig, fingerprint: str, box: Tensor) -> dict:
-    """Collect what stage 2 must know before it can build its own model."""
-    return {
-        "triplane": asdict(triplane),
-        "autoencoder": asdict(autoencoder),
-        "fingerprint": fingerprint,
-        "box": box.flatten().tolist(),
-    }
-
-
-def describe_phases(waves: Sequence[Wave], images_per_step: float, history: History) -> list[dict[str, Any]]:
-    """Collect each phase's steps, visits per scene and seconds, and how many steps were timed.
-
-    Where there are waves, a phase has the steps of all of them, as if each phase were done by all before the next.
-    Seconds leave evaluations and saving out.
-    """
-    phases, start = [], 0
-    for span in waves[0].spans:
-        name = span.phase.name
-        steps = sum(other.end - other.start for wave in waves for other in wave.spans if other.phase.name == name)
-        phases.append(
-            {
-                "name": name,
-                "start": start,
-                "end": start + steps,
-                "visits": waves[0].visits(span, images_per_step),
-                "timed_steps": history.steps.get(name, 0),
-                "seconds": history.seconds.get(name, 0.0),
-            }
-        )
-        start += steps
-    return phases
 
 
 def stage_one_tensors(manifest: dict[str, Any]) -> dict[str, Tensor]:

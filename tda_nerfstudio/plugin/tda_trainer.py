@@ -22,22 +22,22 @@ from nerfstudio.utils import writer
 
 from tda_nerfstudio.core.atomic import save_tensors
 from tda_nerfstudio.core.errors import TdaError
-from tda_nerfstudio.core.hardware import describe
 from tda_nerfstudio.core.interrupts import signals_deferred
 from tda_nerfstudio.core.saved import Saved
 from tda_nerfstudio.plugin import resolve, run_folder
 from tda_nerfstudio.plugin.bank import Bank
 from tda_nerfstudio.plugin.claim import release
+from tda_nerfstudio.plugin.describe_run import describe_run
 from tda_nerfstudio.plugin.divergence import check_learnt
 from tda_nerfstudio.plugin.evaluation import quality
 from tda_nerfstudio.plugin.forecast import forecast
 from tda_nerfstudio.plugin.history import History
-from tda_nerfstudio.plugin.manifest import describe_model, describe_phases, read_manifest, write_manifest
+from tda_nerfstudio.plugin.manifest import read_manifest, write_manifest
 from tda_nerfstudio.plugin.next_steps import show_next_steps
 from tda_nerfstudio.plugin.options import TrainerOptions
 from tda_nerfstudio.plugin.progress import TrainingLine
 from tda_nerfstudio.plugin.quiet import silence
-from tda_nerfstudio.plugin.start_loss import compare_start, own_start_loss
+from tda_nerfstudio.plugin.start_loss import compare_start
 from tda_nerfstudio.plugin.tda_pipeline import TdaPipeline, TdaPipelineConfig
 from tda_nerfstudio.plugin.terminal import CONSOLE, clear_errors, hushed
 from tda_nerfstudio.plugin.viewer.address import where_to_look
@@ -288,31 +288,13 @@ class TdaTrainer(Trainer):
         metrics = self.bank.results()
         with clear_errors():
             check_learnt(metrics, self.pipeline.datamanager.dataparser.whole().names)
-        model, manager, config = self.pipeline.model, self.pipeline.datamanager, self.config
-        write_manifest(
-            self.base_dir,
-            {
-                "method": config.method_name,
-                "data": str(manager.get_datapath()),
-                "scene_names": list(manager.dataparser.whole().names),
-                "image_size": [manager.atlas.width, manager.atlas.height],
-                "commands": self.history.commands,
-                "machine": describe(model.device),
-                "seed": config.machine.seed,
-                "steps": self.total_steps,
-                "phases": describe_phases(self.pipeline.waves, manager.images_per_step, self.history),
-                "checkpoint": str(self.checkpoint_of(step).relative_to(self.base_dir)),
-                "model": describe_model(
-                    config.pipeline.model.triplane,
-                    config.pipeline.model.autoencoder,
-                    model.autoencoder.fingerprint(),
-                    model.field.scenes.box,
-                ),
-                "store": self.bank.place(),
-                "start_loss": own_start_loss(self.pipeline) if config.method_name == "tda-ae" else None,
-                "metrics": metrics,
-            },
-        )
+        own = {
+            "commands": self.history.commands,
+            "checkpoint": str(self.checkpoint_of(step).relative_to(self.base_dir)),
+        }
+        own |= {"store": self.bank.place(), "metrics": metrics}
+        write_manifest(self.base_dir, describe_run(self.config, self.pipeline, self.history) | own)
         CONSOLE.print(f"Done: {quality(metrics)}.", soft_wrap=True)
         store = self.bank.folder if self.bank.folder is not None and is_store(self.bank.folder) else None
-        show_next_steps(config.method_name, self.base_dir, manager.get_datapath(), store, len(self.pipeline.waves))
+        data, waves = self.pipeline.datamanager.get_datapath(), len(self.pipeline.waves)
+        show_next_steps(self.config.method_name, self.base_dir, data, store, waves)

@@ -9,7 +9,7 @@ import pytest
 from PIL import Image
 
 from tda_nerfstudio.atlas.alike import busy_background, unlike_scales
-from tda_nerfstudio.atlas.layouts import read_scene
+from tda_nerfstudio.atlas.layouts.scene import read_scene
 
 
 def scene(scene_at, folder, scale=1.0, **options):

@@ -10,7 +10,7 @@ from PIL import Image
 
 from tda_nerfstudio.atlas.atlas import read_atlas
 from tda_nerfstudio.atlas.images import read_image
-from tda_nerfstudio.atlas.layouts import read_scene
+from tda_nerfstudio.atlas.layouts.scene import read_scene
 from tda_nerfstudio.core.errors import TdaError
 
 

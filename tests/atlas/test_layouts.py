@@ -10,7 +10,7 @@ import torch
 from PIL import Image
 
 from tda_nerfstudio.atlas import selection
-from tda_nerfstudio.atlas.layouts import has_layout, read_scene
+from tda_nerfstudio.atlas.layouts.scene import has_layout, read_scene
 from tda_nerfstudio.core.errors import TdaError
 
 

@@ -10,7 +10,7 @@ import pytest
 from PIL import Image
 
 from tda_nerfstudio.atlas.images import Picture, read_alpha, read_image
-from tda_nerfstudio.atlas.layouts import read_scene
+from tda_nerfstudio.atlas.layouts.scene import read_scene
 from tda_nerfstudio.atlas.lenses import Lens
 
 WIDTH, HEIGHT, FX, FY, CX, CY = 320, 240, 250.0, 245.0, 165.5, 117.25

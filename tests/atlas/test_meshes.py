@@ -12,7 +12,7 @@ from make_models import QUAD, png, quad_glb
 from tda_nerfstudio.atlas import meshes
 from tda_nerfstudio.atlas.atlas import read_atlas
 from tda_nerfstudio.atlas.images import read_alpha, read_image
-from tda_nerfstudio.atlas.layouts import read_scene
+from tda_nerfstudio.atlas.layouts.scene import read_scene
 from tda_nerfstudio.atlas.meshes import LIGHT, Look, write_mesh_atlas
 from tda_nerfstudio.atlas.models.files import fit, read_model
 from tda_nerfstudio.atlas.raycast import Raycaster

@@ -9,7 +9,7 @@ import pytest
 from PIL import Image
 
 from tda_nerfstudio.atlas.images import read_image
-from tda_nerfstudio.atlas.layouts import read_scene
+from tda_nerfstudio.atlas.layouts.scene import read_scene
 from tda_nerfstudio.atlas.prepared import plain_files
 
 

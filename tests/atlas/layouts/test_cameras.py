@@ -9,7 +9,7 @@ import pytest
 import torch
 from PIL import Image
 
-from tda_nerfstudio.atlas.layouts import read_scene
+from tda_nerfstudio.atlas.layouts.scene import read_scene
 from tda_nerfstudio.core.errors import TdaError
 
 

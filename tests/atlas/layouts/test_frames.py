@@ -8,7 +8,7 @@ import math
 import pytest
 from PIL import Image
 
-from tda_nerfstudio.atlas.layouts import read_scene
+from tda_nerfstudio.atlas.layouts.scene import read_scene
 from tda_nerfstudio.core.errors import TdaError
 
 

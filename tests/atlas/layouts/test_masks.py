@@ -11,7 +11,7 @@ from PIL import Image
 
 from tda_nerfstudio.atlas.bounds import fit_box
 from tda_nerfstudio.atlas.images import read_alpha, read_image
-from tda_nerfstudio.atlas.layouts import read_scene
+from tda_nerfstudio.atlas.layouts.scene import read_scene
 from tda_nerfstudio.core.errors import TdaError
 
 HALF = np.zeros((8, 8), np.uint8)

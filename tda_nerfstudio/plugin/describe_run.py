@@ -1,0 +1,76 @@
+"""What is worth knowing of a run that has ended, for its manifest."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import asdict
+from typing import TYPE_CHECKING, Any
+
+from torch import Tensor
+
+from tda_nerfstudio.autoencoder.build import AutoencoderConfig
+from tda_nerfstudio.core.hardware import describe
+from tda_nerfstudio.core.scenes import TriPlaneConfig
+from tda_nerfstudio.plugin.history import History
+from tda_nerfstudio.plugin.start_loss import own_start_loss
+from tda_nerfstudio.plugin.tda_pipeline import TdaPipeline
+from tda_nerfstudio.plugin.waves import Wave
+
+if TYPE_CHECKING:
+    from tda_nerfstudio.plugin.tda_trainer import TdaTrainerConfig
+
+
+def describe_run(config: TdaTrainerConfig, pipeline: TdaPipeline, history: History) -> dict[str, Any]:
+    """Collect what it was made of and how long that took."""
+    model, manager = pipeline.model, pipeline.datamanager
+    return {
+        "method": config.method_name,
+        "data": str(manager.get_datapath()),
+        "scene_names": list(manager.dataparser.whole().names),
+        "image_size": [manager.atlas.width, manager.atlas.height],
+        "machine": describe(model.device),
+        "seed": config.machine.seed,
+        "steps": pipeline.waves[-1].end,
+        "phases": describe_phases(pipeline.waves, manager.images_per_step, history),
+        "model": describe_model(
+            config.pipeline.model.triplane,
+            config.pipeline.model.autoencoder,
+            model.autoencoder.fingerprint(),
+            model.field.scenes.box,
+        ),
+        "start_loss": own_start_loss(pipeline) if config.method_name == "tda-ae" else None,
+    }
+
+
+def describe_model(triplane: TriPlaneConfig, autoencoder: AutoencoderConfig, fingerprint: str, box: Tensor) -> dict:
+    """Collect what stage 2 must know before it can build its own model."""
+    return {
+        "triplane": asdict(triplane),
+        "autoencoder": asdict(autoencoder),
+        "fingerprint": fingerprint,
+        "box": box.flatten().tolist(),
+    }
+
+
+def describe_phases(waves: Sequence[Wave], images_per_step: float, history: History) -> list[dict[str, Any]]:
+    """Collect each phase's steps, visits per scene and seconds, and how many steps were timed.
+
+    Where there are waves, a phase has the steps of all of them, as if each phase were done by all before the next.
+    Seconds leave evaluations and saving out.
+    """
+    phases, start = [], 0
+    for span in waves[0].spans:
+        name = span.phase.name
+        steps = sum(other.end - other.start for wave in waves for other in wave.spans if other.phase.name == name)
+        phases.append(
+            {
+                "name": name,
+                "start": start,
+                "end": start + steps,
+                "visits": waves[0].visits(span, images_per_step),
+                "timed_steps": history.steps.get(name, 0),
+                "seconds": history.seconds.get(name, 0.0),
+            }
+        )
+        start += steps
+    return phases
