@@ -6,7 +6,6 @@ from copy import deepcopy
 from dataclasses import dataclass
 
 import torch
-from nerfstudio.configs.base_config import MachineConfig, ViewerConfig
 from nerfstudio.engine.optimizers import OptimizerConfig
 from nerfstudio.plugins.types import MethodSpecification
 
@@ -17,6 +16,7 @@ from tda_nerfstudio.core.rendering import SamplingConfig
 from tda_nerfstudio.core.row_adam import RowAdam
 from tda_nerfstudio.core.scenes import TriPlaneConfig
 from tda_nerfstudio.plugin.multi_scene_datamanager import MultiSceneDataManagerConfig
+from tda_nerfstudio.plugin.options import MachineOptions, described
 from tda_nerfstudio.plugin.tda_model import TdaModelConfig
 from tda_nerfstudio.plugin.tda_pipeline import TdaPipelineConfig
 from tda_nerfstudio.plugin.tda_trainer import TdaTrainerConfig
@@ -69,11 +69,8 @@ def _method(name: str, pipeline: TdaPipelineConfig) -> TdaTrainerConfig:
         method_name=name,
         pipeline=pipeline,
         optimizers=deepcopy(optimizers),
-        machine=MachineConfig(device_type="cuda" if torch.cuda.is_available() else "cpu"),
+        machine=MachineOptions(device_type="cuda" if torch.cuda.is_available() else "cpu"),
         vis="viewer+tensorboard",
-        viewer=ViewerConfig(
-            num_rays_per_chunk=1 << 15, quit_on_train_completion=True, websocket_host="127.0.0.1"
-        ),
         steps_per_save=500,
         steps_per_eval_batch=0,
         steps_per_eval_image=200,
@@ -84,7 +81,16 @@ def _method(name: str, pipeline: TdaPipelineConfig) -> TdaTrainerConfig:
 
 tda_ae = MethodSpecification(
     _method("tda-ae", TdaPipelineConfig(schedule=StageOne())),
-    description="Stage 1: learn the 3D-aware autoencoder (3Da-AE) together with N latent Tri-Plane scenes.",
+    description=described(
+        "tda-ae",
+        "Stage 1: learn the 3D-aware autoencoder (3Da-AE) together with N latent Tri-Plane scenes.",
+        {
+            "--pipeline.model.triplane.bases N": "base planes of all scenes (50)",
+            "--pipeline.schedule.latent-visits N": "a scene, autoencoder frozen (40)",
+            "--pipeline.schedule.joint-visits N": "a scene, everything moves (300)",
+            "--pipeline.schedule.rates.GROUP R": "learning rates, see below",
+        },
+    ),
 )
 tda_scenes = MethodSpecification(
     _method(
@@ -95,7 +101,19 @@ tda_scenes = MethodSpecification(
             datamanager=MultiSceneDataManagerConfig(scenes_per_step=4),  # independent here, so few at once cost nothing
         ),
     ),
-    description="Stage 2: learn many new scenes in the latent space of a finished tda-ae run.",
+    description=described(
+        "tda-scenes",
+        "Stage 2: learn many new scenes in the latent space of a finished tda-ae run.",
+        {
+            "--pipeline.autoencoder RUN": "start from this tda-ae (newest)",
+            "--pipeline.store DIR": "where scenes go (RUN/store)",
+            "--pipeline.scenes-per-wave K": "learn K scenes at a time (all)",
+            "--pipeline.schedule.strategy S": "encode, decode (encode-decode)",
+            "--pipeline.schedule.encode-visits N": "a scene in Encode-Scene (60)",
+            "--pipeline.schedule.decode-visits N": "a scene in Decode-Scene (180)",
+            "--pipeline.schedule.rates.GROUP R": "learning rates, see below",
+        },
+    ),
 )
 tda_rgb = MethodSpecification(
     _method(
@@ -110,5 +128,12 @@ tda_rgb = MethodSpecification(
             ),
         ),
     ),
-    description="The baseline: RGB Tri-Planes of each scene on its own, without an autoencoder.",
+    description=described(
+        "tda-rgb",
+        "The baseline: RGB Tri-Planes of each scene on its own, without an autoencoder.",
+        {
+            "--pipeline.schedule.visits N": "a scene (60)",
+            "--pipeline.schedule.rates.GROUP R": "learning rates, see below",
+        },
+    ),
 )

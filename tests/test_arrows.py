@@ -12,7 +12,7 @@ ROOT = Path(__file__).parents[1] / "tda_nerfstudio"
 MODULES = sorted(ROOT.rglob("*.py"))
 ALLOWED = {
     "core": {"core"},
-    "atlas": {"atlas", "core.atomic", "core.cameras", "core.errors", "core.names"},
+    "atlas": {"atlas", "core.atomic", "core.cameras", "core.errors", "core.names", "core.progress"},
     "autoencoder": {"autoencoder", "core"},
     "store": {"store", "autoencoder", "core"},
     "plugin": {"plugin", "store", "atlas", "autoencoder", "core"},

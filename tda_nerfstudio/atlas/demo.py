@@ -6,7 +6,7 @@ import json
 from pathlib import Path
 
 from tda_nerfstudio.atlas.writing import finished, sphere_views, write_scene
-from tda_nerfstudio.core.atomic import write_text
+from tda_nerfstudio.core.atomic import require_writable, write_text
 from tda_nerfstudio.core.errors import TdaError
 
 
@@ -24,6 +24,7 @@ def write_demo_atlas(
             f"A demo atlas needs at least 1 scene, 1 training and 1 held-out view and 8 pixels, not {scenes} scenes,"
             f" {train_views} + {test_views} views and {size} pixels."
         )
+    require_writable(out)
     from rich.progress import track
 
     from tda_nerfstudio.atlas.procedural.vehicles import vehicle

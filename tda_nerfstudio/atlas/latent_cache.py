@@ -24,6 +24,7 @@ from torch import Tensor
 from tda_nerfstudio.atlas.atlas import Atlas
 from tda_nerfstudio.core.atomic import replace_file
 from tda_nerfstudio.core.errors import TdaError
+from tda_nerfstudio.core.progress import track
 
 FORMAT = 2
 """Raise it when images are read, encoded or kept in another way: files of another format are made anew."""
@@ -50,8 +51,6 @@ class LatentCache:
 
         Says through `warn`, once, why nothing can be written. Raises TdaError when interrupted; finished scenes stay.
         """
-        from rich.progress import track
-
         if folder is not None:  # atlases of one name, elsewhere, have a folder of their own
             place = hashlib.blake2b(str(atlas.root).encode(), digest_size=4).hexdigest()
             folder = folder / f"{atlas.root.name}-{place}" / autoencoder
@@ -63,7 +62,7 @@ class LatentCache:
         missing = [scene for scene in scenes if scene not in self._scenes]
         title = f"Encoding {len(missing)} of {len(scenes)} scenes"
         try:
-            for scene in track(missing, description=title, transient=True, disable=not missing):
+            for scene in track(missing, title) if missing else ():
                 self._scenes[scene] = self._make(scene)
         except KeyboardInterrupt:
             if not self._writable:

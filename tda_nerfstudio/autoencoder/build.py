@@ -6,6 +6,7 @@ from dataclasses import dataclass, replace
 from typing import Any, Literal
 
 import torch
+from tyro.conf import Suppress
 
 from tda_nerfstudio.autoencoder import embedded
 from tda_nerfstudio.autoencoder.base import Autoencoder
@@ -40,7 +41,7 @@ class AutoencoderConfig:
     """kl, tiny: a local folder or a hub id; only safetensors are read."""
     revision: str | None = None
     """kl, tiny: the commit of a hub id, so that it stays what it is."""
-    architecture: dict[str, Any] | None = None
+    architecture: Suppress[dict[str, Any] | None] = None
     """kl, tiny: constructor arguments, filled in from the source, so that checkpoints rebuild without it."""
 
     def resolve(self) -> AutoencoderConfig:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 import sys
 from pathlib import Path
 from typing import Annotated, Literal
@@ -41,7 +42,7 @@ def demo(
     from tda_nerfstudio.atlas.demo import write_demo_atlas
 
     path = write_demo_atlas(out, scenes=scenes, train_views=views, test_views=test_views, size=size, seed=seed)
-    print(f"Wrote {scenes} scenes to {path}. Next: ns-train tda-ae --data {path}")
+    print(f"Wrote {scenes} scenes to {path}. {_next(path, {'tda-ae': '', 'tda-scenes': ''})}")
 
 
 @atlas.command
@@ -77,7 +78,19 @@ def meshes(
     good, broken = write_mesh_atlas(models, out, look)
     for reason in broken.values():
         print(f"Left out: {reason}", file=sys.stderr)
-    print(f"Wrote {len(good)} scenes to {out}, {len(broken)} models left out. Next: ns-train tda-ae --data {out}")
+    first = len(good) * 3 // 4
+    chosen = {"tda-ae": f"0:{first}", "tda-scenes": f"{first}:"} if first else {"tda-ae": ""}
+    print(f"Wrote {len(good)} scenes to {out}, {len(broken)} models left out. {_next(out, chosen)}")
+
+
+def _next(data: Path, chosen: dict[str, str]) -> str:
+    """Spell both stages on an atlas, each on some of its scenes."""
+    lines = []
+    for method, scenes in chosen.items():
+        words = ["ns-train", method, "--data", str(data)]
+        words += ["--pipeline.datamanager.dataparser.scenes", scenes] if scenes else []
+        lines.append(f"\n  {shlex.join(words)}")
+    return f"Next:{''.join(lines)}"
 
 
 @autoencoder.command
@@ -265,6 +278,9 @@ def bench(
 
 def entrypoint() -> None:
     """Run `tda`; errors that a user can act on end it with their message and exit code 1."""
+    from tda_nerfstudio.plugin.quiet import silence
+
+    silence()
     try:
         app.cli(prog="tda", description="Learn many similar scenes in a 3D-aware latent space.")
     except TdaError as error:

@@ -22,20 +22,6 @@ def require_writable(folder: Path) -> None:
             f"Nothing can be written to {folder} ({error.strerror}). Name another folder, or make this one writable."
         ) from error
 
-from tda_nerfstudio.core.errors import TdaError
-
-
-def require_writable(folder: Path) -> None:
-    """Raise TdaError unless files can be made below a folder that may not exist yet."""
-    try:
-        parent = next(path for path in (folder.absolute(), *folder.absolute().parents) if path.exists())
-        with tempfile.TemporaryFile(dir=parent):
-            pass
-    except OSError as error:
-        raise TdaError(
-            f"Nothing can be written to {folder} ({error.strerror}). Name another folder, or make this one writable."
-        ) from error
-
 
 def replace_file(path: Path, write: Callable[[IO[bytes]], object], beside: Path | None = None) -> None:
     """Let `write` fill a temporary file in the same folder (or in `beside`), then put it in the place of `path`."""

@@ -56,15 +56,16 @@ def latent_variance(latents: Float[Tensor, "view channel h w"], together: bool) 
     Of all views together while the encoder trains. Else of each view on its own, so that scenes know nothing of each
     other; then at least a tenth of the view's mean, as a channel may be nearly constant in a single view.
     """
+    pixels = latents.shape[2:].numel()  # the smallest images have one: its variance is 0, not 0 / 0
     if together:
-        return latents.var((0, 2, 3), keepdim=True).clamp(min=1e-4)
-    variance = latents.var((2, 3), keepdim=True)
+        return latents.var((0, 2, 3), keepdim=True, correction=min(len(latents) * pixels - 1, 1)).clamp(min=1e-4)
+    variance = latents.var((2, 3), keepdim=True, correction=min(pixels - 1, 1))
     return torch.maximum(variance, 0.1 * variance.mean(1, keepdim=True)).clamp(min=1e-4)
 
 
 def perturbed(z: Float[Tensor, "image C h w"], share: float, seed: int, step: int) -> Float[Tensor, "image C h w"]:
     """Add noise, a share of each channel's standard deviation: decoders must bear what renderings get wrong."""
-    spread = share * z.detach().std((0, 2, 3), keepdim=True)
+    spread = share * z.detach().std((0, 2, 3), keepdim=True, correction=min(z[:, 0].numel() - 1, 1))
     return z + torch.randn(z.shape, generator=seeded(seed, step, "latents")).to(z) * spread
 
 

@@ -6,9 +6,11 @@ Lengths are in visits per scene (Sec. 4 of 2403.11678: epochs times training vie
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Literal, NamedTuple
+from typing import Any, Literal, NamedTuple
+
+from tda_nerfstudio.core.errors import TdaError, suggest
 
 RAMP = 5
 """Rounds over which learning rates rise at the start of a phase, while Adam's statistics of a scene are young."""
@@ -118,6 +120,34 @@ class Schedule:
         """Whether scenes learn by themselves, as nothing that they share moves."""
         return False
 
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        """Take over the values of a config.yml; an older one named some rates one by one, and lacked the others."""
+        self.__init__()
+        values = self.__dict__ | state
+        for old, groups in OLD_RATES.items():
+            if old in state:
+                values["rates"] = values["rates"] | dict.fromkeys(groups, values.pop(old))
+        if "ae_rate" in state:
+            values["warmup_rate"] = values.pop("ae_rate")
+        self.__dict__.update(values)
+
+
+OLD_RATES = {"base_rate": ("base",), "joint_ae_rate": ("encoder", "decoder")}
+"""Fields of older versions, and the parameter groups whose rates they were."""
+
+
+def moving(rates: Mapping[str, float], *groups: str) -> dict[str, float]:
+    """Take the rates of some groups. Raises TdaError for a group that does not exist or a rate that is not above 0."""
+    for group, rate in rates.items():
+        if group not in GROUPS:
+            raise TdaError(
+                f"--pipeline.schedule.rates names the parameter group '{group}', which does not exist."
+                f"{suggest(group, GROUPS)} There are: {', '.join(GROUPS)}."
+            )
+        if not rate > 0:
+            raise TdaError(f"--pipeline.schedule.rates.{group} must be above 0, not {rate}.")
+    return {group: rates[group] for group in groups if group in rates}
+
 
 @dataclass
 class StageOne(Schedule):
@@ -137,19 +167,28 @@ class StageOne(Schedule):
     """Weight of L_latent in the joint phase; near 1 all channels become one smooth silhouette, and colours are lost."""
     tv_weight: float = 3e-3
     """Weight of L_tv, a mean, in every phase that renders."""
-    base_rate: float = 3e-2
-    """Learning rate of the base planes."""
     latent_noise: float = 0.1
     """Noise on latents before decoding in the joint phase, as a share of their standard deviation."""
-    ae_rate: float = 3e-3
+    warmup_rate: float = 3e-3
     """Learning rate of encoder and decoder in the warm-up."""
-    joint_ae_rate: float = 2e-3
-    """Learning rate of encoder and decoder in the joint phase."""
+    rates: dict[str, float] = field(
+        default_factory=lambda: {
+            "micro": SCENE_RATE,
+            "weights": SCENE_RATE,
+            "base": 3e-2,
+            "mlp": 1e-2,
+            "encoder": 2e-3,
+            "decoder": 2e-3,
+        }
+    )
+    """Learning rate of each parameter group at the start of every phase in which it moves, the warm-up left out."""
 
     def phases(self) -> list[Phase]:
-        scene_rates = {"micro": SCENE_RATE, "weights": SCENE_RATE, "base": self.base_rate, "mlp": 1e-2}
-        ae_rates = {"encoder": self.ae_rate, "decoder": self.ae_rate}
-        joint_ae_rates = {"encoder": self.joint_ae_rate, "decoder": self.joint_ae_rate}
+        scene_rates = moving(self.rates, "micro", "weights", "base", "mlp")
+        joint_ae_rates = moving(self.rates, "encoder", "decoder")
+        if not self.warmup_rate > 0:
+            raise TdaError(f"--pipeline.schedule.warmup-rate must be above 0, not {self.warmup_rate}.")
+        ae_rates = {"encoder": self.warmup_rate, "decoder": self.warmup_rate}
         visits = WARMUP if self.warmup_visits is None else self.warmup_visits
         warmup = Phase("warm-up", visits, {"ae": 1.0}, ae_rates, latent_noise=self.latent_noise)
         fit = {"latent": 1.0, "tv": self.tv_weight}
@@ -181,23 +220,44 @@ class StageTwo(Schedule):
     """Visits of Decode-Scene."""
     tv_weight: float = 1e-3
     """Weight of L_tv, a mean; ten times as much costs 0.2 dB."""
+    rates: dict[str, float] = field(
+        default_factory=lambda: {
+            "micro": SCENE_RATE,
+            "weights": SCENE_RATE,
+            "base": 1e-2,
+            "mlp": 1e-2,
+            "decoder": 1e-4,
+        }
+    )
+    """Learning rate of each parameter group at the start of every phase in which it moves: base, mlp (in Decode-Scene
+    at a tenth) and decoder with --pipeline.schedule.shared finetune only."""
 
     @property
     def independent(self) -> bool:
         return self.shared == "frozen"
 
     def phases(self) -> list[Phase]:
-        def moving(shared: dict[str, float]) -> dict[str, float]:
-            return {"micro": SCENE_RATE, "weights": SCENE_RATE} | (shared if self.shared == "finetune" else {})
-
-        fit = {"tv": self.tv_weight}
-        encoding = moving({"base": 1e-2, "mlp": 1e-2})
+        own, fit = moving(self.rates, "micro", "weights"), {"tv": self.tv_weight}
+        encoding, decoding = own | moving(self.rates, "base", "mlp"), own | moving(self.rates, "base", "mlp", "decoder")
+        if "mlp" in decoding:
+            decoding["mlp"] /= 10
+        if self.shared == "frozen":
+            self._check_frozen()
+            encoding = decoding = own
         encode = Phase("encode-scene", self.encode_visits, {"latent": 1.0} | fit, encoding)
-        least_squares = Phase("least-squares", FIT_VISITS, {"latent": 1.0}, {"weights": 1e-1})
-        decoding = moving({"base": 1e-2, "mlp": 1e-3, "decoder": 1e-4})
+        least_squares = Phase("least-squares", FIT_VISITS, {"latent": 1.0}, moving(self.rates, "weights"))
         decode = Phase("decode-scene", self.decode_visits, {"rgb": 1.0} | fit, decoding)
         first = [least_squares] if self.start == "least-squares" else []
         return first + {"encode": [encode], "decode": [decode], "encode-decode": [encode, decode]}[self.strategy]
+
+    def _check_frozen(self) -> None:
+        """Raise TdaError for a rate of what stands still."""
+        for group, rate in StageTwo().rates.items():
+            if group not in ("micro", "weights") and self.rates.get(group, rate) != rate:
+                raise TdaError(
+                    f"--pipeline.schedule.rates.{group} does nothing while shared parts are frozen. Leave it out, or"
+                    " let them move with --pipeline.schedule.shared finetune."
+                )
 
 
 @dataclass
@@ -214,4 +274,5 @@ class RgbBaseline(Schedule):
     """Initial learning rates by parameter group: 4e-1 and 1e-2 are worth 6 dB against 1e-2 and 3e-3 (30 visits)."""
 
     def phases(self) -> list[Phase]:
-        return [Phase("rgb", self.visits, {"latent": 1.0, "tv": self.tv_weight}, self.rates)]
+        rates = moving(self.rates, *self.rates)
+        return [Phase("rgb", self.visits, {"latent": 1.0, "tv": self.tv_weight}, rates)]

@@ -9,20 +9,21 @@ from pathlib import Path
 from typing import Any
 
 from nerfstudio.engine.optimizers import Optimizers
-from nerfstudio.utils.rich_utils import CONSOLE
 
 from tda_nerfstudio.core.atomic import write_text
 from tda_nerfstudio.core.errors import TdaError
 from tda_nerfstudio.core.phases import StageTwo
 from tda_nerfstudio.plugin.divergence import diverged, learn_again
 from tda_nerfstudio.plugin.evaluation import evaluate, merge
+from tda_nerfstudio.plugin.manifest import STORE
 from tda_nerfstudio.plugin.storing import open_store, store_scenes
 from tda_nerfstudio.plugin.tda_pipeline import TdaPipeline
+from tda_nerfstudio.plugin.terminal import CONSOLE
 from tda_nerfstudio.plugin.waves import Wave
 from tda_nerfstudio.store.store import Store
 
-STORE, WAVES = "store", "waves"
-"""Folders beside a run's config.yml: its scene store, and the scores of its waves."""
+WAVES = "waves"
+"""Folder beside a run's config.yml: the scores of its waves."""
 
 
 class Bank:
@@ -36,6 +37,7 @@ class Bank:
         self.pipeline, self.run, self.provenance = pipeline, run, dict(provenance)
         asked = pipeline.config.store
         self.folder = (asked or run / STORE) if isinstance(pipeline.config.schedule, StageTwo) else None
+        pipeline.own_store = self.folder
         if asked is not None:
             assert self.store.folder == asked
 
@@ -45,6 +47,10 @@ class Bank:
         assert self.folder is not None
         start = self.pipeline.stage_start() if self.pipeline.config.schedule.independent else None
         return open_store(self.folder, self.pipeline, start)
+
+    def place(self) -> str | None:
+        """Name the store for those who read of it later: the run's own as seen from its folder, which may move."""
+        return None if self.folder is None else STORE if self.folder == self.run / STORE else str(self.folder)
 
     def put(self, metrics: dict[str, Any] | None, aside: Mapping[str, str]) -> None:
         """Put the scenes at work into the store, as they are; without metrics they are not finished.

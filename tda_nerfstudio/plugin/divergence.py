@@ -9,7 +9,10 @@ from typing import Any
 import torch
 from nerfstudio.engine.optimizers import Optimizers
 
+from tda_nerfstudio.core.errors import TdaError
+from tda_nerfstudio.core.progress import track
 from tda_nerfstudio.plugin.tda_pipeline import TdaPipeline
+from tda_nerfstudio.plugin.terminal import warn
 from tda_nerfstudio.plugin.waves import Wave, plan
 
 FAR, SPREADS = 6.0, 5.0
@@ -37,6 +40,22 @@ def diverged(metrics: dict[str, Any], names: Sequence[str]) -> dict[str, str]:
     }
 
 
+def check_learnt(metrics: dict[str, Any], names: Sequence[str]) -> None:
+    """Say which scenes of a whole run went wrong. Raises TdaError when all did: nothing was learnt then."""
+    wrong = {name: reason for name, reason in metrics["left_out"].items() if name in names}
+    if not wrong:
+        return
+    first, reason = next(iter(wrong.items()))
+    if len(wrong) == len(names):
+        raise TdaError(
+            f"All {len(names)} scenes went wrong, so that nothing was learnt and the run is not marked as finished."
+            f" '{first}': {reason} Look at the images and poses of the atlas, and train again with another"
+            " --machine.seed or lower learning rates."
+        )
+    shown = ", ".join(list(wrong)[:8]) + ", ..." * (len(wrong) > 8)
+    warn(f"{len(wrong)} of {len(names)} scenes went wrong and count in no score: {shown}. '{first}': {reason}")
+
+
 def learn_again(
     pipeline: TdaPipeline, optimizers: Optimizers, names: Sequence[str], stopped: Callable[[], bool]
 ) -> bool:
@@ -44,14 +63,16 @@ def learn_again(
 
     All other scenes stay as they are. Says whether it came to its end: when stopped, everything is as it was before.
     """
-    from rich.progress import track
-
     wave, manager, table = pipeline.wave_at_work(), pipeline.datamanager, pipeline.model.field.scenes
+    schedule, share, steps = pipeline.config.schedule, manager.rays_share, wave.end - wave.start
     rows = [manager.scene_names.index(name) for name in names]
     own = {"micro": table.micro.data, "weights": table.weights.data, "occupied": table.occupied}
     before = {name: tensor.clone() for name, tensor in own.items()}
     waves = pipeline.waves
-    (whole,) = plan(pipeline.config.schedule, manager.config, len(rows), None)
+    (usual,) = plan(schedule, manager.config, len(wave.scenes), None, share)
+    (whole,) = plan(schedule, manager.config, len(rows), None, share)
+    if steps != usual.end:  # the run was rescaled to a total
+        (whole,) = plan(schedule, manager.config, len(rows), None, share, max(round(steps * whole.end / usual.end), 1))
     spans = [span._replace(start=span.start + wave.start, end=span.end + wave.start) for span in whole.spans]
     attempt = Wave([wave.scenes[row] for row in rows], spans, attempt=1)
     finished = False
@@ -59,7 +80,7 @@ def learn_again(
         pipeline.waves = [attempt]
         pipeline.serve(attempt)
         title = f"Learning {len(rows)} scenes that went wrong once more"
-        for step in track(range(attempt.start, attempt.end), description=title, transient=True):
+        for step in track(range(attempt.start, attempt.end), title):
             if stopped():
                 break
             pipeline.train()

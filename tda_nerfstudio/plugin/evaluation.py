@@ -12,8 +12,10 @@ from jaxtyping import Float
 from torch import Tensor
 
 from tda_nerfstudio.core.metrics import high_frequency_share, lpips, psnr, sharpness, ssim
+from tda_nerfstudio.core.progress import track
 from tda_nerfstudio.plugin.multi_scene_datamanager import MultiSceneDataManager
 from tda_nerfstudio.plugin.tda_model import TdaModel, as_view
+from tda_nerfstudio.plugin.terminal import CONSOLE
 
 
 @torch.no_grad()
@@ -34,15 +36,13 @@ def evaluate(model: TdaModel, datamanager: MultiSceneDataManager, output_path: P
     (`ceiling_*`), lpips where its weights are on this machine, statistics of the latents, seconds a view to march and
     to decode, and everything by scene and view. With `output_path`, truth and decoding are written there side by side.
     """
-    from rich.progress import track
-
     names, scenes, latents, views = datamanager.scene_names, {}, [], 0
     diverged = dict.fromkeys(model.field.scenes.diverged(names), "It diverged: its numbers are not finite.")
     left_out = datamanager.atlas.broken | diverged | datamanager.unreadable
     started = time.perf_counter()
     march_seconds = decode_seconds = 0.0
     batches = datamanager.eval_views()
-    for s, cameras, truth in track(batches, description="Scoring held-out views", total=len(names), transient=True):
+    for s, cameras, truth in track(batches, "Scoring held-out views", len(names)):
         if not len(truth) or names[s] in left_out:
             continue
         if not truth.isfinite().all():
@@ -87,7 +87,9 @@ def evaluate(model: TdaModel, datamanager: MultiSceneDataManager, output_path: P
     return (
         means
         | {
-            "latent_std": [round(float(v), 4) for v in spread.std((0, 2, 3))],
+            "latent_std": [
+                round(float(v), 4) for v in spread.std((0, 2, 3), correction=min(spread[:, 0].numel() - 1, 1))
+            ],
             "latent_high_frequencies": high_frequency_share(spread),
             "march_seconds_per_view": march_seconds / views,
             "decode_seconds_per_view": decode_seconds / views,
@@ -131,7 +133,8 @@ def merge(results: Sequence[dict[str, Any]]) -> dict[str, Any]:
 def quality(metrics: dict[str, Any]) -> str:
     """Say in words what `evaluate` measured."""
     if "psnr" not in metrics:
-        return "no held-out views, so no PSNR"
+        lost = len(metrics.get("left_out") or {})
+        return f"no PSNR: {lost} scenes are left out" if lost else "no held-out views, so no PSNR"
     ceiling = metrics["ceiling_psnr"]
     alone = f"; the autoencoder alone {ceiling:.2f} dB" if ceiling < 99 else ""  # none at all reconstructs exactly
     return f"PSNR {metrics['psnr']:.2f} dB, SSIM {metrics['ssim']:.3f} on held-out views{alone}"
@@ -143,6 +146,23 @@ def _write_pairs(folder: Path, truth: Tensor, decoded: Tensor, names: list[str])
     folder.mkdir(parents=True, exist_ok=True)
     for i, name in enumerate(names):
         save_image(torch.cat([truth[i], decoded[i]], 2), folder / f"{name}.png")
+
+
+def announced(metrics: dict[str, Any]) -> dict[str, Any]:
+    """Sum up on the terminal what `evaluate` measured; give it back."""
+    scored = {name: scene["psnr"] for name, scene in metrics["scenes"].items()}
+    views = sum(len(scene["views"]) for scene in metrics["scenes"].values())
+    words = [quality(metrics) + "."]
+    if scored:
+        worst = min(scored, key=lambda name: scored[name])
+        words.append(f"{len(scored)} scenes, {views} views; the worst scene is {worst}, with {scored[worst]:.2f} dB.")
+    left_out = metrics["left_out"]
+    for reason in dict.fromkeys(left_out.values()):
+        names = [name for name in left_out if left_out[name] == reason]
+        more = f" and {len(names) - 3} more" if len(names) > 3 else ""
+        words.append(f"Left out: {', '.join(names[:3])}{more}. {reason}")
+    CONSOLE.print("\n".join(words), markup=False, soft_wrap=True)
+    return metrics
 
 
 def scalars(metrics: dict[str, Any]) -> dict[str, float]:

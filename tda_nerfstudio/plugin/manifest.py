@@ -23,6 +23,8 @@ if TYPE_CHECKING:
     from tda_nerfstudio.plugin.waves import Wave
 
 NAME = "finished.json"
+STORE = "store"
+"""Folder of a run's own scene store, beside its config.yml."""
 PREFIX = "_model."
 
 
@@ -39,7 +41,7 @@ def read_manifest(run: Path) -> dict[str, Any]:
         raise TdaError(f"{run} does not exist. Give the folder of a finished run, or its config.yml.")
     folder = run if run.is_dir() else run.parent
     try:
-        return json.loads((folder / NAME).read_text()) | {"run": str(folder.resolve())}
+        content = json.loads((folder / NAME).read_text())
     except FileNotFoundError:
         raise TdaError(
             f"{folder} is not a finished run: it has no {NAME}. Let it finish (ns-train ... --load-dir"
@@ -47,22 +49,33 @@ def read_manifest(run: Path) -> dict[str, Any]:
         ) from None
     except (OSError, ValueError) as error:
         raise TdaError(f"{folder / NAME} cannot be read ({error}). Train that run again.") from error
+    folder = folder.resolve()
+    if content.get("store") is not None:
+        own = folder / STORE  # older versions recorded where it was
+        content["store"] = str(own if own.exists() else folder / content["store"])
+    return content | {"run": str(folder)}
 
 
-def newest_stage_one(output_dir: Path) -> dict[str, Any]:
-    """Find the `tda-ae` run that finished last below the output directory. Raises TdaError when there is none."""
+def finished_stage_ones(output_dir: Path) -> list[dict[str, Any]]:
+    """List the `tda-ae` runs below the output directory, the one that finished last first."""
     found = []
     for path in output_dir.glob(f"*/tda-ae/*/{NAME}"):
         try:
             found.append((path.stat().st_mtime_ns, read_manifest(path)))
         except TdaError:
             continue
+    return [manifest for _, manifest in sorted(found, key=lambda pair: -pair[0])]
+
+
+def newest_stage_one(output_dir: Path) -> dict[str, Any]:
+    """Find the `tda-ae` run that finished last below the output directory. Raises TdaError when there is none."""
+    found = finished_stage_ones(output_dir)
     if not found:
         raise TdaError(
             f"No finished tda-ae run below {output_dir.resolve()}, and tda-scenes needs one to start from. Run"
             " `ns-train tda-ae --data ATLAS` first, or name a run with --pipeline.autoencoder PATH."
         )
-    return max(found, key=lambda pair: pair[0])[1]
+    return found[0]
 
 
 def describe_model(triplane: TriPlaneConfig, autoencoder: AutoencoderConfig, fingerprint: str, box: Tensor) -> dict:

@@ -13,24 +13,29 @@ from typing import Any, Literal
 import torch
 from jaxtyping import Float, Int
 from nerfstudio.cameras.cameras import Cameras, CameraType
-from nerfstudio.data.datamanagers.base_datamanager import VanillaDataManager, VanillaDataManagerConfig
+from nerfstudio.data.datamanagers.base_datamanager import VanillaDataManager
 from nerfstudio.data.utils.dataloaders import FixedIndicesEvalDataloader
-from nerfstudio.utils.rich_utils import CONSOLE
 from torch import Tensor
+from tyro.conf import Fixed
 
 from tda_nerfstudio.atlas.images import ImageStore
 from tda_nerfstudio.atlas.layouts.views import Views
+from tda_nerfstudio.core.camera_paths import upright_for_spirals
 from tda_nerfstudio.core.errors import TdaError
 from tda_nerfstudio.core.randomness import scene_seed, seeded
 from tda_nerfstudio.plugin.atlas_dataset import AtlasDataset
+from tda_nerfstudio.plugin.exports import refuse_exports
+from tda_nerfstudio.plugin.options import DataManagerOptions
+from tda_nerfstudio.plugin.quiet import silence
 from tda_nerfstudio.plugin.tda_dataparser import TdaAtlas, TdaAtlasConfig
+from tda_nerfstudio.plugin.terminal import CONSOLE
 
 SCENE_VARIABLE = "TDA_SCENE"
 """Environment variable that names the scene which viewer and renderer see; it wins over the config's."""
 
 
 @dataclass
-class MultiSceneDataManagerConfig(VanillaDataManagerConfig):
+class MultiSceneDataManagerConfig(DataManagerOptions):
     """Many scenes, a few views of a few of them at every step."""
 
     _target: type = field(default_factory=lambda: MultiSceneDataManager)
@@ -43,7 +48,7 @@ class MultiSceneDataManagerConfig(VanillaDataManagerConfig):
     """V: views of each visited scene; with one, scenes get the most updates for their visits."""
     rays_per_view: int | None = None
     """Random latent pixels of each view to train on; all of them by default."""
-    seed: int = 0
+    seed: Fixed[int] = 0
     """Draws scenes and views; set from machine.seed."""
 
 
@@ -67,6 +72,8 @@ class MultiSceneDataManager(VanillaDataManager):
     ) -> None:
         # VanillaDataManager's constructor builds single-scene datasets; everything it promises is set here instead.
         torch.nn.Module.__init__(self)
+        silence()
+        refuse_exports()
         self.config = config
         self.device = device
         self.world_size, self.local_rank = world_size, local_rank
@@ -121,9 +128,12 @@ class MultiSceneDataManager(VanillaDataManager):
         return FixedIndicesEvalDataloader(self.eval_dataset, device=self.device)
 
     @property
-    def eval_dataloader(self) -> FixedIndicesEvalDataloader:
-        """Give stock renderers (spiral) their first camera: one of the active scene's held-out views."""
-        return self.fixed_indices_eval_dataloader
+    def eval_dataloader(self) -> SpiralStart:
+        """Give ns-render spiral, which asks nothing else of it, the camera that it begins with."""
+        cameras, centre = self.eval_dataset.cameras, self.dataparser.box().mean(0)
+        start = cameras[:1]
+        start.camera_to_worlds = upright_for_spirals(cameras.camera_to_worlds, centre)[None]
+        return SpiralStart(start)
 
     @property
     def images_per_step(self) -> float:
@@ -239,6 +249,17 @@ class MultiSceneDataManager(VanillaDataManager):
 
     def setup_eval(self) -> None:
         """Need nothing: held-out views are read in order."""
+
+
+class SpiralStart:
+    """One camera, in a dataloader's place."""
+
+    def __init__(self, camera: Cameras) -> None:
+        self.camera = camera
+
+    def get_camera(self, image_idx: int = 0) -> tuple[Cameras, dict[str, Any]]:
+        """Give the camera, whatever the index."""
+        return self.camera, {}
 
 
 class _ViewStore:

@@ -5,7 +5,10 @@ from __future__ import annotations
 from pathlib import Path
 
 from tda_nerfstudio.core.errors import TdaError
+from tda_nerfstudio.plugin.quiet import silence
+from tda_nerfstudio.plugin.run_folder import opening
 from tda_nerfstudio.plugin.tda_pipeline import TdaPipeline
+from tda_nerfstudio.plugin.terminal import hushed
 
 
 def open_run(load_config: Path) -> TdaPipeline:
@@ -13,6 +16,7 @@ def open_run(load_config: Path) -> TdaPipeline:
 
     A config.yml can run code when it is read: open only those you trust. Raises TdaError for what is not a run of ours.
     """
+    silence()
     from nerfstudio.utils.eval_utils import eval_setup
 
     path = load_config / "config.yml" if load_config.is_dir() else load_config
@@ -20,7 +24,8 @@ def open_run(load_config: Path) -> TdaPipeline:
         raise TdaError(f"{path} does not exist. Give the config.yml of a run (outputs/.../config.yml).")
     if not any((path.parent / "nerfstudio_models").glob("step-*.ckpt")):
         raise TdaError(f"{path.parent} holds no checkpoint yet. Let the run save one first.")
-    _, pipeline, _, _ = eval_setup(path, test_mode="inference")
+    with opening(path), hushed():
+        _, pipeline, _, _ = eval_setup(path, test_mode="inference")
     if not isinstance(pipeline, TdaPipeline):
         raise TdaError(f"{path} is not a run of tda-ae, tda-scenes or tda-rgb.")
     return pipeline

@@ -7,17 +7,20 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import torch
-from nerfstudio.utils.rich_utils import CONSOLE
 from torch import Tensor
 
 from tda_nerfstudio.atlas.atlas import Atlas
 from tda_nerfstudio.atlas.bounds import fit_box
+from tda_nerfstudio.core.atomic import require_writable
 from tda_nerfstudio.core.errors import TdaError
 from tda_nerfstudio.core.phases import SHORT_WARMUP, WARMUP, StageOne
 from tda_nerfstudio.plugin.atlas_report import report_oddities
 from tda_nerfstudio.plugin.resolve_start import resolve_start
+from tda_nerfstudio.plugin.run_folder import in_selector, take_folder
 from tda_nerfstudio.plugin.tda_dataparser import TdaAtlas
+from tda_nerfstudio.plugin.terminal import CONSOLE
 from tda_nerfstudio.plugin.waves import plan
+from tda_nerfstudio.plugin.which_scenes import atlas_of_stage_one, split_of
 
 if TYPE_CHECKING:
     from tda_nerfstudio.plugin.tda_trainer import TdaTrainerConfig
@@ -29,7 +32,10 @@ BOX_TOLERANCE = 0.05
 
 def resolve(config: TdaTrainerConfig) -> None:
     """Resolve data, stage 1, sizes, seeds and steps in place. Raises TdaError for whatever cannot work."""
+    require_writable(config.folder or config.output_dir.expanduser())
     _data(config)
+    take_folder(config)
+    require_writable(config.get_base_dir())
     _go_on(config)
     resolve_start(config, resuming(config))
     model = config.pipeline.model
@@ -60,7 +66,9 @@ def _data(config: TdaTrainerConfig) -> None:
     parser = manager.dataparser
     data = manager.data or (parser.data if parser.data != Path() else None)
     parser.split_key = parser.split_key or config.method_name
-    if data is None:
+    if data is None and config.pipeline.starts_from == "stage-one":
+        data = atlas_of_stage_one(config)
+    elif data is None:
         from tda_nerfstudio.atlas.demo import write_demo_atlas
 
         data = config.output_dir / "demo-atlas"
@@ -70,6 +78,8 @@ def _data(config: TdaTrainerConfig) -> None:
         write_demo_atlas(data, scenes=DEMO_SCENES)
         parser.scenes = parser.scenes or ("splits.json",)
     config.data = manager.data = parser.data = Path(data).expanduser().resolve()
+    if not parser.scenes and config.folder is None:
+        parser.scenes = split_of(config.data, parser.split_key or "")
     parser.scenes = tuple(_absolute(selector, config.data) for selector in parser.scenes)
     parser.test_views = tuple(_absolute(selector, config.data) for selector in parser.test_views)
     config.output_dir = config.output_dir.expanduser().resolve()
@@ -77,10 +87,13 @@ def _data(config: TdaTrainerConfig) -> None:
 
 
 def _go_on(config: TdaTrainerConfig) -> None:
-    """Continue the run whose folder this is, where it was cut: its newest checkpoint is never overwritten."""
+    """Continue the run whose folder this is, where it was cut: its newest checkpoint is never overwritten.
+
+    A run that began elsewhere (--load-dir) and has checkpoints of its own goes on from those.
+    """
     folder = config.get_checkpoint_dir()
-    if not resuming(config) and any(folder.glob("step-*.ckpt")):
-        config.load_dir = folder
+    if (config.folder is not None or not resuming(config)) and any(folder.glob("step-*.ckpt")):
+        config.load_dir, config.load_step, config.load_checkpoint = folder, None, None
 
 
 def resuming(config: TdaTrainerConfig) -> bool:
@@ -90,12 +103,12 @@ def resuming(config: TdaTrainerConfig) -> bool:
 
 def _absolute(selector: str, root: Path) -> str:
     """Find a split file here, in the atlas or beside it, so that the saved configuration works from any folder."""
-    exclude = "!" if selector.startswith("!") else ""
-    name, mark, key = selector.removeprefix("!").partition("#")
-    for folder in (Path.cwd(), root, root.parent):
-        if name.endswith(".json") and (folder / name).is_file():
-            return f"{exclude}{(folder / name).resolve()}{mark}{key}"
-    return selector
+
+    def find(path: Path) -> Path:
+        found = (folder / path for folder in (Path.cwd(), root, root.parent) if (folder / path).is_file())
+        return next((file.resolve() for file in found), path)
+
+    return in_selector(selector, find)
 
 
 def _start(config: TdaTrainerConfig) -> None:

@@ -6,16 +6,16 @@ import json
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from nerfstudio.utils.rich_utils import CONSOLE
-
 from tda_nerfstudio.autoencoder.build import AutoencoderConfig
-from tda_nerfstudio.core.atomic import write_text
+from tda_nerfstudio.core.atomic import require_writable, write_text
 from tda_nerfstudio.core.errors import TdaError
 from tda_nerfstudio.core.phases import StageTwo
 from tda_nerfstudio.core.scenes import TriPlaneConfig
 from tda_nerfstudio.plugin.evaluation import quality
-from tda_nerfstudio.plugin.manifest import newest_stage_one, read_manifest
+from tda_nerfstudio.plugin.manifest import finished_stage_ones, newest_stage_one, read_manifest
 from tda_nerfstudio.plugin.tda_dataparser import TdaAtlas
+from tda_nerfstudio.plugin.terminal import CONSOLE
+from tda_nerfstudio.plugin.which_scenes import warn_of_stage_one
 from tda_nerfstudio.store.shared_parts import is_store
 from tda_nerfstudio.store.store import Store
 
@@ -38,13 +38,22 @@ def resolve_start(config: TdaTrainerConfig, resuming: bool) -> None:
     note = config.get_base_dir() / START
     if pipeline.store is not None:
         pipeline.store = pipeline.store.expanduser().resolve()
+        require_writable(pipeline.store)
     began = json.loads(note.read_text()) if resuming and note.is_file() else None
     if began is not None:
-        pipeline.autoencoder = None if began["autoencoder"] is None else Path(began["autoencoder"])
+        recorded = began["autoencoder"]
+        pipeline.autoencoder = None if recorded is None else pipeline.autoencoder or Path(recorded)
         parser.scenes = tuple(began["scenes"])
     store = Store(pipeline.store) if pipeline.store is not None and is_store(pipeline.store) else None
     if store is not None and pipeline.autoencoder is None:
         _start_from_store(config, store)
+    elif resuming and config.folder is not None and not (pipeline.autoencoder or Path()).exists():
+        CONSOLE.print(
+            f"Stage 1 at {pipeline.autoencoder} is not there any more: going on with what this run has kept of it.",
+            style="yellow",
+            markup=False,
+            soft_wrap=True,
+        )
     else:
         _start_from_run(config, resuming)
     if pipeline.store is not None and began is None:
@@ -75,7 +84,9 @@ def _start_from_store(config: TdaTrainerConfig, store: Store) -> None:
     pipeline.model.sampling = sizes.sampling
     pipeline.datamanager.dataparser.box = tuple(store.shared.scenes.box.flatten().tolist())
     _check_least_squares(config, f"the store {store.folder}")
-    CONSOLE.print(f"Starting from the store {store.folder}, which holds {len(store)} scenes.", markup=False)
+    CONSOLE.print(
+        f"Starting from the store {store.folder}, which holds {len(store)} scenes.", markup=False, soft_wrap=True
+    )
 
 
 def _start_from_run(config: TdaTrainerConfig, resuming: bool) -> None:
@@ -102,7 +113,10 @@ def _start_from_run(config: TdaTrainerConfig, resuming: bool) -> None:
         f" {manifest['run']}\n  trained on {len(manifest['scene_names'])} scenes of {manifest['data']};"
         f" {quality(manifest['metrics'])}",
         markup=False,
+        soft_wrap=True,
     )
+    if not resuming:
+        warn_of_stage_one(manifest, pipeline.datamanager.dataparser, finished_stage_ones(config.output_dir))
 
 
 def _check_least_squares(config: TdaTrainerConfig, where: str) -> None:

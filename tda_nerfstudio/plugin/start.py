@@ -8,8 +8,9 @@ from typing import NamedTuple
 from jaxtyping import Bool, Float
 from torch import Tensor
 
+from tda_nerfstudio.core.errors import TdaError
 from tda_nerfstudio.plugin.manifest import read_manifest, stage_one_tensors
-from tda_nerfstudio.store.shared_parts import SharedParts, read_shared_parts
+from tda_nerfstudio.store.shared_parts import SharedParts, is_store, read_shared_parts
 
 SHARED = ("autoencoder.", "field.scenes.base", "field.scenes.hidden", "field.scenes.head")
 """Tensors of a model that stage 2 takes over."""
@@ -25,16 +26,31 @@ class Start(NamedTuple):
     occupied: Bool[Tensor, "G G G"]
 
 
-def read_start(autoencoder: Path | None, store: Path | None) -> Start:
-    """Read the shared parts of a run if one is named, else those of a store. Raises TdaError when that fails."""
-    if autoencoder is None:
-        assert store is not None
-        return start_of_store(store, read_shared_parts(store))
+def read_start(autoencoder: Path | None, store: Path | None, own_store: Path | None = None) -> Start:
+    """Read the shared parts of a run if one is named and still there, else those of a store.
+
+    A run's own store has them from its first save on. Raises TdaError when nothing has them.
+    """
+    if autoencoder is None or not autoencoder.exists():
+        store = next((folder for folder in (store, own_store) if folder is not None and is_store(folder)), None)
+        if store is not None:
+            return start_of_store(store, read_shared_parts(store))
+    assert autoencoder is not None
     manifest = read_manifest(autoencoder)
     given = stage_one_tensors(manifest)
     shared = {key: value for key, value in given.items() if key.startswith(SHARED)}
-    weights, occupied = given["field.scenes.weights"].mean(0), given["field.scenes.occupied"].any(0)
-    return Start(f"Stage 1 at {manifest['run']}", shared, weights, occupied)
+    where = f"Stage 1 at {manifest['run']}"
+    return Start(where, shared, *mean_start(given["field.scenes.weights"], given["field.scenes.occupied"], where))
+
+
+def mean_start(
+    weights: Float[Tensor, "scene base"], occupied: Bool[Tensor, "scene G G G"], where: str
+) -> tuple[Float[Tensor, " base"], Bool[Tensor, "G G G"]]:
+    """Start at the mean of scenes, in all the space that they fill. Raises TdaError when all of them diverged."""
+    good = weights.isfinite().all(1)
+    if not good.any():
+        raise TdaError(f"{where} has no scene to start from: all of them diverged. Train it again.")
+    return weights[good].mean(0), occupied[good].any(0)
 
 
 def start_of_store(folder: Path, parts: SharedParts) -> Start:

@@ -2,20 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+from tda_nerfstudio.core.atomic import require_writable
 from tda_nerfstudio.core.errors import StoreError, TdaError
+from tda_nerfstudio.core.progress import track
 from tda_nerfstudio.plugin.manifest import read_manifest
 from tda_nerfstudio.plugin.multi_scene_datamanager import MultiSceneDataManager
 from tda_nerfstudio.plugin.open_run import open_run
-from tda_nerfstudio.plugin.start import Start
+from tda_nerfstudio.plugin.start import Start, mean_start
 from tda_nerfstudio.plugin.tda_model import TdaModel
 from tda_nerfstudio.plugin.tda_pipeline import TdaPipeline
+from tda_nerfstudio.plugin.terminal import CONSOLE
 from tda_nerfstudio.store.precision import Precision
-from tda_nerfstudio.store.scene_files import TOGETHER, LearntScene, Record
+from tda_nerfstudio.store.scene_files import TOGETHER, LearntScene, Record, check_name
 from tda_nerfstudio.store.shared_parts import SharedParts, Shots, Sizes, is_store, shared_hash, write_shared_parts
 from tda_nerfstudio.store.store import Store
 
@@ -25,9 +28,10 @@ SCORES = ("psnr", "ssim", "sharpness", "ceiling_psnr")
 def shared_parts(model: TdaModel, start: Start | None) -> SharedParts:
     """Collect what a run's scenes share, as they are; new scenes will start there, or at the mean of this run's."""
     config, table = model.config, model.field.scenes
-    weights, occupied = table.weights.detach().mean(0), table.occupied.any(0)
     if start is not None:
         weights, occupied = start.weights, start.occupied
+    else:
+        weights, occupied = mean_start(table.weights.detach(), table.occupied, "This run")
     origin = {"start": "scratch", "source": None, "revision": None}  # a store needs none of them
     sizes = Sizes(config.triplane, replace(config.autoencoder.resolve(), **origin), config.sampling)
     return SharedParts(sizes, table, model.autoencoder, weights, occupied)
@@ -66,6 +70,7 @@ def open_store(folder: Path, pipeline: TdaPipeline, start: Start | None = None) 
 
 def export_run(load_config: Path, folder: Path, precision: Precision = "int4") -> Store:
     """Put a finished run's scenes into a store. Raises TdaError for what is no finished run, or one in waves."""
+    require_writable(folder)
     pipeline, manifest = open_run(load_config), read_manifest(load_config)
     if len(pipeline.waves) > 1:
         raise TdaError(
@@ -77,6 +82,19 @@ def export_run(load_config: Path, folder: Path, precision: Precision = "int4") -
     store = open_store(folder, pipeline)
     store_scenes(store, pipeline, manifest["metrics"], provenance, precision)
     return store
+
+
+def _unnamable(names: Iterable[str], folder: Path, tell: bool) -> set[str]:
+    """Find the scenes that a store cannot name: they alone stay out of it."""
+    found = set()
+    for name in names:
+        try:
+            check_name(name, folder)
+        except StoreError as error:
+            found.add(name)
+            if tell:
+                CONSOLE.print(f"One scene is not in the store: {error}", style="yellow", markup=False)
+    return found
 
 
 def store_scenes(
@@ -94,11 +112,12 @@ def store_scenes(
     """
     model, scenes = pipeline.model, []
     broken = set(leave_out) | set(model.field.scenes.diverged(pipeline.datamanager.scene_names))
+    broken |= _unnamable(pipeline.datamanager.scene_names, store.folder, tell=metrics is not None)
     for row, name in enumerate(pipeline.datamanager.scene_names):
         if name not in broken:
             found = ((metrics or {}).get("scenes") or {}).get(name) or {}
             scores = {key: round(float(found[key]), 4) for key in SCORES if key in found}
             scenes.append(learnt_scene(model, row, Record(name, scores, dict(provenance), metrics is not None)))
-    for i in range(0, len(scenes), TOGETHER):
+    for i in track(range(0, len(scenes), TOGETHER), f"Writing {len(scenes)} scenes into the store"):
         store.add(scenes[i : i + TOGETHER], precision)
     store.prune()

@@ -23,7 +23,11 @@ from tda_nerfstudio.atlas.atlas import Atlas, read_atlas
 from tda_nerfstudio.atlas.bounds import fit_box
 from tda_nerfstudio.atlas.layouts.views import Scene, Views
 from tda_nerfstudio.atlas.prepared import plain_files
+from tda_nerfstudio.core.camera_paths import in_a_ring
 from tda_nerfstudio.core.errors import TdaError, suggest
+from tda_nerfstudio.plugin.quiet import silence_our_commands
+
+silence_our_commands()
 
 
 @dataclass
@@ -92,9 +96,15 @@ class TdaAtlas(DataParser):
         raise TdaError(f"Unknown scene '{name}' in {atlas.root} ({len(names)} scenes).{suggest(name, names)}")
 
     def views(self, name: str | None, split: Literal["train", "test"]) -> Views:
-        """Give one scene's views of a split; those of training where none is held out."""
+        """Give one scene's views of a split; those of training where none is held out.
+
+        Held-out views come as a path, for those who render from one to the next.
+        """
         scene = self.find(name)
-        return scene.train if split == "train" or not len(scene.test) else scene.test
+        if split == "train":
+            return scene.train
+        views = scene.test if len(scene.test) else scene.train
+        return views.select(in_a_ring(views.c2w, self.box().mean(0)).tolist())
 
     def outputs(self, name: str | None, split: Literal["train", "test"]) -> DataparserOutputs:
         """Describe one scene's views to nerfstudio, with `scene_idx` on every camera."""

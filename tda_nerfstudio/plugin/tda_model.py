@@ -9,11 +9,11 @@ from typing import Any
 import torch
 from jaxtyping import Float
 from nerfstudio.cameras.cameras import Cameras
-from nerfstudio.models.base_model import Model, ModelConfig
-from nerfstudio.utils.rich_utils import CONSOLE
+from nerfstudio.models.base_model import Model
 from torch import Tensor
 from torch.nn import Parameter
 from torch.nn.functional import interpolate
+from tyro.conf import Fixed
 
 from tda_nerfstudio.autoencoder.base import Autoencoder
 from tda_nerfstudio.autoencoder.build import AutoencoderConfig
@@ -25,11 +25,13 @@ from tda_nerfstudio.core.objective import Batch, objective
 from tda_nerfstudio.core.phases import Phase
 from tda_nerfstudio.core.rendering import Rendering, SamplingConfig
 from tda_nerfstudio.core.scenes import TriPlaneConfig
+from tda_nerfstudio.plugin.options import ModelOptions
 from tda_nerfstudio.plugin.tda_field import LatentTriPlaneField
+from tda_nerfstudio.plugin.terminal import CONSOLE
 
 
 @dataclass
-class TdaModelConfig(ModelConfig):
+class TdaModelConfig(ModelOptions):
     """Latent Tri-Plane scenes seen through an autoencoder."""
 
     _target: type = field(default_factory=lambda: TdaModel)
@@ -40,9 +42,7 @@ class TdaModelConfig(ModelConfig):
     """How densely rays are sampled."""
     autoencoder: AutoencoderConfig = field(default_factory=AutoencoderConfig)
     """The autoencoder; the kind 'identity' makes RGB Tri-Planes."""
-    enable_collider: bool = False
-    """Not used: rays are clipped to the atlas' box."""
-    seed: int = 0
+    seed: Fixed[int] = 0
     """Initialises planes, MLP and autoencoder; set from machine.seed."""
 
 
@@ -151,7 +151,7 @@ class TdaModel(Model):
         except RuntimeError as error:
             if threading.current_thread() is threading.main_thread() or not self._shown:
                 raise
-            CONSOLE.log(f"This view cannot be rendered: {error}", style="yellow", markup=False)
+            CONSOLE.print(f"This view cannot be rendered: {error}", style="yellow", markup=False)
             height, width = int(camera.height.flatten()[0]), int(camera.width.flatten()[0])
             images = {name: image.permute(2, 0, 1)[None] for name, image in self._shown.items()}
             resized = {name: interpolate(image, (height, width)) for name, image in images.items()}

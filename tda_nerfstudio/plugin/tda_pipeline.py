@@ -12,13 +12,15 @@ from nerfstudio.engine.callbacks import TrainingCallback, TrainingCallbackAttrib
 from nerfstudio.engine.optimizers import Optimizers
 from nerfstudio.pipelines.base_pipeline import Pipeline, VanillaPipeline, VanillaPipelineConfig
 from torch import Tensor
+from tyro.conf import Fixed
 
 from tda_nerfstudio.atlas.latent_cache import ENCODE_BATCH
 from tda_nerfstudio.core.errors import TdaError
 from tda_nerfstudio.core.occupancy import due_scenes
 from tda_nerfstudio.core.phases import RgbBaseline, Schedule, Span
 from tda_nerfstudio.core.randomness import seeded
-from tda_nerfstudio.plugin.evaluation import evaluate, scalars
+from tda_nerfstudio.core.saved import Saved
+from tda_nerfstudio.plugin.evaluation import announced, evaluate, scalars
 from tda_nerfstudio.plugin.manifest import check_state
 from tda_nerfstudio.plugin.multi_scene_datamanager import MultiSceneDataManager, MultiSceneDataManagerConfig
 from tda_nerfstudio.plugin.start import SHARED, Start, read_start
@@ -32,7 +34,7 @@ BACKGROUND_EVERY = 50
 
 
 @dataclass
-class TdaPipelineConfig(VanillaPipelineConfig):
+class TdaPipelineConfig(Saved, VanillaPipelineConfig):
     """Datamanager, model, and the schedule that trains them."""
 
     _target: type = field(default_factory=lambda: TdaPipeline)
@@ -43,7 +45,7 @@ class TdaPipelineConfig(VanillaPipelineConfig):
     """Latent scenes and autoencoder."""
     schedule: Schedule = field(default_factory=RgbBaseline)
     """Phases and their lengths, in visits per scene."""
-    steps: int | None = None
+    steps: Fixed[int | None] = None
     """Steps in all; set from max-num-iterations."""
     starts_from: Literal["scratch", "stage-one"] = "scratch"
     """Whether autoencoder, base planes and MLP come from a finished tda-ae run."""
@@ -104,6 +106,7 @@ class TdaPipeline(VanillaPipeline):
         self._wave: Wave | None = None
         self._span: Span | None = None
         self._start: Start | None = None
+        self.own_store: Path | None = None
         self.latents = TrainingLatents(self.model.autoencoder, self.datamanager, config.starts_from == "stage-one")
 
     @property
@@ -129,7 +132,7 @@ class TdaPipeline(VanillaPipeline):
     def stage_start(self) -> Start:
         """Give where stage 2 starts, read when first needed."""
         if self._start is None:
-            self._start = read_start(self.config.autoencoder, self.config.store)
+            self._start = read_start(self.config.autoencoder, self.config.store, self.own_store)
         return self._start
 
     def start_scenes(self) -> None:
@@ -194,11 +197,8 @@ class TdaPipeline(VanillaPipeline):
         """Prepare every step: its phase, what moves and how fast."""
         optimizers = training_callback_attributes.optimizers
         assert optimizers is not None
-
-        def prepare(step: int) -> None:
-            self.prepare(step, optimizers)
-
-        return [TrainingCallback([TrainingCallbackLocation.BEFORE_TRAIN_ITERATION], prepare)]
+        before = [TrainingCallbackLocation.BEFORE_TRAIN_ITERATION]
+        return [TrainingCallback(before, self.prepare, kwargs={"optimizers": optimizers})]
 
     def prepare(self, step: int, optimizers: Optimizers) -> None:
         """Make the step's phase act: trainable groups, learning rates, background, cached latents.
@@ -294,4 +294,4 @@ class TdaPipeline(VanillaPipeline):
         metrics = evaluate(self.model, self.datamanager, output_path)
         others = set(self.datamanager.dataparser.whole().names) - set(self.datamanager.scene_names)
         metrics["left_out"] |= dict.fromkeys(sorted(others), "It is of another wave: see finished.json and the store.")
-        return scalars(metrics) if step is not None else metrics
+        return scalars(metrics) if step is not None else announced(metrics)

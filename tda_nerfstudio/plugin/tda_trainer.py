@@ -9,46 +9,46 @@ from __future__ import annotations
 import shlex
 import sys
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
 import torch
+import tyro
 from nerfstudio.engine.callbacks import TrainingCallback, TrainingCallbackLocation
-from nerfstudio.engine.trainer import Trainer, TrainerConfig
-from nerfstudio.utils.rich_utils import CONSOLE
-from rich.markup import escape
-from rich.panel import Panel
+from nerfstudio.engine.trainer import Trainer
+from nerfstudio.utils import writer
 
 from tda_nerfstudio.core.atomic import save_tensors
 from tda_nerfstudio.core.errors import TdaError
 from tda_nerfstudio.core.hardware import describe
 from tda_nerfstudio.core.interrupts import signals_deferred
-from tda_nerfstudio.plugin import resolve
+from tda_nerfstudio.core.saved import Saved
+from tda_nerfstudio.plugin import resolve, run_folder
 from tda_nerfstudio.plugin.bank import Bank
+from tda_nerfstudio.plugin.claim import release
+from tda_nerfstudio.plugin.divergence import check_learnt
 from tda_nerfstudio.plugin.evaluation import quality
 from tda_nerfstudio.plugin.forecast import forecast
 from tda_nerfstudio.plugin.history import History
-from tda_nerfstudio.plugin.manifest import describe_model, describe_phases, write_manifest
+from tda_nerfstudio.plugin.manifest import describe_model, describe_phases, read_manifest, write_manifest
+from tda_nerfstudio.plugin.next_steps import show_next_steps
+from tda_nerfstudio.plugin.options import TrainerOptions
+from tda_nerfstudio.plugin.progress import TrainingLine
+from tda_nerfstudio.plugin.quiet import silence
+from tda_nerfstudio.plugin.start_loss import compare_start, own_start_loss
 from tda_nerfstudio.plugin.tda_pipeline import TdaPipeline, TdaPipelineConfig
+from tda_nerfstudio.plugin.terminal import CONSOLE, clear_errors, hushed
+from tda_nerfstudio.plugin.viewer.address import where_to_look
 from tda_nerfstudio.plugin.viewer.closing import stop_rendering
 from tda_nerfstudio.plugin.waves import place, wave_at
-
-
-@contextmanager
-def clear_errors() -> Iterator[None]:
-    """Show an error that a user can act on as its message alone, and leave with exit code 1."""
-    try:
-        yield
-    except TdaError as error:
-        CONSOLE.print(Panel(escape(str(error)), title="[bold red]Stopped[/bold red]", border_style="red", expand=False))
-        raise SystemExit(1) from None
+from tda_nerfstudio.store.shared_parts import is_store
 
 
 @dataclass
-class TdaTrainerConfig(TrainerConfig):
-    """A nerfstudio run whose length is in visits per scene."""
+class TdaTrainerConfig(Saved, TrainerOptions):
+    """A nerfstudio run whose length is in visits per scene, and whose folder is the one that its config.yml lies in."""
 
     _target: type = field(default_factory=lambda: TdaTrainer)
     """target class to instantiate"""
@@ -56,12 +56,40 @@ class TdaTrainerConfig(TrainerConfig):
     """Pipeline configuration"""
     max_num_iterations: int | None = None  # type: ignore[assignment]
     """Steps in all; the phases are rescaled to it. By default they follow from the schedule's visits per scene."""
+    folder: Annotated[Path | None, tyro.conf.Suppress] = None
+    """Where the config.yml lay that this was read from; a new run's folder follows from its names."""
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        super().__setstate__(state)
+        file = run_folder.being_read()
+        if file is not None and self.timestamp != "{timestamp}":  # it is no copy of a method's defaults
+            with nullcontext() if run_folder.opens() else clear_errors():
+                run_folder.settle(self, file)
+
+    def get_base_dir(self) -> Path:
+        """Name the run's folder."""
+        return self.folder or super().get_base_dir()
+
+    def set_timestamp(self) -> None:
+        """Name the run after the time, unless it has a name; then its folder must be a new one."""
+        if self.timestamp == "{timestamp}":
+            self.by_time = True
+        super().set_timestamp()
+
+    def print_to_terminal(self) -> None:
+        """Print nothing: config.yml says it all, and where that is comes when everything is resolved."""
 
     def save_config(self) -> None:
         """Resolve everything that is known only now (data, stage 1, sizes, steps), then save config.yml."""
         with clear_errors():
-            resolve.resolve(self)
-            super().save_config()
+            try:
+                resolve.resolve(self)
+            except TdaError:
+                release(self.get_base_dir())
+                raise
+            with hushed():
+                super().save_config()
+            CONSOLE.print(f"All settings: {self.get_base_dir() / 'config.yml'}", markup=False, soft_wrap=True)
 
 
 class TdaTrainer(Trainer):
@@ -70,12 +98,24 @@ class TdaTrainer(Trainer):
     config: TdaTrainerConfig
     pipeline: TdaPipeline
 
+    def __init__(self, config: TdaTrainerConfig, local_rank: int = 0, world_size: int = 1) -> None:
+        silence()
+        config.logging.local_writer.enable = False  # the training line takes its place, also in runs from before it
+        if config.mixed_precision and config.machine.device_type == "cpu":
+            CONSOLE.print("--mixed-precision does nothing on a CPU: this run goes on without.", style="yellow")
+        with hushed():
+            super().__init__(config, local_rank, world_size)
+
     def setup(self, test_mode: Literal["test", "val", "inference"] = "val") -> None:
         """Build everything, start from stage 1 or go on from a checkpoint, and say what is to come."""
         with clear_errors():
             if self.config.load_dir is not None:
                 resolve.check_load_dir(self.config.load_dir)
-            super().setup(test_mode)
+            with hushed():
+                super().setup(test_mode)
+            where_to_look(self.viewer_state)
+            if self.config.vis in ("viewer", "viewer_legacy"):
+                CONSOLE.print(f"With --vis {self.config.vis} no held-out view is looked at before the end.")
             if self.config.pipeline.starts_from == "stage-one" and not resolve.resuming(self.config):
                 self.pipeline.start_from_stage_one()
             self.pipeline.latents.folder = self.config.output_dir / "latents"
@@ -92,7 +132,11 @@ class TdaTrainer(Trainer):
                 TrainingCallback([TrainingCallbackLocation.AFTER_TRAIN_ITERATION], self.end_step),
                 TrainingCallback([TrainingCallbackLocation.AFTER_TRAIN], self.finish),
             ]
-            CONSOLE.print(forecast(self.pipeline, waves, self._start_step))
+            expected = forecast(self.pipeline, waves, self._start_step)
+            CONSOLE.print(expected.table, expected.summary)
+            self.line = TrainingLine(waves, expected.seconds, self._start_step)
+            if self.config.pipeline.autoencoder is not None and not resolve.resuming(self.config):
+                compare_start(self.pipeline, read_manifest(self.config.pipeline.autoencoder))
 
     def past(self) -> History:
         """Take over what the checkpoint that was loaded tells of earlier sessions; older ones tell nothing."""
@@ -121,8 +165,10 @@ class TdaTrainer(Trainer):
                     self.close_wave(self._start_step - 1)
                 super().train()
         finally:
+            self.line.stop()
             self.config.max_num_iterations = self.total_steps
             stop_rendering()
+            release(self.base_dir)
 
     @contextmanager
     def errors_saved(self) -> Iterator[None]:
@@ -134,9 +180,9 @@ class TdaTrainer(Trainer):
                 raise
             if not self.checkpoint_of(self.last_step).exists():
                 self.save_checkpoint(self.last_step)
-            raise TdaError(
-                f"{error} Step {self.last_step} is saved; go on from it with:\n{self.resume_command()}"
-            ) from error
+            saved = TdaError(f"{error} Step {self.last_step} is saved; go on from it with:")
+            saved.add_note(self.resume_command())
+            raise saved from error
 
     def ask_to_stop(self, number: int) -> None:
         """Turn a signal into a save at the end of the step."""
@@ -144,8 +190,23 @@ class TdaTrainer(Trainer):
         CONSOLE.print("\nStopping after this step: saving a checkpoint. Press Ctrl-C again to leave without.")
 
     def begin_step(self, step: int) -> None:
-        """Start the step's clock."""
+        """Start the step's clock; a phase's first step may show the progress of encoding, where the line is."""
+        if step == place(self.pipeline.waves, step)[1].start:
+            self.line.stop()
         self.history.begin_step()
+
+    def train_iteration(self, step: int) -> Any:
+        """Take a step, and keep its loss for the training line."""
+        loss, losses, metrics = super().train_iteration(step)
+        self.line.loss = loss.detach()
+        return self.line.loss, {name: value.detach() for name, value in losses.items()}, metrics
+
+    def eval_iteration(self, step: int) -> None:
+        """Look at a held-out view when its time has come, and keep its PSNR for the training line."""
+        super().eval_iteration(step)
+        for event in writer.EVENT_STORAGE:
+            if event["name"] == "Eval Images Metrics":
+                self.line.psnr = event["event"]["psnr"]
 
     def end_step(self, step: int) -> None:
         """Note that a step is whole; save and leave when a signal came."""
@@ -160,9 +221,11 @@ class TdaTrainer(Trainer):
             CONSOLE.print(f"Saved step {step}. Go on with:\n  {self.resume_command()}", markup=False, soft_wrap=True)
             sys.stdout.flush()
             raise SystemExit(128 + self.stop_signal)
+        self.line.show(step)
 
     def close_wave(self, step: int) -> None:
         """Score and store the wave at work, whose last step is saved; leave if a signal came while scenes relearnt."""
+        self.line.stop()
         self.pipeline.eval()
         changed = self.bank.close(self.optimizers, lambda: self.stop_signal is not None)
         if changed is None:
@@ -202,10 +265,20 @@ class TdaTrainer(Trainer):
         if self.pipeline.config.schedule.independent and step + 1 < place(self.pipeline.waves, step)[0].end:
             self.bank.put(None, {})
 
+    def _after_train(self) -> None:
+        """Save, score and store; then keep the viewer open, if that was asked for."""
+        self.training_state = "completed"
+        self.save_checkpoint(self.step)
+        writer.write_out_storage()
+        for callback in self.callbacks:
+            callback.run_callback_at_location(self.step, TrainingCallbackLocation.AFTER_TRAIN)
+        if not self.config.viewer.quit_on_train_completion:
+            self._train_complete_viewer()
+
     def provenance(self) -> dict[str, Any]:
         """Say where this run's scenes come from."""
         data = self.pipeline.datamanager.get_datapath().name
-        return {"data": data, "seed": self.config.machine.seed, "run": self.config.timestamp}
+        return {"data": data, "seed": self.config.machine.seed, "run": self.base_dir.name}
 
     def finish(self, step: int) -> None:
         """Score every scene and leave the manifest, unless the run was stopped before its last step."""
@@ -213,6 +286,8 @@ class TdaTrainer(Trainer):
             return
         self.close_wave(step)
         metrics = self.bank.results()
+        with clear_errors():
+            check_learnt(metrics, self.pipeline.datamanager.dataparser.whole().names)
         model, manager, config = self.pipeline.model, self.pipeline.datamanager, self.config
         write_manifest(
             self.base_dir,
@@ -233,12 +308,11 @@ class TdaTrainer(Trainer):
                     model.autoencoder.fingerprint(),
                     model.field.scenes.box,
                 ),
-                "store": None if self.bank.folder is None else str(self.bank.folder),
+                "store": self.bank.place(),
+                "start_loss": own_start_loss(self.pipeline) if config.method_name == "tda-ae" else None,
                 "metrics": metrics,
             },
         )
-        CONSOLE.print(f"Done: {quality(metrics)}.\nLook at it:")
-        look = ["ns-viewer", "--load-config", str(self.base_dir / "config.yml")]
-        if self.bank.folder is not None and (len(self.pipeline.waves) > 1 or config.pipeline.store is not None):
-            look = ["tda", "view", str(self.bank.folder)]
-        CONSOLE.print(f"  {shlex.join(look)}", markup=False, soft_wrap=True)
+        CONSOLE.print(f"Done: {quality(metrics)}.", soft_wrap=True)
+        store = self.bank.folder if self.bank.folder is not None and is_store(self.bank.folder) else None
+        show_next_steps(config.method_name, self.base_dir, manager.get_datapath(), store, len(self.pipeline.waves))

@@ -7,12 +7,12 @@ from pathlib import Path
 
 import torch
 from jaxtyping import Float, Int
-from nerfstudio.utils.rich_utils import CONSOLE
 from torch import Tensor
 
 from tda_nerfstudio.atlas.latent_cache import LatentCache
 from tda_nerfstudio.autoencoder.base import Autoencoder
 from tda_nerfstudio.plugin.multi_scene_datamanager import MultiSceneDataManager
+from tda_nerfstudio.plugin.terminal import CONSOLE
 
 
 class TrainingLatents:

@@ -9,6 +9,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
+from tda_nerfstudio.core.atomic import require_writable
 from tda_nerfstudio.core.errors import StoreError
 from tda_nerfstudio.core.scenes import LatentScenes
 from tda_nerfstudio.store.precision import Precision
@@ -47,6 +48,7 @@ def lighten(store: Store, folder: Path, bases: int | None = None, precision: Pre
         raise StoreError(f"{folder} is a store already. Name a new folder.")
     if bases is not None and not 1 <= bases <= len(parts.scenes.base):
         raise StoreError(f"{store.folder} has {len(parts.scenes.base)} base planes: keep 1 to that many, not {bases}.")
+    require_writable(folder)
     learnt = [store.file(name).load(name) for name in store]
     change = None
     if learnt and len(parts.scenes.base):

@@ -15,7 +15,7 @@ from torch import Tensor
 from tda_nerfstudio.atlas.procedural.broad import BroadImages
 from tda_nerfstudio.atlas.procedural.sprites import SIZE, SpritePool
 from tda_nerfstudio.autoencoder import embedded
-from tda_nerfstudio.core.atomic import replace_file, write_text
+from tda_nerfstudio.core.atomic import replace_file, require_writable, write_text
 from tda_nerfstudio.core.errors import TdaError
 from tda_nerfstudio.studies.pictures import as_picture
 from tda_nerfstudio.studies.pretrain import NOISE, Pretraining, Recipe
@@ -66,6 +66,7 @@ def export(run_folder: Path, out: Path, pool: Path | None = None, tests: Sequenc
     path = run_folder / "recipe.json"
     if not path.exists() or not (run_folder / "checkpoints").exists():
         raise TdaError(f"{run_folder} holds no pre-training run. Give the folder that `tda ae pretrain` wrote.")
+    require_writable(out)
     content = json.loads(path.read_text())
     run = Pretraining(run_folder, Recipe(**content | {"data": tuple(content["data"])}))
     pool, recipe, model = pool or run_folder / "sprites", run.recipe, run.model

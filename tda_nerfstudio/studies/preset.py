@@ -139,12 +139,15 @@ def check_options(preset: Preset) -> None:
         for option in run.options:
             config, where = all_methods[run.method], f"the options of {run.method} ('{option}', run '{run.name}')"
             for word in option.split("."):
-                known = (
-                    {f.name.replace("_", "-") for f in dataclasses.fields(config)}
-                    if dataclasses.is_dataclass(config)
-                    else set()
-                )
+                known = {key.replace("_", "-"): value for key, value in _options(config).items()}
                 _check_keys({word: None}, known, preset.path, where)
-                config = getattr(config, word.replace("-", "_"))
-            if dataclasses.is_dataclass(config):
+                config = known[word]
+            if _options(config):
                 raise TdaError(f"{preset.path}: '{option}', run '{run.name}', is a group of options, no value.")
+
+
+def _options(config: Any) -> dict[str, Any]:
+    """List what a group of options holds; a value holds nothing."""
+    if dataclasses.is_dataclass(config):
+        return {found.name: getattr(config, found.name) for found in dataclasses.fields(config)}
+    return config if isinstance(config, dict) else {}

@@ -21,7 +21,7 @@ from tda_nerfstudio.atlas.procedural.sprites import SpritePool
 from tda_nerfstudio.autoencoder.base import Autoencoder
 from tda_nerfstudio.autoencoder.build import AutoencoderConfig
 from tda_nerfstudio.autoencoder.muon import Muon
-from tda_nerfstudio.core.atomic import save_tensors, write_text
+from tda_nerfstudio.core.atomic import require_writable, save_tensors, write_text
 from tda_nerfstudio.core.errors import TdaError
 from tda_nerfstudio.core.interrupts import signals_deferred
 from tda_nerfstudio.core.objective import perturbed
@@ -171,6 +171,7 @@ def pretrain(
     folder: Path, recipe: Recipe, pool: Path | None = None, tests: tuple[Path, ...] = (), workers: int = 0
 ) -> Pretraining:
     """Train to the end of the recipe, or to a signal: then save, say how to go on, and leave with its exit code."""
+    require_writable(folder)
     run = Pretraining(folder, recipe)
     pool = pool or folder / "sprites"
     sets = unseen_sets(pool, tests)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import shlex
 import subprocess
 import sys
@@ -10,8 +11,10 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+from tda_nerfstudio.core.atomic import require_writable
 from tda_nerfstudio.core.errors import TdaError
 from tda_nerfstudio.plugin.manifest import read_manifest
+from tda_nerfstudio.plugin.quiet import as_environment
 from tda_nerfstudio.studies.preset import Preset, Run, check_options, read_preset
 from tda_nerfstudio.studies.study import RUNS, Study
 
@@ -42,6 +45,9 @@ def run_preset(
     """
     started = time.monotonic()
     study = open_study(read_preset(path), out, data, results)
+    if not dry:
+        require_writable(study.out)
+        require_writable(study.results)
     preset, missing = study.preset, study.missing()
     if preset.about:
         print(preset.about, end="\n\n")
@@ -120,7 +126,9 @@ def _call(words: list[str], dry: bool) -> None:
     if dry:
         return
     program = Path(sys.executable).with_name(words[0])
-    with subprocess.Popen([str(program) if program.exists() else words[0], *words[1:]]) as child:
+    quiet = ",".join(filter(None, [os.environ.get("PYTHONWARNINGS"), as_environment()]))
+    line = [str(program) if program.exists() else words[0], *words[1:]]
+    with subprocess.Popen(line, env=os.environ | {"PYTHONWARNINGS": quiet}) as child:
         while child.returncode is None:
             try:
                 child.wait()
@@ -148,11 +156,17 @@ def _report(study: Study, seconds: float) -> None:
             numbers = (scores.get(key) for key in ("psnr", "ssim", "ceiling_psnr"))
             table.add_row(escape(name), *("-" if value is None else f"{value:.3f}" for value in numbers))
         console.print(table)
+    print(f"Took {seconds / 60:.1f} minutes.")
     for run in study.preset.runs:
         if run.show:
+            store = read_manifest(study.folder(run)).get("store")
+            look = (
+                ["tda", "view", store]
+                if store
+                else ["ns-viewer", "--load-config", str(study.folder(run) / "config.yml")]
+            )
             print(f"Pictures: {study.out / run.name}-sheet.png, {study.out / run.name}-turntable.mp4")
-            print(f"Look around in it:\n  ns-viewer --load-config {study.folder(run) / 'config.yml'}")
-    print(f"Took {seconds / 60:.1f} minutes.")
+            print(f"Next, look around in it:\n  {shlex.join(look)}")
     problems = [problem for run in study.preset.runs for problem in unmet(run, rows[run.name])]
     if problems:
         raise TdaError("\n  ".join(["The preset ran, but not as expected:", *problems]))

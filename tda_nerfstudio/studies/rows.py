@@ -155,10 +155,7 @@ def _without_type(content: Any) -> Any:
 
 
 def _check_place(run: Path, config: dict[str, Any], problems: list[str]) -> None:
-    """Note when a run is not where its config.yml says, or its data is gone: it cannot be opened then."""
-    home = [str(config.get(key)) for key in ("output_dir", "experiment_name", "method_name", "timestamp")]
-    if config and Path(*home) != run:
-        problems.append("Moved: its config.yml says another folder, so no pictures of it can be made.")
+    """Note when a run's data is gone: it cannot be opened then."""
     data = config.get("data")
     if data and not Path(data).is_dir():
         problems.append(f"Its data, '{Path(data).name}', is not where it was: no pictures.")

@@ -13,6 +13,7 @@ from jaxtyping import UInt8
 
 from tda_nerfstudio.core.cameras import View, orbit
 from tda_nerfstudio.core.errors import StoreError, TdaError, suggest
+from tda_nerfstudio.core.progress import track
 from tda_nerfstudio.core.showing import OUTPUTS
 from tda_nerfstudio.core.view import image_size
 from tda_nerfstudio.plugin.open_run import open_run
@@ -60,9 +61,8 @@ def render_video(
     """
     import imageio.v2 as imageio
     from nerfstudio.cameras.cameras import Cameras
-    from nerfstudio.utils.rich_utils import CONSOLE
-    from rich.markup import escape
-    from rich.progress import track
+
+    from tda_nerfstudio.plugin.terminal import CONSOLE
 
     _check(output, frames, fps, size, names)
     drawn = None if camera_path is None else read_camera_path(camera_path)
@@ -87,7 +87,7 @@ def render_video(
                     raise
                 CONSOLE.print(f"Left out: {error}", style="yellow", markup=False)
                 continue
-            for i in track(range(len(view)), f"Rendering {escape(manager.active_scene)}", transient=True):
+            for i in track(range(len(view)), f"Rendering {manager.active_scene}"):
                 camera = Cameras(*view[i : i + 1], width=view.width, height=view.height)
                 yield frame_of(pipeline.model.get_outputs_for_camera(camera), names)
 

@@ -53,3 +53,30 @@ def test_ns_train_lists_our_methods_beside_its_own_without_heavy_packages(blocke
 @pytest.mark.slow
 def test_nothing_heavy_is_loaded_and_the_dataparser_is_known(blocked: list) -> None:
     assert blocked[2:] == [[], True]
+
+
+UNIX_ONLY = ("resource", "fcntl", "pwd", "grp", "termios")
+WITHOUT_UNIX = """
+import importlib, pkgutil, sys
+import nerfstudio.scripts.train, torch, rich.progress, multiprocessing.util
+for name in sys.argv[1:]:
+    sys.modules[name] = None
+before = set(sys.modules)
+import tda_nerfstudio
+for name in list(sys.modules):
+    if name.startswith("tda_nerfstudio"):
+        del sys.modules[name]
+import tda_nerfstudio
+for module in pkgutil.walk_packages(tda_nerfstudio.__path__, "tda_nerfstudio."):
+    importlib.import_module(module.name)
+    print(module.name)
+"""
+
+
+@pytest.mark.slow
+def test_every_module_can_be_imported_where_there_is_no_unix() -> None:
+    words = [sys.executable, "-c", WITHOUT_UNIX, *UNIX_ONLY]
+    done = subprocess.run(words, capture_output=True, text=True, env=os.environ | {"OMP_NUM_THREADS": "1"})
+    assert done.returncode == 0, done.stderr
+    names = done.stdout.split()
+    assert {"tda_nerfstudio.methods", "tda_nerfstudio.plugin.forecast", "tda_nerfstudio.plugin.claim"} <= set(names)

@@ -44,7 +44,9 @@ def test_atlas_demo_writes_scenes_and_splits_and_keeps_what_is_there(command, tm
     words = ["atlas", "demo", "cars", "--scenes", "4", "--views", "3", "--test-views", "1", "--size", "16"]
     result = command("tda", *words, cwd=tmp_path)
     assert result.code == 0, result.text
-    assert "Wrote 4 scenes to cars. Next: ns-train tda-ae --data cars" in result.flat
+    assert result.text.endswith(
+        "Wrote 4 scenes to cars. Next:\n  ns-train tda-ae --data cars\n  ns-train tda-scenes --data cars\n"
+    )
     splits = json.loads((tmp_path / "cars/splits.json").read_text())
     assert splits["tda-ae"] == ["vehicle_0000", "vehicle_0001", "vehicle_0002"]
     assert splits["tda-scenes"] == splits["tda-rgb"] == ["vehicle_0003"]
@@ -64,7 +66,7 @@ def test_atlas_meshes_writes_scenes_and_names_what_it_leaves_out(command, tmp_pa
     words = ["atlas", "meshes", "models", "out", "--views", "2", "--test-views", "1", "--size", "8", "--front=-z"]
     done = subprocess.run([sys.executable, "-c", LIGHT, *words], cwd=tmp_path, capture_output=True, text=True)
     assert done.returncode == 0, done.stderr
-    assert "Wrote 1 scenes to out, 1 models left out. Next: ns-train tda-ae --data out" in done.stdout
+    assert "Wrote 1 scenes to out, 1 models left out. Next:\n  ns-train tda-ae --data out\n" in done.stdout
     assert "Left out: Model models/bad.glb: It is truncated: 4 of 12 bytes are there. Copy it again." in done.stderr
     assert done.stdout.splitlines()[-1] == "LOADED"
     assert len(list((tmp_path / "out/good").glob("t*/*.png"))) == 3

@@ -8,6 +8,7 @@ import pytest
 import torch
 
 from tda_nerfstudio.core import atomic
+from tda_nerfstudio.core.errors import TdaError
 
 
 @pytest.fixture
@@ -75,3 +76,26 @@ def test_a_new_file_appears_only_when_it_is_whole(tmp_path: Path) -> None:
 
     atomic.replace_file(path, write)
     assert files(path) == ["nerfstudio_models/step-000000001.ckpt"]
+
+
+def test_a_folder_that_can_be_written_is_left_as_it_was(tmp_path: Path) -> None:
+    atomic.require_writable(tmp_path / "new/and/deep")
+    atomic.require_writable(tmp_path)
+    assert not list(tmp_path.iterdir())
+
+
+def test_a_folder_that_cannot_be_written_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "file").touch()
+    with pytest.raises(TdaError) as caught:
+        atomic.require_writable(tmp_path / "file/out")
+    assert str(caught.value) == (
+        f"Nothing can be written to {tmp_path / 'file/out'} (Not a directory). Name another folder, or make this one"
+        " writable."
+    )
+
+    def refuse(**options: object) -> None:
+        raise PermissionError(1, "Operation not permitted", str(tmp_path))
+
+    monkeypatch.setattr(atomic.tempfile, "TemporaryFile", refuse)
+    with pytest.raises(TdaError, match="out .Operation not permitted."):
+        atomic.require_writable(tmp_path / "out")

@@ -276,6 +276,19 @@ def test_each_view_has_a_variance_of_its_own_when_the_encoder_stands_still():
     assert float(latent_variance(torch.zeros(1, 3, 5, 5), together=False).min()) == pytest.approx(1e-4)
 
 
+@pytest.mark.parametrize("together", [False, True])
+def test_a_view_of_a_single_latent_pixel_has_a_variance(together: bool):
+    latents = torch.randn(1, 3, 1, 1, generator=torch.Generator().manual_seed(0))
+    assert latent_variance(latents, together).flatten().tolist() == [pytest.approx(1e-4)] * 3
+    if together:
+        two = torch.tensor([1.0, 3.0]).view(2, 1, 1, 1)
+        assert float(latent_variance(two, together)) == pytest.approx(2.0)
+
+
+def test_noise_on_a_single_latent_pixel_is_finite():
+    assert torch.equal(module.perturbed(torch.ones(1, 3, 1, 1), 0.1, 0, 0), torch.ones(1, 3, 1, 1))
+
+
 def test_a_scene_that_diverges_leaves_the_others_gradients_as_they_are(scenes):
     (one,) = StageTwo(strategy="encode").phases()
     latents = cached()

@@ -2,8 +2,13 @@
 
 from __future__ import annotations
 
-import pytest
+import math
+from copy import deepcopy
 
+import pytest
+import yaml
+
+from tda_nerfstudio.core.errors import TdaError
 from tda_nerfstudio.core.losses import LOSSES
 from tda_nerfstudio.core.phases import (
     FIT_VISITS,
@@ -165,14 +170,19 @@ def test_stage_one_in_the_standard_space_trains_the_autoencoder_as_long_on_image
 
 def test_stage_ones_options_arrive():
     schedule = StageOne(
-        ae_weight=0.1, latent_weight=2.0, tv_weight=0.5, latent_noise=0.3, ae_rate=0.7, joint_ae_rate=0.6, base_rate=0.4
+        ae_weight=0.1,
+        latent_weight=2.0,
+        tv_weight=0.5,
+        latent_noise=0.3,
+        warmup_rate=0.7,
+        rates=StageOne().rates | {"encoder": 0.6, "decoder": 0.5, "base": 0.4},
     )
     warmup, latent, joint = schedule.phases()
     assert joint.losses == {"latent": 2.0, "rgb": 1.0, "ae": 0.1, "tv": 0.5}
     assert latent.losses == {"latent": 1.0, "tv": 0.5} and warmup.losses == {"ae": 1.0}
     assert warmup.latent_noise == joint.latent_noise == 0.3 and latent.latent_noise == 0.0
     assert warmup.rates == {"encoder": 0.7, "decoder": 0.7}
-    assert joint.rates["encoder"] == joint.rates["decoder"] == 0.6
+    assert (joint.rates["encoder"], joint.rates["decoder"]) == (0.6, 0.5)
     assert joint.rates["base"] == latent.rates["base"] == 0.4
 
 
@@ -254,3 +264,62 @@ def test_new_scenes_that_start_by_least_squares_first_fit_their_weights_alone():
 
 def test_a_cold_start_trains_like_one_at_the_mean():
     assert StageTwo(start="cold").phases() == StageTwo(start="mean").phases()
+
+
+def test_rates_without_options_are_what_they_were() -> None:
+    _, latent, joint = StageOne(warmup_visits=1).phases()
+    assert latent.rates == {"micro": 0.1, "weights": 0.1, "base": 0.03, "mlp": 0.01}
+    assert joint.rates == latent.rates | {"encoder": 0.002, "decoder": 0.002}
+    encode, decode = StageTwo(shared="finetune").phases()
+    assert encode.rates == {"micro": 0.1, "weights": 0.1, "base": 0.01, "mlp": 0.01}
+    assert decode.rates == {"micro": 0.1, "weights": 0.1, "base": 0.01, "mlp": 0.001, "decoder": 0.0001}
+
+
+def test_rates_of_stage_two_arrive_in_every_phase() -> None:
+    rates = StageTwo().rates | {"micro": 0.2, "weights": 0.3}
+    phases = StageTwo(start="least-squares", rates=rates).phases()
+    assert [one.rates for one in phases] == [{"weights": 0.3}] + [{"micro": 0.2, "weights": 0.3}] * 2
+    _, decode = StageTwo(shared="finetune", rates=rates | {"mlp": 0.5, "decoder": 0.25}).phases()
+    assert (decode.rates["mlp"], decode.rates["decoder"]) == (0.05, 0.25)
+
+
+@pytest.mark.parametrize(
+    ("schedule", "message"),
+    [
+        (
+            RgbBaseline(rates={"micros": 0.1}),
+            "--pipeline.schedule.rates names the parameter group 'micros', which does not exist. Did you mean 'micro'?"
+            " There are: micro, weights, base, mlp, encoder, decoder.",
+        ),
+        (StageTwo(rates={"micro": 0.0}), "--pipeline.schedule.rates.micro must be above 0, not 0.0."),
+        (StageOne(rates={"mlp": math.nan}), "--pipeline.schedule.rates.mlp must be above 0, not nan."),
+        (StageOne(warmup_rate=-1.0), "--pipeline.schedule.warmup-rate must be above 0, not -1.0."),
+        (
+            StageTwo(rates=StageTwo().rates | {"decoder": 0.1}),
+            "--pipeline.schedule.rates.decoder does nothing while shared parts are frozen. Leave it out, or let them"
+            " move with --pipeline.schedule.shared finetune.",
+        ),
+    ],
+)
+def test_rates_that_cannot_be_are_refused_by_name(schedule, message: str) -> None:
+    with pytest.raises(TdaError) as caught:
+        schedule.phases()
+    assert str(caught.value) == message
+
+
+def test_a_config_of_an_older_version_opens_with_the_rates_that_it_named() -> None:
+    text = """!!python/object:tda_nerfstudio.core.phases.StageOne
+    ae_rate: 0.5
+    base_rate: 0.25
+    joint_ae_rate: 0.125
+    joint_visits: 7
+    """
+    schedule = yaml.load(text, Loader=yaml.Loader)
+    assert schedule == StageOne(
+        warmup_rate=0.5, joint_visits=7, rates=StageOne().rates | {"base": 0.25, "encoder": 0.125, "decoder": 0.125}
+    )
+    assert not hasattr(schedule, "base_rate")
+    oldest = "!!python/object:tda_nerfstudio.core.phases.StageTwo {strategy: encode}"
+    assert yaml.load(oldest, Loader=yaml.Loader) == StageTwo(strategy="encode")
+    now = StageTwo(rates=StageTwo().rates | {"micro": 0.5})
+    assert yaml.load(yaml.dump(now), Loader=yaml.Loader) == now == deepcopy(now)

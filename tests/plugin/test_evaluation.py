@@ -11,7 +11,7 @@ import torch
 from PIL import Image
 
 from tda_nerfstudio.plugin import evaluation
-from tda_nerfstudio.plugin.evaluation import evaluate, merge, reconstruct, scalars
+from tda_nerfstudio.plugin.evaluation import evaluate, merge, quality, reconstruct, scalars
 
 SCORES = ("psnr", "ssim", "sharpness", "ceiling_psnr", "ceiling_ssim", "ceiling_sharpness")
 
@@ -112,3 +112,31 @@ def test_a_score_that_one_wave_has_alone_is_the_mean_over_those_that_have_it() -
         merged = merge([*given, {"left_out": {"d": "No views."}, "scenes": {}}])  # a wave without a single score
         assert merged["psnr"] == pytest.approx(23.2) and merged["lpips"] == pytest.approx(0.4)
     assert merge([{"left_out": {}, "scenes": {}}] * 2) == {"left_out": {}, "scenes": {}}
+
+
+def test_no_psnr_has_its_true_reason() -> None:
+    assert quality({"scenes": {}, "left_out": {}}) == "no held-out views, so no PSNR"
+    assert quality({"scenes": {}, "left_out": {"a": "It diverged.", "b": "x"}}) == "no PSNR: 2 scenes are left out"
+
+
+def test_ns_eval_sums_up_what_it_measured(capsys: pytest.CaptureFixture) -> None:
+    scenes = {
+        "car[red]": {"psnr": 21.5, "views": {"a": {}, "b": {}}},
+        "bus": {"psnr": 19.25, "views": {"a": {}}},
+    }
+    away = "It is of another wave."
+    left_out = {"van": "It diverged."} | dict.fromkeys(("a", "b", "c", "d", "e"), away)
+    metrics = {"psnr": 20.75, "ssim": 0.9, "ceiling_psnr": 30.0, "scenes": scenes, "left_out": left_out}
+    assert evaluation.announced(metrics) is metrics
+    assert capsys.readouterr().out.splitlines() == [
+        "PSNR 20.75 dB, SSIM 0.900 on held-out views; the autoencoder alone 30.00 dB.",
+        "2 scenes, 3 views; the worst scene is bus, with 19.25 dB.",
+        "Left out: van. It diverged.",
+        "Left out: a, b, c and 2 more. It is of another wave.",
+    ]
+
+
+def test_names_with_brackets_survive_the_terminal(capsys: pytest.CaptureFixture) -> None:
+    scenes = {"car[red]": {"psnr": 21.5, "views": {"a": {}}}}
+    evaluation.announced({"psnr": 21.5, "ssim": 0.9, "ceiling_psnr": 99.5, "scenes": scenes, "left_out": {}})
+    assert "the worst scene is car[red], with 21.50 dB." in capsys.readouterr().out

@@ -178,3 +178,15 @@ def test_single_evaluations_take_turns_among_scenes_and_views(manager) -> None:
 def test_single_evaluations_every_200_steps_see_more_than_the_first_view(manager) -> None:
     drawn = {int(manager.next_eval_image(step)[1]["image_idx"]) % 2 for step in range(0, 8000, 200)}
     assert drawn == {0, 1}
+
+
+def test_ns_render_spiral_begins_upright_and_interpolate_goes_around(manager) -> None:
+    from nerfstudio.cameras.camera_paths import get_spiral_path
+
+    camera, batch = manager.eval_dataloader.get_camera(image_idx=0)
+    path = get_spiral_path(camera, steps=8, radius=0.1)
+    assert batch == {} and len(path) == 8
+    assert float(path.camera_to_worlds[:, 2, 1].min()) > 0.7  # up is up
+    assert path.camera_to_worlds[:, 2, 0].abs().max() < 0.05  # and the horizon level
+    assert manager.eval_dataset.cameras.camera_to_worlds.shape == (2, 3, 4)
+    assert not torch.equal(camera.camera_to_worlds[0], manager.eval_dataset.cameras.camera_to_worlds[0])

@@ -48,7 +48,7 @@ def test_ns_train_understands_every_line_of_a_preset(path: Path, tmp_path: Path)
         for key, value in run.options.items():
             found = config
             for word in key.replace("-", "_").split("."):
-                found = getattr(found, word)
+                found = found[word] if isinstance(found, dict) else getattr(found, word)
             wanted = type(found)(value) if isinstance(found, tuple | Path) else value
             assert found == wanted, key
 

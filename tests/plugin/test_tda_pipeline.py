@@ -204,7 +204,7 @@ def test_the_forecast_changes_nothing(pipeline, optimizers) -> None:
     torch.manual_seed(5)
     expected = torch.rand(3)
     torch.manual_seed(5)
-    table = forecast(pipeline, pipeline.waves, 0).renderables[0]
+    table = forecast(pipeline, pipeline.waves, 0).table
     assert torch.equal(torch.rand(3), expected)
     assert all(torch.equal(value, before[name]) for name, value in pipeline.state_dict().items())
     assert all(param.grad is None for param in pipeline.parameters())
@@ -215,8 +215,11 @@ def test_the_forecast_changes_nothing(pipeline, optimizers) -> None:
 
 
 def test_a_resumed_runs_forecast_counts_only_what_is_left(pipeline) -> None:
-    table = forecast(pipeline, pipeline.waves, 6).renderables[0]
-    assert list(table.columns[1].cells) == ["0", "2", "4"]
+    expected = forecast(pipeline, pipeline.waves, 6)
+    assert list(expected.table.columns[1].cells) == ["0", "2", "4"]
+    assert list(expected.table.columns[4].cells) == ["-", "1 s", "1 s"]
+    assert expected.seconds.keys() == {"warm-up", "latent", "joint"} and expected.seconds["warm-up"] == 0
+    assert expected.summary.startswith("4 scenes: less than a minute, ")
 
 
 def test_a_checkpoint_with_missing_unexpected_and_misshaped_tensors_is_refused_by_name(pipeline) -> None:

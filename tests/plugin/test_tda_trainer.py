@@ -16,6 +16,8 @@ from tda_nerfstudio.core.errors import StoreError, TdaError
 from tda_nerfstudio.core.interrupts import signals_deferred
 from tda_nerfstudio.plugin import bank, resolve
 from tda_nerfstudio.plugin.manifest import read_manifest
+from tda_nerfstudio.plugin.next_steps import show_next_steps
+from tda_nerfstudio.plugin.start import read_start
 from tda_nerfstudio.plugin.tda_pipeline import TdaPipeline
 from tda_nerfstudio.plugin.tda_trainer import TdaTrainer, clear_errors
 from tda_nerfstudio.store.store import Store
@@ -79,11 +81,12 @@ def test_a_run_of_the_same_name_goes_on_where_it_was_cut(trainer) -> None:
     assert trainer.config.load_dir == trainer.checkpoint_dir
 
 
-def test_an_error_in_a_later_step_saves_the_one_before(trainer) -> None:
+def test_an_error_in_a_later_step_saves_the_one_before(trainer, capsys) -> None:
     trainer.end_step(6)
-    text = "(?s)^Broken image. Step 6 is saved; go on from it with:.*--load-config"
-    with pytest.raises(TdaError, match=text), trainer.errors_saved():
+    with pytest.raises(SystemExit), clear_errors(), trainer.errors_saved():
         raise TdaError("Broken image.")
+    *_, last, command = capsys.readouterr().out.splitlines()
+    assert last.startswith("╰") and command == f"  {trainer.resume_command()}"
     assert [path.name for path in trainer.checkpoint_dir.iterdir()] == ["step-000000006.ckpt"]
 
 
@@ -98,6 +101,71 @@ def test_a_run_that_is_cut_short_is_not_marked_as_finished(trainer) -> None:
     assert not (trainer.base_dir / "finished.json").exists()
     trainer.finish(11)
     assert (trainer.base_dir / "finished.json").exists()
+
+
+def shown(capsys: pytest.CaptureFixture) -> str:
+    return " ".join(capsys.readouterr().out.replace("│", " ").split())
+
+
+def test_a_run_whose_scenes_all_diverged_has_failed(trainer, capsys) -> None:
+    trainer.pipeline.model.field.scenes.weights.data.fill_(torch.nan)
+    with pytest.raises(SystemExit) as caught, clear_errors(), trainer.errors_saved():
+        trainer.finish(11)
+    assert caught.value.code == 1 and not (trainer.base_dir / "finished.json").exists()
+    text = shown(capsys)
+    assert "All 4 scenes went wrong, so that nothing was learnt and the run is not marked as finished." in text
+    assert "'vehicle_0000': It diverged: its numbers are not finite." in text and "Done" not in text
+
+
+def test_scenes_of_stage_1_that_diverged_are_named_loudly_and_start_no_others(trainer, capsys) -> None:
+    table = trainer.pipeline.model.field.scenes
+    table.weights.data[2] = torch.nan
+    trainer.save_checkpoint(11)
+    trainer.finish(11)
+    text = shown(capsys)
+    assert "Mind" in text and "1 of 4 scenes went wrong and count in no score: vehicle_0002." in text
+    assert read_manifest(trainer.base_dir)["start_loss"] > 0
+    start = read_start(trainer.base_dir, None)
+    assert torch.equal(start.weights, table.weights[[0, 1, 3]].mean(0))
+    state = torch.load(trainer.checkpoint_of(11), weights_only=True)
+    state["pipeline"]["_model.field.scenes.weights"].fill_(torch.nan)
+    torch.save(state, trainer.checkpoint_of(11))
+    with pytest.raises(TdaError, match="has no scene to start from: all of them diverged. Train it again."):
+        read_start(trainer.base_dir, None)
+
+
+def test_a_run_ends_with_lines_that_can_be_copied(trainer, capsys) -> None:
+    trainer.save_checkpoint(11)
+    trainer.finish(11)
+    config, data = trainer.base_dir / "config.yml", trainer.pipeline.datamanager.get_datapath()
+    lines = capsys.readouterr().out.splitlines()
+    assert lines[-4:] == [
+        "Next:",
+        f"  ns-viewer --load-config {config}",
+        f"  ns-eval --load-config {config}",
+        f"  ns-train tda-scenes --data {data} --output-dir {trainer.config.output_dir}",
+    ]
+
+
+def test_the_lines_after_a_run_fit_its_method_and_are_quoted(tmp_path: Path, monkeypatch, capsys) -> None:
+    monkeypatch.chdir(tmp_path)
+    show_next_steps("tda-ae", tmp_path / "outputs/my cars/tda-ae/r", Path("/my cars"), None, 1)
+    assert capsys.readouterr().out.splitlines()[-1] == "  ns-train tda-scenes --data '/my cars'"
+    show_next_steps("tda-ae", tmp_path / "kept", Path("/cars"), None, 1)
+    assert f"--data /cars --pipeline.autoencoder {tmp_path / 'kept'}" in capsys.readouterr().out
+    show_next_steps("tda-scenes", Path("/r"), Path("/cars"), Path("/r/store"), 1)
+    assert capsys.readouterr().out.splitlines() == [
+        "The store of its scenes: /r/store",
+        "Next:",
+        "  tda view /r/store",
+        "  tda render /r/store --scene all",
+        "  ns-viewer --load-config /r/config.yml",
+        "  ns-eval --load-config /r/config.yml",
+    ]
+    show_next_steps("tda-scenes", Path("/r"), Path("/cars"), Path("/r/store"), 3)
+    assert "ns-" not in capsys.readouterr().out
+    show_next_steps("tda-rgb", Path("/r"), Path("/cars"), None, 1)
+    assert "ns-train" not in capsys.readouterr().out
 
 
 def test_a_finished_run_tells_its_command_machine_size_and_time(trainer, monkeypatch: pytest.MonkeyPatch) -> None:

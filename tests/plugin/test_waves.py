@@ -16,7 +16,7 @@ import torch
 from tda_nerfstudio.core.errors import StoreError
 from tda_nerfstudio.core.phases import RgbBaseline, StageTwo
 from tda_nerfstudio.plugin.bank import Bank
-from tda_nerfstudio.plugin.divergence import diverged
+from tda_nerfstudio.plugin.divergence import diverged, learn_again
 from tda_nerfstudio.plugin.evaluation import merge
 from tda_nerfstudio.plugin.manifest import read_manifest
 from tda_nerfstudio.plugin.multi_scene_datamanager import MultiSceneDataManagerConfig
@@ -232,6 +232,24 @@ def test_a_scene_that_diverges_is_learnt_once_more_and_then_put_aside(
     if not twice:
         assert store.record(NAMES[2]).finished
         assert not torch.equal(store[NAMES[2]].learnt.micro, whole[NAMES[2]].learnt.micro)
+
+
+@pytest.mark.parametrize(("total", "again"), [(None, [6, 6]), (16, [2, 2])])
+def test_a_retry_is_as_long_as_the_wave_was(learner, tmp_path: Path, total: int | None, again: list[int]) -> None:
+    trainer = learner(tmp_path / "run")  # four scenes, one a step, 6 + 6 visits: 48 steps
+    trainer.config.max_num_iterations = trainer.config.pipeline.steps = total or 48
+    trainer.setup()
+    pipeline, steps = trainer.pipeline, []
+    pipeline.serve(pipeline.waves[0])
+    prepare = pipeline.prepare
+
+    def note(step: int, optimizers: object) -> None:
+        prepare(step, optimizers)
+        steps.append(pipeline._span.phase.name)
+
+    pipeline.prepare = note
+    assert learn_again(pipeline, trainer.optimizers, [NAMES[1]], lambda: False)
+    assert [steps.count(name) for name in ("encode-scene", "decode-scene")] == again
 
 
 def test_a_stop_while_scenes_are_learnt_once_more_loses_nothing(learner, whole, tmp_path, monkeypatch) -> None:

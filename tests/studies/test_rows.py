@@ -1,4 +1,4 @@
-"""A run's row: what is in it, and what marks one that is incomplete, moved, damaged or older."""
+"""A run's row: what is in it, and what marks one that is incomplete, damaged or older."""
 
 from __future__ import annotations
 
@@ -88,7 +88,7 @@ def test_a_run_that_is_not_there_is_marked(tmp_path: Path) -> None:
     }
 
 
-def test_a_moved_run_keeps_its_numbers_and_is_marked(pair, tmp_path: Path) -> None:
+def test_a_moved_run_keeps_its_numbers_and_says_what_is_gone(pair, tmp_path: Path) -> None:
     one, two = pair
     two.rename(tmp_path / "elsewhere")
     shutil.rmtree(one)
@@ -96,7 +96,6 @@ def test_a_moved_run_keeps_its_numbers_and_is_marked(pair, tmp_path: Path) -> No
     row = row_of(tmp_path / "elsewhere")
     assert row["complete"] and row["bytes"]["m_B"] == 120 and row["space"] == ""
     assert row["problems"] == [
-        "Moved: its config.yml says another folder, so no pictures of it can be made.",
         "Its data, 'cars', is not where it was: no pictures.",
         "Stage 1, 'one', is not where it was: its space and its minutes are not known.",
     ]

@@ -11,11 +11,11 @@ from tempfile import TemporaryDirectory
 
 from nerfstudio.configs.base_config import LoggingConfig, ViewerConfig
 from nerfstudio.utils import writer
-from nerfstudio.utils.rich_utils import CONSOLE
 
 from tda_nerfstudio.core.atomic import require_writable
 from tda_nerfstudio.core.errors import TdaError
 from tda_nerfstudio.plugin.stored_pipeline import StoredPipeline, store_of
+from tda_nerfstudio.plugin.terminal import CONSOLE
 from tda_nerfstudio.plugin.viewer.store_viewer import StoreViewer
 from tda_nerfstudio.store.store import Store
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import tempfile
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, replace
@@ -11,6 +10,7 @@ from pathlib import Path
 import torch
 from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 
+from tda_nerfstudio.core.atomic import require_writable
 from tda_nerfstudio.core.errors import TdaError, suggest
 from tda_nerfstudio.studies.bench.headline import headline
 from tda_nerfstudio.studies.bench.machine import describe, warnings
@@ -93,12 +93,7 @@ def check(out: Path, repeats: int, only: Sequence[str], quick: bool) -> None:
             raise TdaError(f"Unknown group '{group}'. Groups are {', '.join(GROUPS)}.{suggest(group, GROUPS)}")
     if repeats < LEAST and not quick:
         raise TdaError(f"{repeats} rounds are too few for medians: give at least {LEAST}, or --quick for {QUICK}.")
-    try:
-        out.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise TdaError(f"The folder {out} cannot be made ({error.strerror}). Choose another with --out.") from error
-    if not os.access(out, os.W_OK):
-        raise TdaError(f"The folder {out} cannot be written. Choose another with --out.")
+    require_writable(out)
 
 
 def choose_device(name: str | None) -> torch.device:

@@ -82,7 +82,7 @@ def test_runs_that_cannot_be_compared_are_in_tables_of_their_own(make_row, keep,
     assert "| a |" in tables[1] and "| rgb |" not in tables[1] and "| rgb |" in tables[2]
 
 
-def test_incomplete_moved_damaged_and_older_runs_are_marked(make_run, make_row, keep, tmp_path: Path) -> None:
+def test_incomplete_damaged_and_older_runs_are_marked(make_run, make_row, keep, tmp_path: Path) -> None:
     keep(make_row("a"))
     (tmp_path / "rows/bad.json").write_text("{")
     (tmp_path / "rows/b.json").write_text('{"format": 1, "metrics": {"psnr": 1.0}, "bytes": {"m_w": "x"}}')
@@ -94,7 +94,6 @@ def test_incomplete_moved_damaged_and_older_runs_are_marked(make_run, make_row, 
     assert "In no table, as they have no metrics: bad, cut, gone." in text
     assert "cut is not a finished run: it has no finished.json." in text
     assert "gone does not exist." in text and "bad.json cannot be read" in text
-    assert "moved: Moved: its config.yml says another folder, so no pictures of it can be made." in text
     assert "moved: Finished by an older version, which did not record: commands." in text
     assert "b.json is damaged: bytes cannot be used." in text
     assert "| moved † |" in output.with_suffix(".md").read_text()

@@ -1,0 +1,62 @@
+"""Folders that one process at a time works in."""
+
+from __future__ import annotations
+
+import os
+import sys
+from pathlib import Path
+
+from tda_nerfstudio.core.errors import TdaError
+
+_HELD: dict[Path, int | None] = {}
+"""Folders that this process holds, with the open file that the system frees when the process ends, however it does."""
+
+
+def claim(folder: Path, new: bool) -> bool:
+    """Make a folder and hold it until this process ends; says no, and does nothing, if it must be new and is not.
+
+    Raises TdaError where another process holds it. Windows, and file systems without locks, cannot tell that.
+    """
+    try:
+        folder.mkdir(parents=True, exist_ok=not new)
+    except FileExistsError:
+        if new:
+            return False
+        raise TdaError(f"{folder} is no folder. Name another one, or remove that file.") from None
+    if folder not in _HELD:
+        _HELD[folder] = _lock(folder)
+    return True
+
+
+def _lock(folder: Path) -> int | None:
+    if sys.platform == "win32":
+        return None
+    import fcntl
+
+    file = os.open(folder, os.O_RDONLY)
+    try:
+        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        os.close(file)
+        raise TdaError(
+            f"Another process is at work in {folder}. Wait until it ends or stop it; a run of another name"
+            " (--timestamp) starts beside it."
+        ) from None
+    except OSError:  # a file system without locks
+        os.close(file)
+        return None
+    return file
+
+
+def release(folder: Path) -> None:
+    """Let go of a folder that this process holds; it goes if it is empty, and so do the two above it."""
+    if folder not in _HELD:
+        return
+    file = _HELD.pop(folder)
+    if file is not None:
+        os.close(file)
+    for path in (folder, *folder.parents[:2]):
+        try:
+            path.rmdir()
+        except OSError:  # it is not empty
+            return

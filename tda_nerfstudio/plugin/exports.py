@@ -1,0 +1,27 @@
+"""What ns-export cannot make of our scenes, said before it begins."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+
+from tda_nerfstudio.core.errors import TdaError
+from tda_nerfstudio.plugin.terminal import clear_errors
+
+KINDS = ("pointcloud", "tsdf", "poisson", "marching-cubes", "gaussian-splat")
+"""Those that ask a model for single rays, a signed distance or splats; `cameras` asks for cameras, and works."""
+
+
+def refuse_exports() -> None:
+    """End ns-export where its kind does not apply, with a message and exit code 1.
+
+    nerfstudio opens a run first, whatever the kind, and then fails one way or another, sometimes after minutes of work.
+    """
+    program, *words = sys.argv
+    if Path(program).stem in ("ns-export", "exporter") and words and words[0] in KINDS:
+        with clear_errors():
+            raise TdaError(
+                f"ns-export {words[0]} does not apply: these scenes are decoded from latents, a whole image at a time,"
+                " and single rays have no colour. What works: images and videos with `ns-render` and `tda render RUN`,"
+                " poses with `ns-export cameras`."
+            )

@@ -1,0 +1,29 @@
+"""Where the viewer of a run in training can be looked at, and by whom."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from tda_nerfstudio.plugin.terminal import CONSOLE
+
+LOOPBACK = ("127.0.0.1", "localhost", "::1")
+"""Addresses that only this machine reaches."""
+
+
+def where_to_look(viewer: Any) -> None:
+    """Say where a viewer is, if there is one, and warn of an address that others reach."""
+    if viewer is None:
+        return
+    if not hasattr(viewer, "viewer_info"):  # the legacy viewer
+        CONSOLE.print(f"Viewer: {viewer.viewer_url}", markup=False, soft_wrap=True)
+        return
+    host, port = viewer.config.websocket_host, viewer.viser_server.get_port()
+    shared = [word for line in viewer.viewer_info for word in line.split() if word.startswith("https://")]
+    CONSOLE.print(" or ".join([f"Viewer: http://localhost:{port}", *shared]), markup=False, soft_wrap=True)
+    if host not in LOOPBACK:
+        CONSOLE.print(
+            f"It listens at {host}: everybody on that network can open it, and save camera paths beside the data. For"
+            " this machine alone, leave out --viewer.websocket-host.",
+            style="yellow",
+            markup=False,
+        )

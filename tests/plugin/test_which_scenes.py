@@ -1,0 +1,129 @@
+"""What stage 2 learns where nobody says so, and what it says of what stage 1 knew."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from tda_nerfstudio import methods
+from tda_nerfstudio.core.errors import TdaError
+from tda_nerfstudio.plugin import start_loss
+from tda_nerfstudio.plugin.resolve import resolve
+from tda_nerfstudio.plugin.which_scenes import atlas_of_stage_one
+
+pytestmark = pytest.mark.slow
+
+
+@pytest.fixture
+def known(stage_one, tmp_path: Path) -> Path:
+    """An output folder of its own with stage 1 in it, which saw scenes 0 to 3 of the tiny atlas."""
+    shutil.copytree(stage_one.folder, tmp_path / "out/tiny/tda-ae/one")
+    return tmp_path / "out"
+
+
+def shown(capsys: pytest.CaptureFixture) -> str:
+    return " ".join(capsys.readouterr().out.replace("│", " ").split())
+
+
+def test_scenes_that_were_in_stage_1_are_named_loudly(configure: Callable, known: Path, capsys) -> None:
+    configure("tda-scenes", ("2:6",), output=known)
+    assert (
+        "2 of 4 scenes were in stage 1 (vehicle_0002, vehicle_0003): PSNR on them is not of new scenes. Choose others:"
+        " --pipeline.datamanager.dataparser.scenes splits.json (or names, globs, ranges; '!NAME' leaves one out)."
+    ) in shown(capsys)
+
+
+def test_new_scenes_of_the_same_atlas_are_no_matter(configure: Callable, known: Path, capsys) -> None:
+    configure("tda-scenes", ("4:6",), output=known)
+    text = shown(capsys)
+    assert "Starting from the newest stage 1" in text and "Mind" not in text
+
+
+def test_another_atlas_is_named_with_the_run_that_saw_this_one(configure, known, tiny_atlas, tmp_path, capsys) -> None:
+    data = Path(shutil.copytree(tiny_atlas, tmp_path / "vans"))
+    configure("tda-scenes", ("4:6",), data=data, output=known)
+    text = shown(capsys)
+    assert (
+        f"Stage 1 was trained on another atlas, {tiny_atlas}. That is right if both hold scenes of one class." in text
+    )
+    assert "This one was seen by" not in text
+    older = known / "vans/tda-ae/older"
+    shutil.copytree(known / "tiny/tda-ae/one", older)
+    content = json.loads((older / "finished.json").read_text())
+    (older / "finished.json").write_text(json.dumps(content | {"data": str(data)}))
+    os.utime(older / "finished.json", (1, 1))
+    configure("tda-scenes", ("4:6",), data=data, output=known)
+    assert f"This one was seen by {older}: --pipeline.autoencoder {older}" in shown(capsys)
+
+
+def bare(output: Path):
+    """A tda-scenes line without --data."""
+    from copy import deepcopy
+
+    config = deepcopy(methods.tda_scenes.config)
+    config.output_dir, config.machine.device_type, config.timestamp = output, "cpu", "bare"
+    return config
+
+
+def test_without_data_stage_2_takes_what_stage_1_left_of_its_atlas(known, tiny_atlas, capsys) -> None:
+    config = bare(known)
+    resolve(config)
+    assert config.data == tiny_atlas
+    assert config.pipeline.datamanager.dataparser.scenes == (str(tiny_atlas / "splits.json"),)
+    text = shown(capsys)
+    assert f"No --data was given: using stage 1's atlas, {tiny_atlas}." in text
+    assert "Using splits.json of the atlas: the 2 scenes that it has for tda-scenes." in text
+
+
+def test_without_data_and_splits_the_scenes_that_stage_1_did_not_see_are_taken(known, tiny_atlas, tmp_path) -> None:
+    data = Path(shutil.copytree(tiny_atlas, tmp_path / "cars", ignore=shutil.ignore_patterns("splits.json")))
+    path = known / "tiny/tda-ae/one/finished.json"
+    path.write_text(json.dumps(json.loads(path.read_text()) | {"data": str(data)}))
+    config = bare(known)
+    resolve(config)
+    assert config.pipeline.datamanager.dataparser.scenes == ("vehicle_0004", "vehicle_0005")
+    shutil.rmtree(data)
+    with pytest.raises(TdaError, match="which is not there any more. Say which scenes to learn: --data ATLAS."):
+        resolve(bare(known))
+
+
+def test_without_data_a_store_says_nothing_of_what_to_learn(stage_two, known) -> None:
+    config = bare(known)
+    config.pipeline.store = stage_two.folder / "store"
+    with pytest.raises(TdaError, match="Say which scenes to learn into the store .*: --data ATLAS."):
+        atlas_of_stage_one(config)
+
+
+def test_a_class_that_starts_far_from_stage_1s_own_is_named_loudly(configure, stage_one, outputs, capsys) -> None:
+    assert stage_one.manifest["start_loss"] > 0
+    config = configure("tda-scenes", ("4:6",), output=outputs)
+    trainer = config.setup(local_rank=0, world_size=1)
+    trainer.setup()
+    text = shown(capsys)
+    assert "unlike" not in text
+    found = start_loss.start_loss(trainer.pipeline)
+    before = trainer.pipeline.model.field.scenes.weights.clone()
+    start_loss.compare_start(trainer.pipeline, stage_one.manifest | {"run": "R", "start_loss": found / 1.5})
+    assert (
+        f"These scenes are unlike those that stage 1 at R knows: L_latent starts at {found:.2f}, and for its own at"
+        f" {found / 1.5:.2f}."
+    ) in shown(capsys)
+    assert (trainer.pipeline.model.field.scenes.weights == before).all()
+    for manifest in ({"start_loss": found / 1.3}, {"start_loss": None}, {}):
+        start_loss.compare_start(trainer.pipeline, stage_one.manifest | {"start_loss": None} | manifest)
+    assert shown(capsys) == ""
+
+
+def test_stage_1s_own_start_is_measured_without_a_change(pipeline) -> None:
+    pipeline.serve(pipeline.waves[0])
+    table = pipeline.model.field.scenes
+    before = {name: value.clone() for name, value in table.state_dict().items()}
+    loss = start_loss.own_start_loss(pipeline)
+    assert loss > 0 and all((value == before[name]).all() for name, value in table.state_dict().items())
+    table.warm_start(table.weights.mean(0), table.occupied.any(0))
+    assert start_loss.start_loss(pipeline) == pytest.approx(loss, rel=1e-6)
