@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-from nerfstudio.utils.rich_utils import CONSOLE
-
 from tda_nerfstudio.atlas.alike import busy_background, unlike_scales
 from tda_nerfstudio.atlas.atlas import Atlas
 from tda_nerfstudio.atlas.bounds import evenly
+from tda_nerfstudio.plugin.terminal import CONSOLE
 
 LOOKED_AT = 64
 """Scenes whose images are looked at; more are taken at even distances."""
