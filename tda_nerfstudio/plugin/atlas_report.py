@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-from nerfstudio.utils.rich_utils import CONSOLE
-
 from tda_nerfstudio.atlas.alike import busy_background, unlike_scales
 from tda_nerfstudio.atlas.atlas import Atlas
 from tda_nerfstudio.atlas.bounds import evenly
+from tda_nerfstudio.plugin.terminal import CONSOLE, warn
 
 LOOKED_AT = 64
 """Scenes whose images are looked at; more are taken at even distances."""
@@ -19,26 +18,22 @@ def report_oddities(atlas: Atlas) -> None:
     for note in atlas.notes:
         CONSOLE.print(f"Note: {note}", markup=False)
     if atlas.broken:
-        _warn(f"{len(atlas.broken)} broken scenes are left out:")
+        CONSOLE.print(f"{len(atlas.broken)} broken scenes are left out:", style="yellow", markup=False)
         for reason in atlas.broken.values():
             CONSOLE.print(f"  {reason}", markup=False)
     scenes = evenly(atlas.scenes, LOOKED_AT)
     if busy := [scene.name for scene in scenes if busy_background(scene)]:
-        _warn(
-            f"WARNING: {len(busy)} of {len(scenes)} scenes have a background that is not white ({_named(busy)}). It is"
+        warn(
+            f"{len(busy)} of {len(scenes)} scenes have a background that is not white ({_named(busy)}). It is"
             " learnt as if it were part of the object, and what is beyond the box cannot be. Use images with alpha, or"
             " with masks (masks/ beside images/, 0 where it is to be white)."
         )
     if unlike := unlike_scales(scenes):
         how = [f"'{name}' {says}" for name, says in list(unlike.items())[:NAMED]]
-        _warn(
-            f"WARNING: {len(unlike)} of {len(scenes)} scenes are of another scale: {'; '.join(how)}. Scenes share their"
+        warn(
+            f"{len(unlike)} of {len(scenes)} scenes are of another scale: {'; '.join(how)}. Scenes share their"
             " base planes and one box, so that they should stand alike. Scale their poses, or leave them out."
         )
-
-
-def _warn(text: str) -> None:
-    CONSOLE.print(text, style="yellow", markup=False)
 
 
 def _named(names: list[str]) -> str:
