@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import sys
 from pathlib import Path
 
 from tda_nerfstudio.core.errors import TdaError
@@ -29,10 +28,10 @@ def claim(folder: Path, new: bool) -> bool:
 
 
 def _lock(folder: Path) -> int | None:
-    if sys.platform == "win32":
+    try:
+        import fcntl
+    except ImportError:  # Windows
         return None
-    import fcntl
-
     file = os.open(folder, os.O_RDONLY)
     try:
         fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)

@@ -32,10 +32,11 @@ def read_start(autoencoder: Path | None, store: Path | None, own_store: Path | N
     A run's own store has them from its first save on. Raises TdaError when nothing has them.
     """
     if autoencoder is None or not autoencoder.exists():
-        store = next((folder for folder in (store, own_store) if folder is not None and is_store(folder)), None)
-        if store is not None:
-            return start_of_store(store, read_shared_parts(store))
-    assert autoencoder is not None
+        stores = [folder for folder in (store, own_store) if folder is not None]
+        kept = next(filter(is_store, stores), store if autoencoder is None else None)
+        if kept is not None:
+            return start_of_store(kept, read_shared_parts(kept))
+        raise TdaError(f"Stage 1 at {autoencoder} is not there any more, and no store keeps its parts. Put it back.")
     manifest = read_manifest(autoencoder)
     given = stage_one_tensors(manifest)
     shared = {key: value for key, value in given.items() if key.startswith(SHARED)}

@@ -63,6 +63,13 @@ def test_a_folder_that_is_let_go_keeps_what_is_in_it(tmp_path: Path) -> None:
         pass
 
 
+def test_where_nothing_can_be_locked_new_folders_still_differ(tmp_path: Path, monkeypatch) -> None:
+    monkeypatch.setitem(sys.modules, "fcntl", None)
+    assert claim(tmp_path / "run", new=True) and not claim(tmp_path / "run", new=True)
+    assert claim(tmp_path / "run", new=False)
+    release(tmp_path / "run")
+
+
 def test_a_file_in_the_place_of_a_folder_is_refused(tmp_path: Path) -> None:
     (tmp_path / "run").touch()
     with pytest.raises(TdaError, match="run is no folder"):
