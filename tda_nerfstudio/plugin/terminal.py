@@ -29,9 +29,11 @@ def clear_errors() -> Iterator[None]:
         raise SystemExit(1) from None
 
 
-def warn(text: str) -> None:
-    """Say what cannot be missed."""
+def warn(text: str, *options: str) -> None:
+    """Say what cannot be missed; options to copy follow outside the frame, in one piece."""
     CONSOLE.print(Panel(escape(text), title="[bold yellow]Mind[/bold yellow]", border_style="yellow", expand=False))
+    for option in options:
+        CONSOLE.print(f"  {option}", markup=False, highlight=False, soft_wrap=True)
 
 
 @contextmanager

@@ -78,8 +78,8 @@ def warn_of_stage_one(manifest: dict[str, Any], parser: TdaAtlasConfig, others: 
             )
         return
     text = f"Stage 1 was trained on another atlas, {trained}. That is right if both hold scenes of one class."
-    for other in others:
-        if Path(other["data"]) == parser.data:
-            text += f" This one was seen by {other['run']}: --pipeline.autoencoder {shlex.quote(other['run'])}"
-            break
-    warn(text)
+    runs = [other["run"] for other in others if Path(other["data"]) == parser.data]
+    if runs:
+        warn(f"{text} Another stage 1 saw this one:", f"--pipeline.autoencoder {shlex.quote(runs[0])}")
+    else:
+        warn(text)

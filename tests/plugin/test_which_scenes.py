@@ -58,7 +58,8 @@ def test_another_atlas_is_named_with_the_run_that_saw_this_one(configure, known,
     (older / "finished.json").write_text(json.dumps(content | {"data": str(data)}))
     os.utime(older / "finished.json", (1, 1))
     configure("tda-scenes", ("4:6",), data=data, output=known)
-    assert f"This one was seen by {older}: --pipeline.autoencoder {older}" in shown(capsys)
+    lines = capsys.readouterr().out.splitlines()
+    assert f"  --pipeline.autoencoder {older}" in lines and "Another stage 1 saw this one:" in " ".join(lines)
 
 
 def bare(output: Path):
