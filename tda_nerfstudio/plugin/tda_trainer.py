@@ -263,6 +263,7 @@ class TdaTrainer(Trainer):
                 if old != path:
                     old.unlink()
         if self.pipeline.config.schedule.independent and step + 1 < place(self.pipeline.waves, step)[0].end:
+            self.line.stop()  # writing scenes shows its own progress
             self.bank.put(None, {})
 
     def _after_train(self) -> None:

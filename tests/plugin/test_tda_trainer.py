@@ -49,6 +49,26 @@ def test_a_signal_saves_at_the_end_of_its_step_and_ends_with_its_code(trainer, c
     assert [signal.getsignal(kind) for kind in (signal.SIGINT, signal.SIGTERM)] == handlers
 
 
+def test_a_run_says_its_own_words_alone(configure: Callable, capsys: pytest.CaptureFixture) -> None:
+    config = configure()
+    capsys.readouterr()
+    config.print_to_terminal()
+    config.save_config()
+    trainer = config.setup(local_rank=0, world_size=1)
+    trainer.setup()
+    trainer.train()
+    out, errors = capsys.readouterr()
+    told = " ".join(out.split())
+    assert f"All settings: {trainer.base_dir / 'config.yml'}" in told
+    for ours in ("Atlas ", "Forecast", "4 scenes: less than a minute", "warm-up 8 % step 1 of 12", "Done: PSNR "):
+        assert ours in told, ours
+    for theirs in ("Saving", "Mixed precision", "Loading", "No Nerfstudio", "logging events", "Finished", "TdaTrainer"):
+        assert theirs not in told, theirs
+    assert not config.logging.local_writer.enable and config.logging.profiler == "none"
+    assert "Warning" not in errors
+    assert len(out.splitlines()) < 25
+
+
 def test_without_a_signal_a_step_saves_nothing(trainer) -> None:
     with signals_deferred(trainer.ask_to_stop):
         trainer.end_step(6)

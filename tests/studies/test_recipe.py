@@ -197,3 +197,14 @@ def test_the_options_of_a_preset_are_checked_before_its_atlas_is_made(preset: Pa
     with pytest.raises(TdaError, match="unknown key 'k' in the options of tda-scenes"):
         run_preset(preset, tmp_path / "out")
     assert not (tmp_path / "out").exists()
+
+
+def test_commands_show_no_known_warnings_and_all_others(
+    monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture
+) -> None:
+    monkeypatch.setenv("PYTHONWARNINGS", "ignore:of the user's own")
+    script = "from warnings import warn_explicit as warn\n"
+    for words in ("`torch.jit.script` is deprecated", "of the user's own", "of others"):
+        script += f'warn("{words}", FutureWarning, "file.py", 3, "torch.jit._script")\n'
+    recipe._call([Path(sys.executable).name, "-c", script], dry=False)
+    assert capfd.readouterr().err.strip() == "file.py:3: FutureWarning: of others"
