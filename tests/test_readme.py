@@ -77,9 +77,9 @@ def known(line: str, programs: tuple[str, ...]) -> bool:
 
 
 def newest_run(folder: Path) -> str:
-    """Find the stage 2 that finished last, as a path that can be typed there."""
-    found = sorted(folder.glob("outputs/*/tda-scenes/*/finished.json"), key=lambda path: path.stat().st_mtime_ns)
-    return str(found[-1].parent.relative_to(folder)) if found else "RUN"
+    """Find the stage 2 with a store of its own that finished last, as a path that can be typed there."""
+    found = sorted(folder.glob("outputs/*/tda-scenes/*/store/manifest.json"), key=lambda path: path.stat().st_mtime_ns)
+    return str(found[-1].parents[1].relative_to(folder)) if found else "RUN"
 
 
 @pytest.fixture(scope="module")
@@ -102,7 +102,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
             run["set"] = {k: v for k, v in (run.get("set") or {}).items() if not k.endswith("-visits")}
         path = home / "short/configs" / preset
         path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_text(yaml.safe_dump(content))
+        path.write_text(yaml.safe_dump(content, sort_keys=False))
     return home
 
 

@@ -113,9 +113,8 @@ class TdaTrainer(Trainer):
                 resolve.check_load_dir(self.config.load_dir)
             with hushed():
                 super().setup(test_mode)
-            where_to_look(self.viewer_state)
-            if self.config.vis in ("viewer", "viewer_legacy"):
-                CONSOLE.print(f"With --vis {self.config.vis} no held-out view is looked at before the end.")
+            self._init_viewer_state()  # a browser may come at once, and its buttons need the scene's cameras
+            where_to_look(self.viewer_state, self.config.vis)
             if self.config.pipeline.starts_from == "stage-one" and not resolve.resuming(self.config):
                 self.pipeline.start_from_stage_one()
             self.pipeline.latents.folder = self.config.output_dir / "latents"

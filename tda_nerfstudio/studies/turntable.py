@@ -85,7 +85,7 @@ def render_video(
             except StoreError as error:
                 if len(shown) == 1:
                     raise
-                CONSOLE.print(f"Left out: {error}", style="yellow", markup=False)
+                CONSOLE.print(f"Left out: {error}", style="yellow", markup=False, soft_wrap=True)
                 continue
             for i in track(range(len(view)), f"Rendering {manager.active_scene}"):
                 camera = Cameras(*view[i : i + 1], width=view.width, height=view.height)

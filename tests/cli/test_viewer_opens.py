@@ -19,7 +19,7 @@ def shows_something(address: str) -> None:
     """Open the page in a browser; wait until an image is there, and a drop-down that names its scene."""
     with page_at(address) as page:
         boxes = page.locator("input[aria-haspopup=listbox]:visible").all()
-        assert "vehicle_0000" in [box.input_value() for box in boxes]
+        assert any(box.input_value().startswith("vehicle_") for box in boxes)
         picture(page, lambda shot: shot.std() > 1)
 
 

@@ -16,12 +16,12 @@ def viewer(host: str, *said: str) -> SimpleNamespace:
 
 @pytest.mark.parametrize("host", ["127.0.0.1", "localhost"])
 def test_the_viewer_of_this_machine_is_one_line(host: str, capsys: pytest.CaptureFixture) -> None:
-    where_to_look(viewer(host, f"Viewer running locally at: http://{host}:7008"))
+    where_to_look(viewer(host, f"Viewer running locally at: http://{host}:7008"), "viewer+tensorboard")
     assert capsys.readouterr().out == "Viewer: http://localhost:7008\n"
 
 
 def test_a_viewer_that_others_reach_comes_with_a_warning(capsys: pytest.CaptureFixture) -> None:
-    where_to_look(viewer("0.0.0.0"))
+    where_to_look(viewer("0.0.0.0"), "viewer+tensorboard")
     text = " ".join(capsys.readouterr().out.split())
     assert text == (
         "Viewer: http://localhost:7008 It listens at 0.0.0.0: everybody on that network can open it, and save camera"
@@ -30,10 +30,18 @@ def test_a_viewer_that_others_reach_comes_with_a_warning(capsys: pytest.CaptureF
 
 
 def test_a_shared_viewer_names_its_address(capsys: pytest.CaptureFixture) -> None:
-    where_to_look(viewer("127.0.0.1", "Viewer at: http://localhost:7008 or https://abc.share.viser.studio"))
+    where_to_look(
+        viewer("127.0.0.1", "Viewer at: http://localhost:7008 or https://abc.share.viser.studio"), "viewer+wandb"
+    )
     assert capsys.readouterr().out == "Viewer: http://localhost:7008 or https://abc.share.viser.studio\n"
 
 
 def test_without_a_viewer_nothing_is_said(capsys: pytest.CaptureFixture) -> None:
-    where_to_look(None)
+    where_to_look(None, "tensorboard")
     assert capsys.readouterr().out == ""
+
+
+def test_a_viewer_alone_looks_at_no_held_out_views(capsys: pytest.CaptureFixture) -> None:
+    where_to_look(viewer("127.0.0.1"), "viewer")
+    said = capsys.readouterr().out.splitlines()
+    assert said == ["With --vis viewer no held-out view is looked at before the end.", "Viewer: http://localhost:7008"]

@@ -10,10 +10,12 @@ LOOPBACK = ("127.0.0.1", "localhost", "::1")
 """Addresses that only this machine reaches."""
 
 
-def where_to_look(viewer: Any) -> None:
-    """Say where a viewer is, if there is one, and warn of an address that others reach."""
+def where_to_look(viewer: Any, vis: str) -> None:
+    """Say where a viewer is, if there is one, what it leaves out, and warn of an address that others reach."""
     if viewer is None:
         return
+    if vis in ("viewer", "viewer_legacy"):
+        CONSOLE.print(f"With --vis {vis} no held-out view is looked at before the end.")
     if not hasattr(viewer, "viewer_info"):  # the legacy viewer
         CONSOLE.print(f"Viewer: {viewer.viewer_url}", markup=False, soft_wrap=True)
         return
