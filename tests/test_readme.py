@@ -157,14 +157,15 @@ def opened(process: subprocess.Popen, log: Path) -> str:
 
 
 @pytest.mark.parametrize("block", blocks("python"))
-def test_a_python_block_of_readme_runs_as_written(block: str, folder: Path) -> None:
-    code = block.replace("RUN", newest_run(folder)).replace("vehicle_0024", "vehicle_0004")
-    check = (
-        "\nimport torch\nassert images.ndim == 4 and images.shape[1] == 3 and 0 <= images.min() <= images.max() <= 1"
-    )
-    done = subprocess.run(
-        [sys.executable, "-c", code + check], cwd=folder, env=surroundings(), capture_output=True, text=True
-    )
+def test_a_python_block_of_readme_runs_as_written(block: str, stage_two, tmp_path: Path) -> None:
+    (tmp_path / "RUN").symlink_to(stage_two.folder)
+    code = block.replace("vehicle_0024", stage_two.manifest["scene_names"][0])
+    check = """
+for shown, shape in ((images, (8, 3, 32, 32)), (large, (1, 3, 512, 512))):
+    assert shown.shape == shape and 0 <= shown.min() < shown.max() <= 1
+"""
+    words = [sys.executable, "-c", code + check]
+    done = subprocess.run(words, cwd=tmp_path, env=surroundings(), capture_output=True, text=True)
     assert done.returncode == 0, done.stderr
 
 
