@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 from typing import Any, Literal, NamedTuple
 
 from tda_nerfstudio.core.errors import TdaError, suggest
+from tda_nerfstudio.core.saved import Saved
 
 RAMP = 5
 """Rounds over which learning rates rise at the start of a phase, while Adam's statistics of a scene are young."""
@@ -108,7 +109,7 @@ def span_at(spans: Sequence[Span], step: int) -> Span:
 
 
 @dataclass
-class Schedule:
+class Schedule(Saved):
     """Base of the schedules a method can be trained by."""
 
     def phases(self) -> list[Phase]:
@@ -122,14 +123,13 @@ class Schedule:
 
     def __setstate__(self, state: dict[str, Any]) -> None:
         """Take over the values of a config.yml; an older one named some rates one by one, and lacked the others."""
-        self.__init__()
-        values = self.__dict__ | state
-        for old, groups in OLD_RATES.items():
-            if old in state:
-                values["rates"] = values["rates"] | dict.fromkeys(groups, values.pop(old))
+        named = {group: state[old] for old, groups in OLD_RATES.items() if old in state for group in groups}
+        values = {key: value for key, value in state.items() if key not in (*OLD_RATES, "ae_rate")}
         if "ae_rate" in state:
-            values["warmup_rate"] = values.pop("ae_rate")
-        self.__dict__.update(values)
+            values["warmup_rate"] = state["ae_rate"]
+        super().__setstate__(values)
+        if named:
+            self.__dict__["rates"] |= named
 
 
 OLD_RATES = {"base_rate": ("base",), "joint_ae_rate": ("encoder", "decoder")}

@@ -7,16 +7,13 @@ import platform
 from collections.abc import Sequence
 from importlib.metadata import version
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import torch
 from torch import Tensor
 
 from tda_nerfstudio.core.atomic import write_text
 from tda_nerfstudio.core.errors import TdaError
-
-if TYPE_CHECKING:
-    pass
 
 NAME = "finished.json"
 STORE = "store"

@@ -14,8 +14,7 @@ from torch import Tensor, nn
 
 from tda_nerfstudio.core.cameras import View
 from tda_nerfstudio.core.errors import StoreError, TdaError
-from tda_nerfstudio.plugin.bank import STORE
-from tda_nerfstudio.plugin.manifest import read_manifest
+from tda_nerfstudio.plugin.manifest import STORE, read_manifest
 from tda_nerfstudio.plugin.start import start_of_store
 from tda_nerfstudio.plugin.tda_model import TdaModel, TdaModelConfig
 from tda_nerfstudio.plugin.viewer.scene_control import SceneControl
