@@ -40,16 +40,18 @@ def warn(text: str, *options: str) -> None:
 def hushed() -> Iterator[None]:
     """Keep from the terminal what nerfstudio says of its own affairs; our own words, through CONSOLE, are heard.
 
-    Where an unforeseen error ends it, all that was said is shown before it.
+    Where an unforeseen error or nerfstudio itself ends the command, all that was said is shown. One may be inside
+    another.
     """
-    said, CONSOLE.file = io.StringIO(), sys.stdout
+    said, outer = io.StringIO(), CONSOLE._file
+    CONSOLE.file = outer or sys.stdout
     try:
         with redirect_stdout(said):
             yield
     except TdaError:
         raise
-    except Exception:
+    except (Exception, SystemExit):
         sys.stdout.write(said.getvalue())
         raise
     finally:
-        CONSOLE.file = None  # type: ignore[assignment]  # whatever sys.stdout is by then
+        CONSOLE.file = outer  # type: ignore[assignment]  # None: whatever sys.stdout is by then

@@ -26,6 +26,23 @@ def test_before_an_unforeseen_error_all_is_heard(capsys: pytest.CaptureFixture) 
     assert capsys.readouterr().out == "Building the pipeline\n"
 
 
+def test_what_nerfstudio_says_before_it_leaves_is_heard(capsys: pytest.CaptureFixture) -> None:
+    with pytest.raises(SystemExit), hushed():
+        THEIRS.print("No checkpoint directory found")
+        raise SystemExit(1)
+    assert capsys.readouterr().out == "No checkpoint directory found\n"
+
+
+def test_our_words_are_heard_inside_and_after_an_inner_hush(capsys: pytest.CaptureFixture) -> None:
+    with hushed():
+        with hushed():
+            print("Theirs")
+            CONSOLE.print("Inside.")
+        CONSOLE.print("After.")
+    CONSOLE.print("Outside.")
+    assert capsys.readouterr().out == "Inside.\nAfter.\nOutside.\n"
+
+
 def test_an_error_to_act_on_is_its_message_alone(capsys: pytest.CaptureFixture) -> None:
     with pytest.raises(SystemExit) as caught, clear_errors(), hushed():
         print("Building the pipeline")

@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import io
 import shlex
 import time
-from contextlib import ExitStack, redirect_stdout
+from contextlib import ExitStack
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
@@ -15,11 +14,11 @@ from nerfstudio.utils import writer
 from tda_nerfstudio.core.atomic import require_writable
 from tda_nerfstudio.core.errors import TdaError
 from tda_nerfstudio.plugin.stored_pipeline import StoredPipeline, store_of
-from tda_nerfstudio.plugin.terminal import CONSOLE
+from tda_nerfstudio.plugin.terminal import CONSOLE, hushed
+from tda_nerfstudio.plugin.viewer.address import LOOPBACK
 from tda_nerfstudio.plugin.viewer.store_viewer import StoreViewer
 from tda_nerfstudio.store.store import Store
 
-HERE = ("127.0.0.1", "localhost", "::1")
 EVERYWHERE = ("0.0.0.0", "::")
 
 
@@ -38,7 +37,7 @@ def view_store(source: Path, port: int | None, host: str) -> None:
             " (Ctrl-C closes the viewer).",
             flush=True,
         )
-        if host not in HERE:
+        if host not in LOOPBACK:
             CONSOLE.print(
                 f"It listens at {host}: anyone on that network can look, use this machine's time and save camera paths"
                 " here. Without --host it is for this machine alone.",
@@ -57,7 +56,7 @@ def find_store(source: Path) -> Path:
     folder = store_of(source)
     config = source if source.is_file() else source / "config.yml"
     if folder is None and config.is_file():
-        line = ["ns-viewer", "--load-config", str(config), "--viewer.websocket-host", HERE[0]]
+        line = ["ns-viewer", "--load-config", str(config), "--viewer.websocket-host", LOOPBACK[0]]
         raise TdaError(
             f"The run {config.parent} has no store: those of tda-scenes have one. Look at it with\n  {shlex.join(line)}"
         )
@@ -67,7 +66,7 @@ def find_store(source: Path) -> Path:
 def start_viewer(pipeline: StoredPipeline, port: int | None, host: str, folder: Path) -> StoreViewer:
     """Start to serve; camera paths go to `folder`/camera_paths."""
     config = ViewerConfig(num_rays_per_chunk=1 << 15, websocket_port=port, websocket_host=host)
-    with redirect_stdout(io.StringIO()):  # addresses in three other forms, of which not every one works
+    with hushed():  # addresses in three other forms, of which not every one works
         viewer = StoreViewer(pipeline, config, folder)
         logging = LoggingConfig()
         logging.local_writer.enable = False
