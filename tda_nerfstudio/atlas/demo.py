@@ -8,6 +8,7 @@ from pathlib import Path
 from tda_nerfstudio.atlas.writing import finished, sphere_views, write_scene
 from tda_nerfstudio.core.atomic import require_writable, write_text
 from tda_nerfstudio.core.errors import TdaError
+from tda_nerfstudio.core.progress import track
 
 
 def write_demo_atlas(
@@ -25,8 +26,6 @@ def write_demo_atlas(
             f" {train_views} + {test_views} views and {size} pixels."
         )
     require_writable(out)
-    from rich.progress import track
-
     from tda_nerfstudio.atlas.procedural.vehicles import vehicle
     from tda_nerfstudio.atlas.raycast import Raycaster
 
@@ -34,7 +33,7 @@ def write_demo_atlas(
     names = [f"vehicle_{i:04d}" for i in range(scenes)]
     missing = [i for i, name in enumerate(names) if not finished(out / name, recipe)]
     out.mkdir(parents=True, exist_ok=True)
-    for i in track(missing, description=f"Rendering {len(missing)} of {scenes} vehicles", disable=not missing):
+    for i in track(missing, f"Rendering {len(missing)} of {scenes} vehicles"):
         views = sphere_views(train_views, test_views, size, (seed, i))
         write_scene(out / names[i], Raycaster(vehicle(seed, i)), views, recipe)
     first = max(scenes * 3 // 4, 1)

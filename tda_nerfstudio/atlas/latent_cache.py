@@ -62,7 +62,7 @@ class LatentCache:
         missing = [scene for scene in scenes if scene not in self._scenes]
         title = f"Encoding {len(missing)} of {len(scenes)} scenes"
         try:
-            for scene in track(missing, title) if missing else ():
+            for scene in track(missing, title):
                 self._scenes[scene] = self._make(scene)
         except KeyboardInterrupt:
             if not self._writable:

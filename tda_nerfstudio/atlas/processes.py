@@ -11,6 +11,7 @@ from concurrent.futures.process import BrokenProcessPool
 from typing import Any
 
 from tda_nerfstudio.core.errors import TdaError
+from tda_nerfstudio.core.progress import track
 
 
 def in_processes(work: Callable, tasks: Iterable, workers: int | None, description: str) -> Iterator[Any]:
@@ -18,12 +19,10 @@ def in_processes(work: Callable, tasks: Iterable, workers: int | None, descripti
 
     Raises TdaError when a process dies.
     """
-    from rich.progress import track
-
     tasks = list(tasks)
     count = min(workers or os.cpu_count() or 1, len(tasks))
     if count <= 1:
-        yield from track(map(work, tasks), description, len(tasks), disable=not tasks)
+        yield from track(map(work, tasks), description, len(tasks))
         return
     context = multiprocessing.get_context("spawn")
     with ProcessPoolExecutor(count, context, signal.signal, (signal.SIGINT, signal.SIG_IGN)) as pool:

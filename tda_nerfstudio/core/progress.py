@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sized
 from typing import TypeVar
 
 T = TypeVar("T")
@@ -15,6 +15,7 @@ def track(items: Iterable[T], description: str, total: int | None = None) -> Ite
     from rich.progress import track
 
     console = Console()
-    yield from track(
-        items, escape(description), total, transient=True, console=console, disable=not console.is_interactive
-    )
+    watched = console.is_interactive or console.is_jupyter
+    if isinstance(items, Sized) and not len(items):
+        return
+    yield from track(items, escape(description), total, transient=True, console=console, disable=not watched)

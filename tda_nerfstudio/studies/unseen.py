@@ -21,6 +21,7 @@ from tda_nerfstudio.atlas.writing import FIELD_OF_VIEW, camera_sphere
 from tda_nerfstudio.autoencoder.base import Autoencoder
 from tda_nerfstudio.core.atomic import replace_file
 from tda_nerfstudio.core.metrics import psnr
+from tda_nerfstudio.core.progress import track
 
 SEED = 2_000_003
 """Far from the seeds that pre-training is given."""
@@ -52,13 +53,11 @@ MADE = {
 
 def unseen_sets(cache: Path, atlases: Sequence[Path] = ()) -> dict[str, Images]:
     """Give the made sets (rendered once, then read from the cache folder) and the test views of atlases, by name."""
-    from rich.progress import track
-
     sets = {}
     for name, draw in MADE.items():
         path = cache / f"unseen-1-{name.replace(' ', '-')}.npy"
         if not path.exists():
-            images = np.stack([draw(i) for i in track(range(COUNT), description=f"Test set: {name}", transient=True)])
+            images = np.stack([draw(i) for i in track(range(COUNT), f"Test set: {name}")])
             replace_file(path, lambda file, images=images: np.save(file, images))
         sets[name] = torch.from_numpy(np.load(path)).permute(0, 3, 1, 2)
     for root in atlases:

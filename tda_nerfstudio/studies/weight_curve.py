@@ -16,6 +16,7 @@ from tda_nerfstudio.core.atomic import write_text
 from tda_nerfstudio.core.cameras import View
 from tda_nerfstudio.core.errors import TdaError
 from tda_nerfstudio.core.metrics import psnr
+from tda_nerfstudio.core.progress import track
 from tda_nerfstudio.store.lighter import lighten
 from tda_nerfstudio.store.precision import PRECISIONS, Precision
 from tda_nerfstudio.store.store import Store
@@ -42,8 +43,6 @@ class Point:
 
 def draw_curve(folder: Path, data: Path, out: Path, scenes: int) -> str:
     """Measure and draw the curve; return it as a table. Raises TdaError when the atlas holds none of the scenes."""
-    from rich.progress import track
-
     require_output(out, PLOTS)
     store, points = Store(folder), []
     names = list(store)
@@ -54,7 +53,7 @@ def draw_curve(folder: Path, data: Path, out: Path, scenes: int) -> str:
     ways.extend((precision, bases) for precision in PRECISIONS)
     ways.extend(("int4", max(bases // part, 1)) for part in (2, 4, 8) if bases)
     with TemporaryDirectory() as place:
-        for i, (precision, kept) in enumerate(track(ways, description="Keeping scenes in other ways", transient=True)):
+        for i, (precision, kept) in enumerate(track(ways, "Keeping scenes in other ways")):
             lighter = lighten(store, Path(place) / str(i), kept or None, precision)
             points.append(_measure(lighter, precision, kept, truth))
     write_text(out.with_suffix(".json"), json.dumps([asdict(point) for point in points], indent=1) + "\n")

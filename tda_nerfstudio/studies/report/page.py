@@ -10,6 +10,7 @@ from typing import Any
 
 from tda_nerfstudio.core.atomic import write_text
 from tda_nerfstudio.core.errors import TdaError
+from tda_nerfstudio.core.progress import track
 from tda_nerfstudio.studies.outputs import PAGES, require_output
 from tda_nerfstudio.studies.report import table
 from tda_nerfstudio.studies.report.compare import Group, group, label, pairs
@@ -41,8 +42,6 @@ def write_report(paths: Sequence[Path], output: Path) -> tuple[Path, Path]:
 
 def _take(groups: Sequence[Group], paths: dict[str, Path]) -> tuple[Shots, dict[str, str]]:
     """Take pictures of the best runs of each group; say why of those that have none."""
-    from rich.progress import track
-
     shots, left_out, wanted = {}, {}, []
     for one in groups:
         spaced = [row["label"] for row in spaces(one).values()]
@@ -51,7 +50,7 @@ def _take(groups: Sequence[Group], paths: dict[str, Path]) -> tuple[Shots, dict[
                 wanted.append((row, scenes_worst_first(one)))
             else:
                 left_out[row["label"]] = f"only the best {MOST_RUNS} of a group are shown"
-    for row, scenes in track(wanted, description="Taking pictures", transient=True):
+    for row, scenes in track(wanted, "Taking pictures"):
         path = paths[row["label"]]
         if not path.is_dir():
             left_out[row["label"]] = "made from its row alone, without its checkpoint"
