@@ -149,16 +149,14 @@ class TdaTrainer(Trainer):
     def train(self) -> None:
         """Train from the first step, or the one after the loaded checkpoint's, up to the total."""
         remaining = self.total_steps - self._start_step
-        if remaining <= 0:
-            CONSOLE.print(f"Nothing to train: step {self._start_step} of {self.total_steps} is already done.")
-            self.step = self._start_step - 1
-            with clear_errors():
-                self.save_checkpoint(self.step)
-                self.finish(self.step)
-            return
         self.config.max_num_iterations = remaining  # nerfstudio counts from the step it starts at
         try:
             with clear_errors(), self.errors_saved(), signals_deferred(self.ask_to_stop):
+                if remaining <= 0:
+                    CONSOLE.print(f"Nothing to train: step {self._start_step} of {self.total_steps} is already done.")
+                    self.step = self._start_step - 1
+                    self.save_checkpoint(self.step)
+                    return self.finish(self.step)
                 if self._start_step and not self.bank.closed(self._start_step):
                     self.pipeline.serve(wave_at(self.pipeline.waves, self._start_step - 1))
                     self.close_wave(self._start_step - 1)

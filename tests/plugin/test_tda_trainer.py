@@ -15,6 +15,7 @@ from PIL import Image
 from tda_nerfstudio.core.errors import StoreError, TdaError
 from tda_nerfstudio.core.interrupts import signals_deferred
 from tda_nerfstudio.plugin import bank, resolve
+from tda_nerfstudio.plugin.claim import _HELD
 from tda_nerfstudio.plugin.manifest import read_manifest
 from tda_nerfstudio.plugin.next_steps import show_next_steps
 from tda_nerfstudio.plugin.start import read_start
@@ -421,3 +422,15 @@ def test_scenes_are_the_same_bits_with_a_cache_without_one_and_in_two_pieces(
     states["cut"] = learn(encode_scene(tmp_path / "disk", "cut"))
     for name, state in states.items():
         assert all(torch.equal(value, state[key]) for key, value in states["cold"].items()), name
+
+
+def test_a_run_with_nothing_left_to_train_is_finished_and_lets_go_of_its_folder(configure: Callable) -> None:
+    config = configure()
+    config.save_config()
+    trainer = config.setup(local_rank=0, world_size=1)
+    trainer.setup()
+    trainer._start_step = trainer.total_steps
+    assert trainer.base_dir in _HELD
+    trainer.train()
+    assert trainer.base_dir not in _HELD and read_manifest(trainer.base_dir)["steps"] == trainer.total_steps
+    assert trainer.config.max_num_iterations == trainer.total_steps
