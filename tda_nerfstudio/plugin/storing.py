@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -16,9 +16,8 @@ from tda_nerfstudio.plugin.open_run import open_run
 from tda_nerfstudio.plugin.start import Start, mean_start
 from tda_nerfstudio.plugin.tda_model import TdaModel
 from tda_nerfstudio.plugin.tda_pipeline import TdaPipeline
-from tda_nerfstudio.plugin.terminal import CONSOLE
 from tda_nerfstudio.store.precision import Precision
-from tda_nerfstudio.store.scene_files import TOGETHER, LearntScene, Record, check_name
+from tda_nerfstudio.store.scene_files import TOGETHER, LearntScene, Record
 from tda_nerfstudio.store.shared_parts import SharedParts, Shots, Sizes, is_store, shared_hash, write_shared_parts
 from tda_nerfstudio.store.store import Store
 
@@ -84,19 +83,6 @@ def export_run(load_config: Path, folder: Path, precision: Precision = "int4") -
     return store
 
 
-def _unnamable(names: Iterable[str], folder: Path, tell: bool) -> set[str]:
-    """Find the scenes that a store cannot name: they alone stay out of it."""
-    found = set()
-    for name in names:
-        try:
-            check_name(name, folder)
-        except StoreError as error:
-            found.add(name)
-            if tell:
-                CONSOLE.print(f"One scene is not in the store: {error}", style="yellow", markup=False)
-    return found
-
-
 def store_scenes(
     store: Store,
     pipeline: TdaPipeline,
@@ -112,7 +98,6 @@ def store_scenes(
     """
     model, scenes = pipeline.model, []
     broken = set(leave_out) | set(model.field.scenes.diverged(pipeline.datamanager.scene_names))
-    broken |= _unnamable(pipeline.datamanager.scene_names, store.folder, tell=metrics is not None)
     for row, name in enumerate(pipeline.datamanager.scene_names):
         if name not in broken:
             found = ((metrics or {}).get("scenes") or {}).get(name) or {}
