@@ -29,7 +29,8 @@ def decode_mask(path: Path) -> Bool[np.ndarray, "height width"]:
     """Decode a mask: what is not 0 is kept. Raises TdaError when that cannot be done."""
     with _named("Mask", path):
         image, _ = _opened(path)
-        return np.asarray(image if len(image.getbands()) == 1 else image.convert("L")) > 0
+        plain = len(image.getbands()) == 1 and image.mode != "P"  # a palette's numbers are no brightness
+        return np.asarray(image if plain else image.convert("L")) > 0
 
 
 def _opened(path: Path) -> tuple[Image.Image, bytes]:

@@ -178,7 +178,7 @@ def view(source: tyro.conf.Positional[Path], port: int | None = None, host: str 
 
     Args:
         source: Folder of a store, or folder or config.yml of a run that has one.
-        port: Where to listen; by default the first free one from 7007.
+        port: Where to listen; by default 7007, or where that is taken another one, which is printed.
         host: Address to listen at; 0.0.0.0 lets other machines in: all that reach this one.
     """
     from tda_nerfstudio.plugin.viewer.view_store import view_store
@@ -286,3 +286,6 @@ def entrypoint() -> None:
     except TdaError as error:
         print(f"tda: {error}", file=sys.stderr)
         raise SystemExit(1) from None
+    except KeyboardInterrupt:
+        print("tda: Stopped.", file=sys.stderr)
+        raise SystemExit(130) from None

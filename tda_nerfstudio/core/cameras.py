@@ -12,6 +12,7 @@ import torch
 from jaxtyping import Bool, Float
 from torch import Tensor
 
+from tda_nerfstudio.core.errors import TdaError
 from tda_nerfstudio.core.view import View
 
 
@@ -64,7 +65,10 @@ def orbit(
     """Place cameras on a full turn around a point, z up, looking at it.
 
     Distance in world units, elevation in degrees above the horizon, focal length in pixels of a (width, height) image.
+    Raises TdaError for less than one camera.
     """
+    if count < 1:
+        raise TdaError(f"A turn has at least one camera, not {count}.")
     azimuth = torch.arange(count) * (2 * math.pi / count)
     up = math.radians(elevation)
     back = torch.stack(

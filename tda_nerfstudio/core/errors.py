@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import difflib
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 
 
 class TdaError(Exception):
@@ -12,6 +12,17 @@ class TdaError(Exception):
 
 class StoreError(TdaError):
     """A store, or a file of it, that is damaged, foreign or hostile; the message names file and scene."""
+
+
+def listed(names: Collection[str], what: str = "scene", most: int = 8) -> str:
+    """Count names, and say them where they are few."""
+    few = f": {', '.join(map(str, names))}" if 0 < len(names) <= most else ""
+    return f"{counted(len(names), what)}{few}"
+
+
+def counted(number: int, what: str) -> str:
+    """Say a number of things: 1 scene, 2 scenes."""
+    return f"{number:,} {what}{'' if number == 1 else 's'}"
 
 
 def suggest(name: str, known: Iterable[str]) -> str:

@@ -6,6 +6,7 @@ import shlex
 from pathlib import Path
 
 from tda_nerfstudio.plugin.terminal import CONSOLE
+from tda_nerfstudio.plugin.viewer.address import viewer_command
 
 
 def show_next_steps(method: str | None, run: Path, data: Path, store: Path | None, waves: int) -> None:
@@ -14,7 +15,7 @@ def show_next_steps(method: str | None, run: Path, data: Path, store: Path | Non
     ns-viewer and ns-eval know the last wave alone, and are no help with more.
     """
     config = ["--load-config", str(run / "config.yml")]
-    lines = [["ns-viewer", *config], ["ns-eval", *config]] if waves == 1 else []
+    lines = [viewer_command(run / "config.yml"), ["ns-eval", *config]] if waves == 1 else []
     if store is not None:
         CONSOLE.print(f"The store of its scenes: {store}", markup=False, highlight=False, soft_wrap=True)
         lines = [["tda", "view", str(store)], ["tda", "render", str(store), "--scene", "all"], *lines]

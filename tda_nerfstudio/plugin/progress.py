@@ -75,7 +75,7 @@ class TrainingLine:
             words.append(f"loss {float(self.loss):.4f}")
         if self.psnr is not None and phase.renders:
             words.append(f"PSNR {self.psnr:.1f} dB")
-        return "  ".join([*words, f"{in_short(self.left(step))} left"])
+        return "  ".join([*words, f"{in_short(self.left(step))} left"] if step + 1 < self.total else words)
 
     def show(self, step: int) -> None:
         """Tell of a step that is done."""

@@ -15,6 +15,7 @@ KNOWN: tuple[tuple[type[Warning], str, str], ...] = (
     (FutureWarning, "`torch.cuda.amp.custom_fwd(args...)` is deprecated", "nerfstudio.field_components.activations"),
     (FutureWarning, "`torch.cuda.amp.custom_bwd(args...)` is deprecated", "nerfstudio.field_components.activations"),
     (FutureWarning, "`torch.cuda.amp.GradScaler(args...)` is deprecated", "nerfstudio.engine.trainer"),
+    (UserWarning, "Using a non-tuple sequence for multidimensional indexing", "nerfstudio.cameras.cameras"),
     (UserWarning, "To copy construct from a tensor", "nerfstudio.cameras.camera_utils"),
     (UserWarning, "Using torch.cross without specifying the dim arg", "nerfstudio.cameras.camera_utils"),
 )

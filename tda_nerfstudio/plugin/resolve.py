@@ -18,7 +18,7 @@ from tda_nerfstudio.plugin.atlas_report import report_oddities
 from tda_nerfstudio.plugin.resolve_start import resolve_start
 from tda_nerfstudio.plugin.run_folder import in_selector, take_folder
 from tda_nerfstudio.plugin.tda_dataparser import TdaAtlas
-from tda_nerfstudio.plugin.terminal import CONSOLE
+from tda_nerfstudio.plugin.terminal import CONSOLE, warn
 from tda_nerfstudio.plugin.waves import plan
 from tda_nerfstudio.plugin.which_scenes import atlas_of_stage_one, split_of
 
@@ -119,10 +119,7 @@ def _start(config: TdaTrainerConfig) -> None:
     schedule.warmup_visits = SHORT_WARMUP if autoencoder.knows else WARMUP
     if autoencoder.kind == "light":
         weights = "the package's pre-trained weights" if autoencoder.knows else "scratch"
-        CONSOLE.print(
-            f"The autoencoder (f = {autoencoder.f}, C = {autoencoder.channels}) starts from {weights}:"
-            f" {schedule.warmup_visits:g} visits of warm-up."
-        )
+        CONSOLE.print(f"The autoencoder (f = {autoencoder.f}, C = {autoencoder.channels}) starts from {weights}.")
 
 
 def _report(atlas: Atlas) -> None:
@@ -141,10 +138,10 @@ def _check_box(box: Tensor, needed: Tensor) -> None:
     outside = torch.maximum(box[0] - needed[0], needed[1] - box[1]) / (box[1] - box[0])
     if float(outside.max()) > BOX_TOLERANCE:
         shares = ", ".join(f"{axis} by {100 * float(v):.0f} %" for axis, v in zip("xyz", outside, strict=True) if v > 0)
-        CONSOLE.print(
-            f"[yellow]Some of these scenes reach out of stage 1's box: {shares} of its side. What lies outside is not"
-            " seen. Scale them like stage 1's scenes, or train tda-ae with --pipeline.datamanager.dataparser.box around"
-            " all of them.[/yellow]"
+        warn(
+            f"Some of these scenes reach out of stage 1's box: {shares} of its side. What lies outside is not seen."
+            " Scale them like stage 1's scenes, or train tda-ae with --pipeline.datamanager.dataparser.box around all"
+            " of them."
         )
 
 

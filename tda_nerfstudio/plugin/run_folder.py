@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import sys
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from contextvars import ContextVar
 from itertools import count
 from pathlib import Path
@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 
 from tda_nerfstudio.core.errors import TdaError
 from tda_nerfstudio.plugin.claim import claim
+from tda_nerfstudio.plugin.terminal import clear_errors
 
 if TYPE_CHECKING:
     from tda_nerfstudio.plugin.tda_trainer import TdaTrainerConfig
@@ -36,6 +37,11 @@ def opening(path: Path) -> Iterator[None]:
 def opens() -> bool:
     """Tell whether this package reads a config.yml, not nerfstudio."""
     return _OPENING.get() is not None
+
+
+def errors_shown() -> AbstractContextManager[None]:
+    """Show errors as their messages where a command of nerfstudio's opens a run; our own callers get them raised."""
+    return nullcontext() if opens() or on_command_line() is None else clear_errors()
 
 
 def on_command_line() -> Path | None:

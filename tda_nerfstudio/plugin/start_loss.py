@@ -7,9 +7,10 @@ from typing import TYPE_CHECKING, Any
 
 import torch
 
+from tda_nerfstudio.core.errors import TdaError
 from tda_nerfstudio.core.phases import Phase, Span
 from tda_nerfstudio.plugin.start import mean_start
-from tda_nerfstudio.plugin.terminal import warn
+from tda_nerfstudio.plugin.terminal import CONSOLE, warn
 
 if TYPE_CHECKING:
     from tda_nerfstudio.plugin.tda_pipeline import TdaPipeline
@@ -39,16 +40,20 @@ def start_loss(pipeline: TdaPipeline) -> float:
 
 
 @torch.no_grad()
-def own_start_loss(pipeline: TdaPipeline) -> float:
-    """Measure the same of stage 1's scenes, put where new ones will start; they are put back then."""
+def own_start_loss(pipeline: TdaPipeline) -> float | None:
+    """Measure the same of stage 1's scenes, put where new ones will start; they are put back then. None if it fails."""
     table = pipeline.model.field.scenes
     own = (table.micro.data, table.weights.data, table.occupied)
     before = [tensor.clone() for tensor in own]
-    table.warm_start(*mean_start(table.weights, table.occupied, "This run"))
-    loss = start_loss(pipeline)
-    for tensor, values in zip(own, before, strict=True):
-        tensor.copy_(values)
-    return loss
+    try:
+        table.warm_start(*mean_start(table.weights, table.occupied, "This run"))
+        return start_loss(pipeline)
+    except TdaError as error:  # an image that cannot be read any more, say: all is learnt without it
+        CONSOLE.print(f"Where new scenes start is not known: {error}", style="yellow", markup=False)
+        return None
+    finally:
+        for tensor, values in zip(own, before, strict=True):
+            tensor.copy_(values)
 
 
 def compare_start(pipeline: TdaPipeline, manifest: dict[str, Any]) -> None:

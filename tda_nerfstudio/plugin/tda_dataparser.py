@@ -24,7 +24,7 @@ from tda_nerfstudio.atlas.bounds import fit_box
 from tda_nerfstudio.atlas.layouts.views import Scene, Views
 from tda_nerfstudio.atlas.prepared import plain_files
 from tda_nerfstudio.core.camera_paths import in_a_ring
-from tda_nerfstudio.core.errors import TdaError, suggest
+from tda_nerfstudio.core.errors import TdaError, listed, suggest
 from tda_nerfstudio.plugin.quiet import silence_our_commands
 
 silence_our_commands()
@@ -93,7 +93,7 @@ class TdaAtlas(DataParser):
             if scene.name == name:
                 return scene
         names = [scene.name for scene in atlas.scenes]
-        raise TdaError(f"Unknown scene '{name}' in {atlas.root} ({len(names)} scenes).{suggest(name, names)}")
+        raise TdaError(f"Unknown scene '{name}' in {atlas.root} ({listed(names)}).{suggest(name, names)}")
 
     def views(self, name: str | None, split: Literal["train", "test"]) -> Views:
         """Give one scene's views of a split; those of training where none is held out.

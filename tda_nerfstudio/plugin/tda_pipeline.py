@@ -23,6 +23,7 @@ from tda_nerfstudio.core.saved import Saved
 from tda_nerfstudio.plugin.evaluation import announced, evaluate, scalars
 from tda_nerfstudio.plugin.manifest import check_state
 from tda_nerfstudio.plugin.multi_scene_datamanager import MultiSceneDataManager, MultiSceneDataManagerConfig
+from tda_nerfstudio.plugin.run_folder import errors_shown
 from tda_nerfstudio.plugin.start import SHARED, Start, read_start
 from tda_nerfstudio.plugin.tda_model import TdaModel, TdaModelConfig
 from tda_nerfstudio.plugin.training_latents import TrainingLatents
@@ -58,6 +59,11 @@ class TdaPipelineConfig(Saved, VanillaPipelineConfig):
     take the place of a tda-ae run's, and scenes that it holds are not learnt again."""
     scenes_per_wave: int | None = None
     """Learn this many scenes at a time, from first phase to last: memory depends on them alone. By default all."""
+
+    def setup(self, **kwargs: Any) -> Any:
+        """Build the pipeline; commands of nerfstudio's show what is wrong as a message."""
+        with errors_shown():
+            return super().setup(**kwargs)
 
 
 class TdaPipeline(VanillaPipeline):
@@ -119,8 +125,6 @@ class TdaPipeline(VanillaPipeline):
         self.datamanager.select_scene(name)
         self.model.field.active = self.datamanager.scene_names.index(self.datamanager.active_scene)
 
-    # Start and restore
-
     def start_from_stage_one(self) -> None:
         """Take over shared parts and put the scenes at their start. Raises TdaError for another f, C or hash."""
         start = self.stage_start()
@@ -167,8 +171,6 @@ class TdaPipeline(VanillaPipeline):
             self.check_autoencoder(where)
         self.plan(self.config.steps)
         self.serve(wave_at(self.waves, step))
-
-    # Train
 
     def plan(self, total: int | None) -> list[Wave]:
         """Place waves and their phases on absolute steps, rescaled to a total when that is given."""
@@ -275,8 +277,6 @@ class TdaPipeline(VanillaPipeline):
         cameras, batch = self.batch_of(step, self._span)
         losses = self._model(cameras, batch, self._span.phase, step)
         return losses, losses, {"phase": float(self.wave_at_work().spans.index(self._span))}
-
-    # Evaluate
 
     @torch.no_grad()
     def get_eval_loss_dict(self, step: int) -> tuple[dict, dict[str, Tensor], dict[str, Any]]:

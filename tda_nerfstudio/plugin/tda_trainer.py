@@ -9,7 +9,7 @@ from __future__ import annotations
 import shlex
 import sys
 from collections.abc import Iterator
-from contextlib import contextmanager, nullcontext
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Annotated, Any, Literal
@@ -63,7 +63,7 @@ class TdaTrainerConfig(Saved, TrainerOptions):
         super().__setstate__(state)
         file = run_folder.being_read()
         if file is not None and self.timestamp != "{timestamp}":  # it is no copy of a method's defaults
-            with nullcontext() if run_folder.opens() else clear_errors():
+            with run_folder.errors_shown():
                 run_folder.settle(self, file)
 
     def get_base_dir(self) -> Path:
@@ -122,6 +122,7 @@ class TdaTrainer(Trainer):
             self.total_steps = waves[-1].end
             self.bank = Bank(self.pipeline, self.base_dir, self.provenance())
             self.stop_signal: int | None = None
+            self.only_viewing = False
             self.last_step: int | None = None
             self.history = self.past()
             self.history.note_command()
@@ -182,7 +183,9 @@ class TdaTrainer(Trainer):
             raise saved from error
 
     def ask_to_stop(self, number: int) -> None:
-        """Turn a signal into a save at the end of the step."""
+        """Turn a signal into a save at the end of the step; after the last one only the viewer is open."""
+        if self.only_viewing:
+            raise SystemExit(0)
         self.stop_signal = number
         CONSOLE.print("\nStopping after this step: saving a checkpoint. Press Ctrl-C again to leave without.")
 
@@ -271,6 +274,7 @@ class TdaTrainer(Trainer):
         for callback in self.callbacks:
             callback.run_callback_at_location(self.step, TrainingCallbackLocation.AFTER_TRAIN)
         if not self.config.viewer.quit_on_train_completion:
+            self.only_viewing = True
             self._train_complete_viewer()
 
     def provenance(self) -> dict[str, Any]:

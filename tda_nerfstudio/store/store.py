@@ -13,7 +13,7 @@ import torch
 
 from tda_nerfstudio.core.atomic import write_text
 from tda_nerfstudio.core.cameras import View, orbit
-from tda_nerfstudio.core.errors import StoreError, suggest
+from tda_nerfstudio.core.errors import StoreError, listed, suggest
 from tda_nerfstudio.core.view import Size, image_size
 from tda_nerfstudio.store.learnt_scene import LearntScene, PackedScenes, Record
 from tda_nerfstudio.store.precision import Precision
@@ -204,7 +204,7 @@ class Store(Mapping[str, StoredScene]):
     def file(self, name: str) -> SceneFile:
         """Find the file that holds a scene. Raises StoreError for an unknown name."""
         if name not in self._where:
-            raise StoreError(f"{self.folder} holds no scene '{name}'.{suggest(name, self)}")
+            raise StoreError(f"{self.folder} ({listed(self.names)}) holds no scene '{name}'.{suggest(str(name), self)}")
         return self._where[name]
 
     def _index(self) -> None:

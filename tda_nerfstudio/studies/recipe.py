@@ -15,6 +15,7 @@ from tda_nerfstudio.core.atomic import require_writable
 from tda_nerfstudio.core.errors import TdaError
 from tda_nerfstudio.plugin.manifest import read_manifest
 from tda_nerfstudio.plugin.quiet import as_environment
+from tda_nerfstudio.plugin.viewer.address import viewer_command
 from tda_nerfstudio.studies.preset import Preset, Run, check_options, read_preset
 from tda_nerfstudio.studies.study import RUNS, Study
 
@@ -160,11 +161,7 @@ def _report(study: Study, seconds: float) -> None:
     for run in study.preset.runs:
         if run.show:
             store = read_manifest(study.folder(run)).get("store")
-            look = (
-                ["tda", "view", store]
-                if store
-                else ["ns-viewer", "--load-config", str(study.folder(run) / "config.yml")]
-            )
+            look = ["tda", "view", store] if store else viewer_command(study.folder(run) / "config.yml")
             print(f"Pictures: {study.out / run.name}-sheet.png, {study.out / run.name}-turntable.mp4")
             print(f"Next, look around in it:\n  {shlex.join(look)}")
     problems = [problem for run in study.preset.runs for problem in unmet(run, rows[run.name])]

@@ -210,7 +210,7 @@ def test_the_rgb_baseline_does_not_speak_of_an_autoencoder(trained) -> None:
         ("no data", r"The data folder \S+/nowhere does not exist. Give a folder with one sub-folder per scene."),
         ("empty data", r"The data folder \S+/empty is empty: it holds no scene. Give a folder with one sub-folder"),
         ("unknown scene", r"Unknown scene 'vehicle_00003'. Did you mean 'vehicle_0003'\? There are 6 scenes."),
-        ("unknown active scene", r"Unknown scene 'vehicle_003' in \S+ \(4 scenes\). Did you mean 'vehicle_0003'\?"),
+        ("unknown active scene", r"Unknown scene 'vehicle_003' in \S+ \(4 scenes: .*\). Did you mean 'vehicle_0003'\?"),
         (
             "missing tensor",
             r"The checkpoint of step 11 does not fit.* missing: _model.autoencoder.decoder.deep.1.weight",

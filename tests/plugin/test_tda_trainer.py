@@ -334,7 +334,7 @@ def test_the_warm_up_is_as_long_as_the_autoencoders_start_needs(configure, capsy
     resolve._start(config)
     assert config.pipeline.schedule.warmup_visits == visits
     text = " ".join(capsys.readouterr().out.split())
-    assert text == f"The autoencoder (f = 4, C = 48) starts from {said}: {visits} visits of warm-up."
+    assert text == f"The autoencoder (f = 4, C = 48) starts from {said}."
     config.pipeline.schedule.warmup_visits = 7
     resolve._start(config)
     assert config.pipeline.schedule.warmup_visits == 7

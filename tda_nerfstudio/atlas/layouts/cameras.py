@@ -32,8 +32,10 @@ def read_camera(frame: Frame, image: tuple[int, int], size: tuple[int, int]) -> 
             f"Image '{frame.name}' is {image[0]} x {image[1]}, but {frame.camera_source} says it is"
             f" {width:g} x {height:g}: another shape, not another size. Correct w and h, or render it again."
         )
-    fx = _focal(frame, "x", width, None)
-    fy = _focal(frame, "y", height, fx)
+    fx, fy = _focal(frame, "x", width), _focal(frame, "y", height)
+    fx, fy = fx or fy, fy or fx  # one alone is for square pixels
+    if fx is None or fy is None:
+        raise TdaError(f"{_where(frame)} has neither fl_x nor camera_angle_x. Add one of them.")
     cx, cy = _number(frame, "cx", width / 2), _number(frame, "cy", height / 2)
     x, y = size[0] / width, size[1] / height
     coefficients = _distortion(frame)
@@ -64,8 +66,8 @@ def _model(frame: Frame) -> str:
     return model.upper()
 
 
-def _focal(frame: Frame, axis: str, size: float, default: float | None) -> float:
-    """Return a focal length in pixels, from an angle in radians where none is given."""
+def _focal(frame: Frame, axis: str, size: float) -> float | None:
+    """Return a focal length in pixels, from an angle in radians where there is none; None where there is neither."""
     length, angle = f"fl_{axis}", f"camera_angle_{axis}"
     if length in frame.camera:
         return _number(frame, length, None)
@@ -76,9 +78,7 @@ def _focal(frame: Frame, axis: str, size: float, default: float | None) -> float
                 f"{frame.camera_source}: {angle} of '{frame.name}' is {value!r}, not in (0, pi) radians. Correct it."
             )
         return 0.5 * size / math.tan(0.5 * value)
-    if default is None:
-        raise TdaError(f"{_where(frame)} has neither {length} nor {angle}. Add one of them.")
-    return default
+    return None
 
 
 def _number(frame: Frame, key: str, default: float | None) -> float:

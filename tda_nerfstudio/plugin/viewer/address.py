@@ -2,12 +2,18 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 from tda_nerfstudio.plugin.terminal import CONSOLE
 
 LOOPBACK = ("127.0.0.1", "localhost", "::1")
 """Addresses that only this machine reaches."""
+
+
+def viewer_command(config: Path) -> list[str]:
+    """Spell nerfstudio's own viewer of a run, for this machine alone: by itself it listens everywhere."""
+    return ["ns-viewer", "--load-config", str(config), "--viewer.websocket-host", LOOPBACK[0]]
 
 
 def where_to_look(viewer: Any, vis: str) -> None:

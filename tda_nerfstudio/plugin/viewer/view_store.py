@@ -15,7 +15,7 @@ from tda_nerfstudio.core.atomic import require_writable
 from tda_nerfstudio.core.errors import TdaError
 from tda_nerfstudio.plugin.stored_pipeline import StoredPipeline, store_of
 from tda_nerfstudio.plugin.terminal import CONSOLE, hushed
-from tda_nerfstudio.plugin.viewer.address import LOOPBACK
+from tda_nerfstudio.plugin.viewer.address import LOOPBACK, viewer_command
 from tda_nerfstudio.plugin.viewer.store_viewer import StoreViewer
 from tda_nerfstudio.store.store import Store
 
@@ -56,9 +56,9 @@ def find_store(source: Path) -> Path:
     folder = store_of(source)
     config = source if source.is_file() else source / "config.yml"
     if folder is None and config.is_file():
-        line = ["ns-viewer", "--load-config", str(config), "--viewer.websocket-host", LOOPBACK[0]]
+        line = shlex.join(viewer_command(config))
         raise TdaError(
-            f"The run {config.parent} has no store: those of tda-scenes have one. Look at it with\n  {shlex.join(line)}"
+            f"The run {config.parent} has no store: those of tda-scenes have one. Look at it with\n  {line}"
         )
     return folder or source
 
