@@ -33,8 +33,12 @@ def select(
     """
     chosen: set[str] = set()
     left_out: set[str] = set()
+    known = set(names)
     for selector in selectors:
-        exclude = selector.startswith("!") and selector not in names
+        if selector in known:
+            chosen.add(selector)
+            continue
+        exclude = selector.startswith("!")
         wanted = selector[1:] if exclude else selector
         matches = _matches(names, wanted, default_key, what, names if numbered is None else numbered)
         (left_out if exclude else chosen).update(matches)

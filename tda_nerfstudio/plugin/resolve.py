@@ -15,6 +15,7 @@ from tda_nerfstudio.core.atomic import require_writable
 from tda_nerfstudio.core.errors import TdaError
 from tda_nerfstudio.core.phases import SHORT_WARMUP, WARMUP, StageOne
 from tda_nerfstudio.plugin.atlas_report import report_oddities
+from tda_nerfstudio.plugin.beginning import check_beginning, describe_beginning, read_beginning, write_beginning
 from tda_nerfstudio.plugin.resolve_start import resolve_start
 from tda_nerfstudio.plugin.run_folder import in_selector, take_folder
 from tda_nerfstudio.plugin.tda_dataparser import TdaAtlas
@@ -37,7 +38,8 @@ def resolve(config: TdaTrainerConfig) -> None:
     take_folder(config)
     require_writable(config.get_base_dir())
     _go_on(config)
-    resolve_start(config, resuming(config))
+    began = read_beginning(config)
+    resolve_start(config, resuming(config), began)
     model = config.pipeline.model
     model.autoencoder = model.autoencoder.resolve()
     _start(config)
@@ -49,6 +51,10 @@ def resolve(config: TdaTrainerConfig) -> None:
     config.pipeline.datamanager.seed = model.seed = config.machine.seed
     parser = TdaAtlas(config.pipeline.datamanager.dataparser)
     atlas = parser.atlas()
+    note = describe_beginning(config, atlas.names)
+    if began:
+        check_beginning(config, began, note)
+    parser.config.names, parser.config.broken = atlas.names, dict(atlas.broken)
     _report(atlas)
     if config.pipeline.starts_from == "stage-one" and not resuming(config):
         try:
@@ -59,6 +65,8 @@ def resolve(config: TdaTrainerConfig) -> None:
             CONSOLE.print(f"Whether scenes reach out of the box is not known: {error}", style="yellow", markup=False)
     parser.box()
     _steps(config, atlas)
+    if not began:
+        write_beginning(config, note)
 
 
 def _data(config: TdaTrainerConfig) -> None:
@@ -78,8 +86,9 @@ def _data(config: TdaTrainerConfig) -> None:
         write_demo_atlas(data, scenes=DEMO_SCENES)
         parser.scenes = parser.scenes or ("splits.json",)
     config.data = manager.data = parser.data = Path(data).expanduser().resolve()
-    if not parser.scenes and config.folder is None:
-        parser.scenes = split_of(config.data, parser.split_key or "")
+    if config.folder is None:
+        parser.names = parser.broken = None
+        parser.scenes = parser.scenes or split_of(config.data, parser.split_key or "")
     parser.scenes = tuple(_absolute(selector, config.data) for selector in parser.scenes)
     parser.test_views = tuple(_absolute(selector, config.data) for selector in parser.test_views)
     config.output_dir = config.output_dir.expanduser().resolve()

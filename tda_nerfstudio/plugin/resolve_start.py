@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from tda_nerfstudio.autoencoder.build import AutoencoderConfig
-from tda_nerfstudio.core.atomic import require_writable, write_text
+from tda_nerfstudio.core.atomic import require_writable
 from tda_nerfstudio.core.errors import TdaError
 from tda_nerfstudio.core.phases import StageTwo
 from tda_nerfstudio.core.scenes import TriPlaneConfig
@@ -22,25 +21,21 @@ from tda_nerfstudio.store.store import Store
 if TYPE_CHECKING:
     from tda_nerfstudio.plugin.tda_trainer import TdaTrainerConfig
 
-START = "start.json"
-"""Beside the config.yml of a run into a store: the tda-ae run and the scenes that it began with."""
 
-
-def resolve_start(config: TdaTrainerConfig, resuming: bool) -> None:
+def resolve_start(config: TdaTrainerConfig, resuming: bool, began: dict[str, Any]) -> None:
     """Take sizes and box from where stage 2 starts, and choose the scenes that its store does not hold yet.
 
-    A run that goes on has the start and the scenes that it began with. Raises TdaError for what cannot work.
+    A run that goes on (`began` is its note) has the start and the scenes that it began with. Raises TdaError for what
+    cannot work.
     """
     pipeline, parser = config.pipeline, config.pipeline.datamanager.dataparser
     _check_independence(config)
     if pipeline.starts_from != "stage-one":
         return
-    note = config.get_base_dir() / START
     if pipeline.store is not None:
         pipeline.store = pipeline.store.expanduser().resolve()
         require_writable(pipeline.store)
-    began = json.loads(note.read_text()) if resuming and note.is_file() else None
-    if began is not None:
+    if began and pipeline.store is not None:
         recorded = began["autoencoder"]
         pipeline.autoencoder = None if recorded is None else pipeline.autoencoder or Path(recorded)
         parser.scenes = tuple(began["scenes"])
@@ -56,10 +51,8 @@ def resolve_start(config: TdaTrainerConfig, resuming: bool) -> None:
         )
     else:
         _start_from_run(config, resuming)
-    if pipeline.store is not None and began is None:
+    if pipeline.store is not None and not began:
         parser.scenes = _new_scenes(parser, store)
-        run = None if pipeline.autoencoder is None else str(pipeline.autoencoder)
-        write_text(note, json.dumps({"autoencoder": run, "scenes": parser.scenes}, indent=1))
 
 
 def _check_independence(config: TdaTrainerConfig) -> None:

@@ -7,9 +7,9 @@ registry may be imported from it here.
 from __future__ import annotations
 
 from dataclasses import dataclass, field, replace
-from functools import lru_cache
+from functools import lru_cache, partial
 from pathlib import Path
-from typing import Literal
+from typing import Annotated, Literal
 
 import torch
 from jaxtyping import Float
@@ -18,6 +18,7 @@ from nerfstudio.data.dataparsers.base_dataparser import DataParser, DataParserCo
 from nerfstudio.data.scene_box import SceneBox
 from nerfstudio.plugins.registry_dataparser import DataParserSpecification
 from torch import Tensor
+from tyro.conf import Suppress
 
 from tda_nerfstudio.atlas.atlas import Atlas, read_atlas
 from tda_nerfstudio.atlas.bounds import fit_box
@@ -50,6 +51,10 @@ class TdaAtlasConfig(DataParserConfig):
     """The scene that viewer, renderer and stock methods see; the first one by default."""
     split_key: str | None = None
     """The key that is read from split files which are named without one."""
+    names: Annotated[tuple[str, ...] | None, Suppress] = None
+    """The scenes of a run, in the order of its checkpoint's rows: filled in when it begins, whatever an atlas gains."""
+    broken: Annotated[dict[str, str] | None, Suppress] = None
+    """The scenes that were left out then, with the reasons."""
 
 
 @lru_cache(maxsize=4)
@@ -74,10 +79,20 @@ class TdaAtlas(DataParser):
     def whole(self) -> Atlas:
         """Read the chosen scenes; those that are broken are left out, with their reasons.
 
-        Raises TdaError when the folder is missing or holds no good scene.
+        A run that has begun keeps its scenes. Raises TdaError when the folder is missing or holds no good scene, or one
+        of those is gone.
         """
         c = self.config
-        return _read(Path(c.data), tuple(c.scenes), tuple(c.test_views), c.eval_every, c.split_key)
+        read = partial(_read, Path(c.data), test_views=tuple(c.test_views), every=c.eval_every, key=c.split_key)
+        if c.names is None:
+            return read(scenes=tuple(c.scenes))
+        try:
+            atlas = read(scenes=c.names)
+        except TdaError as error:
+            raise TdaError(f"Not all scenes that this run has learnt are there any more. {error}") from error
+        for reason in atlas.broken.values():
+            raise TdaError(f"Not all scenes that this run has learnt can be read any more. {reason}")
+        return replace(atlas, broken=c.broken or {})
 
     def box(self) -> Float[Tensor, "2 3"]:
         """Give the one box of the whole atlas: the configured one, else one fitted to it."""

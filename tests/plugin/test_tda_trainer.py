@@ -162,7 +162,7 @@ def test_a_run_ends_with_lines_that_can_be_copied(trainer, capsys) -> None:
     lines = capsys.readouterr().out.splitlines()
     assert lines[-4:] == [
         "Next:",
-        f"  ns-viewer --load-config {config}",
+        f"  ns-viewer --load-config {config} --viewer.websocket-host 127.0.0.1",
         f"  ns-eval --load-config {config}",
         f"  ns-train tda-scenes --data {data} --output-dir {trainer.config.output_dir}",
     ]
@@ -180,7 +180,7 @@ def test_the_lines_after_a_run_fit_its_method_and_are_quoted(tmp_path: Path, mon
         "Next:",
         "  tda view /r/store",
         "  tda render /r/store --scene all",
-        "  ns-viewer --load-config /r/config.yml",
+        "  ns-viewer --load-config /r/config.yml --viewer.websocket-host 127.0.0.1",
         "  ns-eval --load-config /r/config.yml",
     ]
     show_next_steps("tda-scenes", Path("/r"), Path("/cars"), Path("/r/store"), 3)

@@ -57,9 +57,7 @@ def find_store(source: Path) -> Path:
     config = source if source.is_file() else source / "config.yml"
     if folder is None and config.is_file():
         line = shlex.join(viewer_command(config))
-        raise TdaError(
-            f"The run {config.parent} has no store: those of tda-scenes have one. Look at it with\n  {line}"
-        )
+        raise TdaError(f"The run {config.parent} has no store: those of tda-scenes have one. Look at it with\n  {line}")
     return folder or source
 
 
