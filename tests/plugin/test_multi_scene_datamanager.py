@@ -148,7 +148,10 @@ def test_the_environment_wins_over_the_configured_scene(manager, monkeypatch: py
 
 
 def test_an_unknown_scene_suggests_the_nearest_and_changes_nothing(manager) -> None:
-    with pytest.raises(TdaError, match=r"Unknown scene 'vehicle_003' in .*/tiny \(4 scenes: vehicle_0000, .*\). Did you mean '.*0003'\?"):
+    with pytest.raises(
+        TdaError,
+        match=r"Unknown scene 'vehicle_003' in .*/tiny \(4 scenes: vehicle_0000, .*\). Did you mean '.*0003'\?",
+    ):
         manager.select_scene("vehicle_003")
     assert manager.active_scene == "vehicle_0000"
 
