@@ -59,8 +59,8 @@ def read_atlas(
     """Read the scenes below `root` that `scenes` selects, or the one scene that `root` itself is.
 
     All get the size that most scenes have. A broken scene is left out and its reason kept in `broken`; so is one whose
-    images are of another shape, whose cameras are far off, or whose name no file could have. Raises TdaError when there is
-    no folder, no scene in it, nothing selected or no good scene.
+    images are of another shape, whose cameras are far off, or whose name no file could have. Raises TdaError when there
+    is no folder, no scene in it, nothing selected or no good scene.
     """
     root = Path(os.path.normpath(Path(root).expanduser().absolute()))  # a link's own name is the scene's
     folders = _scene_folders(root)
