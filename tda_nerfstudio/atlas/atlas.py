@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import math
 import os
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
+
+import torch
 
 from tda_nerfstudio.atlas.layouts.scene import has_layout, looks_meant, read_scene
 from tda_nerfstudio.atlas.layouts.views import Scene
@@ -14,6 +17,8 @@ from tda_nerfstudio.atlas.resampling import same_shape
 from tda_nerfstudio.atlas.selection import select
 from tda_nerfstudio.core.errors import TdaError
 from tda_nerfstudio.core.names import NAMES, is_safe
+
+_FAR_OFF = 20  # times as far as usual are cameras of a scene that is left out
 
 
 @dataclass(frozen=True)
@@ -54,8 +59,8 @@ def read_atlas(
     """Read the scenes below `root` that `scenes` selects, or the one scene that `root` itself is.
 
     All get the size that most scenes have. A broken scene is left out and its reason kept in `broken`; so is one whose
-    images are of another shape, or whose name no file could have. Raises TdaError when there is no folder, no scene in
-    it, nothing selected or no good scene.
+    images are of another shape, whose cameras are far off, or whose name no file could have. Raises TdaError when there
+    is no folder, no scene in it, nothing selected or no good scene.
     """
     root = Path(os.path.normpath(Path(root).expanduser().absolute()))  # a link's own name is the scene's
     folders = _scene_folders(root)
@@ -82,7 +87,26 @@ def read_atlas(
                 f"Scene '{scene.name}': its images are {scene.width} x {scene.height}, most scenes' are"
                 f" {width} x {height}: another shape, not another size. Render it in that shape."
             )
-    return Atlas(root, tuple(fitting), width, height, broken)
+    far = _far_off(fitting)
+    return Atlas(root, tuple(scene for scene in fitting if scene.name not in far), width, height, broken | far)
+
+
+def _far_off(scenes: Sequence[Scene]) -> dict[str, str]:
+    """Find scenes of another unit of length, which no box could hold with the others; two alone cannot tell."""
+    if len(scenes) < 3:
+        return {}
+    places = [scene.train.c2w[:, :, 3].double() for scene in scenes]
+    middle = torch.stack([own.median(0).values for own in places]).median(0).values
+    distances = torch.stack([(own - middle).norm(dim=-1).median() for own in places])
+    times = distances / distances.median()
+    return {
+        scene.name: (
+            f"Scene '{scene.name}': its cameras are {share:.3g} times as far from the middle as the other scenes'."
+            " Scale it like the others."
+        )
+        for scene, share in zip(scenes, times.tolist(), strict=True)
+        if _FAR_OFF < share < math.inf
+    }
 
 
 def _read(folder: Path, eval_every: int, test_views: Sequence[str]) -> Scene:

@@ -91,7 +91,10 @@ def _cuts(scene: Scene, count: int) -> list[_Cut]:
     """Read silhouettes of a few train views from all around; views that tell nothing are left out."""
     cuts = []
     for view in spread(scene.train.c2w[:, :, 2], count):
-        mask, _ = silhouette(scene, view)
+        try:
+            mask, _ = silhouette(scene, view)
+        except TdaError:  # told about when it is trained on
+            continue
         if mask is None:
             continue
         reduction = -(-max(mask.shape) // _MASK_SIZE)

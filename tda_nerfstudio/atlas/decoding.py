@@ -26,11 +26,13 @@ def decode(path: Path) -> Image.Image:
 
 
 def decode_mask(path: Path) -> Bool[np.ndarray, "height width"]:
-    """Decode a mask: what is not 0 is kept. Raises TdaError when that cannot be done."""
+    """Decode a mask: what is neither 0 nor transparent is kept. Raises TdaError when that cannot be done."""
     with _named("Mask", path):
         image, _ = _opened(path)
-        plain = len(image.getbands()) == 1 and image.mode != "P"  # a palette's numbers are no brightness
-        return np.asarray(image if plain else image.convert("L")) > 0
+        if len(image.getbands()) == 1 and image.mode != "P":  # a palette's numbers are no brightness
+            return np.asarray(image) > 0
+        kept = np.asarray(image.convert("L")) > 0
+        return kept & (np.asarray(image.convert("RGBA"))[..., 3] > 0) if image.has_transparency_data else kept
 
 
 def _opened(path: Path) -> tuple[Image.Image, bytes]:

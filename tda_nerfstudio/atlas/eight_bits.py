@@ -5,19 +5,21 @@ from __future__ import annotations
 import numpy as np
 from PIL import Image
 
+from tda_nerfstudio.atlas.image_errors import UNREADABLE
+
 _DEPTH = 24  # the byte of a PNG file that holds its bits a channel
 
 
 def eight_bits(image: Image.Image, data: bytes) -> Image.Image:
-    """Decode an opened image, given its file's bytes too. Raises ValueError for floating point numbers.
+    """Decode an opened image, given its file's bytes too. Raises ValueError for those that are never read.
 
     PIL clips 16-bit grey at 255 when it converts, and compares decoded pixels with a PNG's transparent colour as the
     file has it, at another depth.
     """
     image.load()
     key = image.info.get("transparency")
-    if image.mode == "F":
-        raise ValueError("it holds floating point numbers")
+    if image.mode in UNREADABLE:
+        raise ValueError(UNREADABLE[image.mode])
     if image.mode == "I" or image.mode.startswith("I;16"):
         wide = np.asarray(image).astype(np.int64)
         grey = ((wide.clip(0, 65535) + 128) // 257).astype(np.uint8)

@@ -8,6 +8,8 @@ import zlib
 from PIL import Image
 
 DECODE_ERRORS = (OSError, SyntaxError, ValueError, EOFError, struct.error, zlib.error, Image.DecompressionBombError)
+UNREADABLE = {"F": "it holds floating point numbers", "LAB": "its colours are in CIELAB"}
+"""Modes of images that are never read, and why."""
 
 
 def reason(error: BaseException) -> str:

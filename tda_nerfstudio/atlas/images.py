@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import struct
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -15,7 +16,7 @@ from torch import Tensor
 
 from tda_nerfstudio.atlas.decoding import decode, decode_mask
 from tda_nerfstudio.atlas.image_ends import PNG, is_whole
-from tda_nerfstudio.atlas.image_errors import DECODE_ERRORS, reason
+from tda_nerfstudio.atlas.image_errors import DECODE_ERRORS, UNREADABLE, reason
 from tda_nerfstudio.atlas.lenses import Lens
 from tda_nerfstudio.atlas.resampling import resample, same_shape
 from tda_nerfstudio.core.errors import TdaError
@@ -42,16 +43,19 @@ class Picture:
 def probe_image(path: Path, what: str = "Image") -> tuple[int, int]:
     """Return (width, height) from the header and check that the file ends as its format must, decoding nothing.
 
-    Raises TdaError for a missing, foreign or truncated file. A damaged body shows only when the image is read.
+    Raises TdaError for a missing, foreign, truncated or huge file and for numbers that are no colours. A damaged
+    body shows only when the image is read.
     """
     try:
         with path.open("rb") as file:
-            head = file.read(33)
+            head, size = file.read(33), None
             if head.startswith(PNG) and head[12:16] == b"IHDR" and len(head) == 33:
                 size = struct.unpack(">II", head[16:24])
-            else:
+            if size is None or size[0] * size[1] > 2 * (Image.MAX_IMAGE_PIXELS or math.inf):  # more is refused by PIL
                 with Image.open(path) as image:
                     size = image.size
+                    if what == "Image" and image.mode in UNREADABLE:
+                        raise ValueError(UNREADABLE[image.mode])
             whole = is_whole(file, head)
     except FileNotFoundError:
         raise TdaError(f"{what} {path} is missing. Restore it, or remove its frame.") from None

@@ -55,7 +55,7 @@ def read_json(path: Path) -> Any:
         size = path.stat().st_size
         if size > JSON_LIMIT:
             raise TdaError(f"{path} has {size / 2**20:.0f} MB, more than the limit of {JSON_LIMIT // 2**20} MB.")
-        return json.loads(path.read_text(encoding="utf-8"))
+        return json.loads(path.read_text(encoding="utf-8-sig"))
     except FileNotFoundError:
         raise TdaError(f"{path} does not exist. Check the path; it is relative to {Path.cwd()}.") from None
     except (OSError, ValueError, RecursionError) as error:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import os
+import shlex
 from bisect import bisect_right
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
@@ -29,6 +30,7 @@ from tda_nerfstudio.plugin.options import DataManagerOptions
 from tda_nerfstudio.plugin.quiet import silence
 from tda_nerfstudio.plugin.tda_dataparser import TdaAtlas, TdaAtlasConfig
 from tda_nerfstudio.plugin.terminal import CONSOLE
+from tda_nerfstudio.plugin.which_scenes import OPTION
 
 SCENE_VARIABLE = "TDA_SCENE"
 """Environment variable that names the scene which viewer and renderer see; it wins over the config's."""
@@ -198,11 +200,13 @@ class MultiSceneDataManager(VanillaDataManager):
         try:
             return views.images(index, keep).to(self.device).float().div_(255)
         except TdaError as error:
-            if not self.tolerant:
-                raise
             if len(index) > 1:
                 return torch.cat([self._read(views, one, keep) for one in index.split(1)])
             name = self.scene_names[bisect_right(views.starts, int(index)) - 1]
+            if not self.tolerant:
+                rest = shlex.join([*(self.config.dataparser.scenes or "*"), f"!{name}"])
+                instead = f" Or leave its scene out: {OPTION} {rest}" if self.total > 1 else ""
+                raise TdaError(f"{error}{instead}") from error
             if name not in self.unreadable:
                 self.unreadable[name] = str(error)
                 CONSOLE.print(f"Scene '{name}' will be put aside: {error}", style="yellow", markup=False)

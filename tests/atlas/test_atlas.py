@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import json
+import re
 from pathlib import Path
 
 import numpy as np
@@ -62,6 +63,33 @@ def test_scenes_of_another_size_are_resampled_and_their_cameras_with_them(tmp_pa
     whole = np.asarray(Image.open(fine.paths[1])).astype(float)
     white = whole[..., :3] * whole[..., 3:] / 255 + 255 - whole[..., 3:]
     assert np.abs(image - white.reshape(16, 3, 16, 3, 3).mean((1, 3))).max() <= 0.51
+
+
+def test_a_scene_of_another_unit_of_length_is_left_out_of_three(tmp_path, scene_at):
+    for name in ("a", "b", "far"):
+        scene_at(tmp_path / name, "nerfstudio")
+    path = tmp_path / "far/transforms.json"
+    content = json.loads(path.read_text())
+
+    def move(times):
+        moved = json.loads(json.dumps(content))
+        for frame in moved["frames"]:
+            for row in frame["transform_matrix"][:3]:
+                row[3] *= times
+        path.write_text(json.dumps(moved))
+
+    move(1000)
+    atlas = read_atlas(tmp_path)
+    assert atlas.names == ("a", "b") and list(atlas.broken) == ["far"]
+    assert re.fullmatch(
+        r"Scene 'far': its cameras are [\d.e+]+ times as far from the middle as the other scenes'."
+        " Scale it like the others.",
+        atlas.broken["far"],
+    )
+    assert read_atlas(tmp_path, ["a", "far"]).names == ("a", "far")  # which of two is right is not known
+    for times in (15, 0.001):
+        move(times)
+        assert read_atlas(tmp_path).names == ("a", "b", "far")
 
 
 def test_indices_count_scenes_alone(tmp_path, scene_at):

@@ -110,6 +110,19 @@ def test_large_images_are_reduced_without_losing_the_object(tmp_path, scene_at):
     assert (box[0] <= LOW).all() and (box[1] >= HIGH).all() and (box[1] - box[0] < 1.5 * (HIGH - LOW)).all()
 
 
+def test_views_that_cannot_be_decoded_are_left_out(tmp_path, scene_at):
+    views, damaged = scene(scene_at, tmp_path / "a"), 4
+    for path in views.train.paths[:damaged]:
+        content = bytearray(path.read_bytes())
+        content[len(content) // 2] ^= 0xFF
+        path.write_bytes(content)
+    box = fit_box([views], views_per_scene=24)
+    assert holds_tightly(box, LOW, HIGH, share=0.3)
+    for path in views.train.paths:
+        path.write_bytes(b"no image")
+    torch.testing.assert_close(fit_box([views])[1], torch.full((3,), 2 * 0.5 / 1.2), atol=1e-4, rtol=0)
+
+
 def test_no_scene():
     with pytest.raises(TdaError, match="no scene to fit a box to"):
         fit_box([])

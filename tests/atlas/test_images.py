@@ -212,6 +212,23 @@ def test_image_data_that_ends_early_is_refused(tmp_path):
         read_image(path, 8, 6)
 
 
+def test_what_can_never_be_read_is_refused_by_its_header(tmp_path, monkeypatch):
+    for mode, why in (("F", "it holds floating point numbers"), ("LAB", "its colours are in CIELAB")):
+        Image.new(mode, (8, 6)).save(tmp_path / "a.tif")
+        with pytest.raises(TdaError, match=rf"Image .*a.tif cannot be read \({why}\). Write it again as PNG or JPEG"):
+            probe_image(tmp_path / "a.tif")
+        with pytest.raises(TdaError, match=rf"a.tif cannot be decoded \({why}\)"):
+            read_image(tmp_path / "a.tif", 8, 6)
+    Image.new("F", (8, 6)).save(tmp_path / "mask.tif")
+    assert probe_image(tmp_path / "mask.tif", "Mask") == (8, 6)  # what is not 0 is kept, whatever it is
+    path = save(tmp_path / "a.png", PIXELS)
+    monkeypatch.setattr(Image, "MAX_IMAGE_PIXELS", 24)
+    assert probe_image(path) == (8, 6)  # 48 pixels: PIL's limit is twice as many
+    monkeypatch.setattr(Image, "MAX_IMAGE_PIXELS", 23)
+    with pytest.raises(TdaError, match=r"Image .*a.png cannot be read \(Image size \(48 pixels\) exceeds limit of 46"):
+        probe_image(path)
+
+
 def test_another_size_is_refused(tmp_path):
     path = save(tmp_path / "a.png", PIXELS)
     with pytest.raises(TdaError, match=r"a.png is 8 x 6, expected 6 x 8"):

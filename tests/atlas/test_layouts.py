@@ -91,6 +91,31 @@ def test_angle_missing_extension_and_order(tmp_path, scene_at):
     assert scene.train.cy.tolist() == [4.0] * 6
 
 
+@pytest.mark.parametrize(("key", "value"), [("fl_y", 5.0), ("camera_angle_y", 2 * math.atan(0.8)), ("fl_x", 5.0)])
+def test_one_focal_length_alone_is_for_square_pixels(tmp_path, scene_at, key, value):
+    folder = scene_at(tmp_path / "car", "blender")
+    edit(folder, lambda c: (c.pop("fl_x"), c.pop("fl_y"), c.update({key: value})))
+    views = read_scene(folder).train
+    assert views.fx.tolist() == pytest.approx([5.0] * 5) == views.fy.tolist()
+
+
+@pytest.mark.parametrize("layout", ["blender", "nerfstudio", "srn"])
+def test_a_byte_order_mark_is_no_content(tmp_path, scene_at, layout):
+    folder = scene_at(tmp_path / "car", layout)
+    before = read_scene(folder).train
+    for path in [*folder.glob("*.json"), *folder.glob("*.txt"), *folder.glob("pose/*.txt")]:
+        path.write_bytes(b"\xef\xbb\xbf" + path.read_bytes())
+    after = read_scene(folder).train
+    assert torch.equal(after.c2w, before.c2w) and torch.equal(after.fx, before.fx)
+
+
+@pytest.mark.parametrize("fisheye", [False, None])
+def test_is_fisheye_may_say_no(tmp_path, scene_at, fisheye):
+    folder = scene_at(tmp_path / "car", "blender")
+    edit(folder, lambda c: c.update(is_fisheye=fisheye))
+    assert read_scene(folder).train.pictures[0].lens is None
+
+
 def test_intrinsics_of_one_frame_win(tmp_path, scene_at):
     folder = scene_at(tmp_path / "car", "nerfstudio")
     edit(folder, lambda c: c["frames"][3].update(fl_x=20.0, cx=3.5), "transforms.json")
@@ -135,8 +160,30 @@ BAD = {
     "zero focal": (lambda c: c.update(fl_x=0), "fl_x of 'rgb/000000.png' is 0; it must be positive and finite"),
     "negative focal": (lambda c: c.update(fl_y=-9.0), "fl_y of 'rgb/000000.png' is -9.0"),
     "infinite centre": (lambda c: c.update(cx=math.inf), "cx of 'rgb/000000.png' is inf"),
+    "vanishing focal": (
+        lambda c: c.update(fl_x=1e-300),
+        "'rgb/000000.png' has a focal length in x that is 1.25e-301 times its image's side; it must be 0.001 to 10000",
+    ),
+    "endless focal": (
+        lambda c: (c.pop("fl_y"), c.update(camera_angle_y=1e-300)),
+        "has a focal length in y that is 1e+300 times its image's side",
+    ),
+    "angle of pi": (
+        lambda c: (c.pop("fl_x"), c.update(camera_angle_x=3.1415926)),
+        "focal length in x that is 1.34e-08",
+    ),
+    "far centre": (
+        lambda c: c.update(cy=8.1e4),
+        "has cy that is 1.012e+04 times its image's side; it must be at most 10000",
+    ),
+    "vanishing size": (lambda c: c.update(w=1e-320, h=1e-320), "has a focal length in x that is inf times"),
+    "fisheye as text": (lambda c: c.update(is_fisheye="false"), "has is_fisheye 'false'; it must be true or false"),
+    "fisheye as number": (frame(is_fisheye=1), "'rgb/000001.png' has is_fisheye 1; it must be true or false"),
+    "half a character": (frame(file_path="rgb/\ud800.png"), r"file_path 'rgb/\ud800.png' is not a file path"),
+    "half a character's mask": (frame(mask_path="\ud800.png"), r"mask_path '\ud800.png' is not a file path"),
+    "zero character": (frame(file_path="rgb/\0.png"), r"file_path 'rgb/\x00.png' is not a file path"),
     "text": (lambda c: c.update(cy="4"), "cy of 'rgb/000000.png' is '4', not a number"),
-    "no intrinsics": (lambda c: c.pop("fl_x"), "has neither fl_x nor camera_angle_x"),
+    "no intrinsics": (lambda c: (c.pop("fl_x"), c.pop("fl_y")), "has neither fl_x nor camera_angle_x"),
     "angle": (lambda c: (c.pop("fl_x"), c.update(camera_angle_x=0)), "camera_angle_x of 'rgb/000000.png' is 0"),
     "model": (lambda c: c.update(camera_model="EQUIRECTANGULAR"), "has the camera_model EQUIRECTANGULAR, which is not"),
     "another model": (frame(camera_model="FISHEYE624"), "'rgb/000001.png' has the camera_model FISHEYE624"),

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import re
+import shlex
+import shutil
 from collections import Counter
 from collections.abc import Callable
 from dataclasses import replace
@@ -145,7 +148,10 @@ def test_the_environment_wins_over_the_configured_scene(manager, monkeypatch: py
 
 
 def test_an_unknown_scene_suggests_the_nearest_and_changes_nothing(manager) -> None:
-    with pytest.raises(TdaError, match=r"Unknown scene 'vehicle_003' in .*/tiny \(4 scenes\). Did you mean '.*0003'\?"):
+    with pytest.raises(
+        TdaError,
+        match=r"Unknown scene 'vehicle_003' in .*/tiny \(4 scenes: vehicle_0000, .*\). Did you mean '.*0003'\?",
+    ):
         manager.select_scene("vehicle_003")
     assert manager.active_scene == "vehicle_0000"
 
@@ -190,3 +196,22 @@ def test_ns_render_spiral_begins_upright_and_interpolate_goes_around(manager) ->
     assert path.camera_to_worlds[:, 2, 0].abs().max() < 0.05  # and the horizon level
     assert manager.eval_dataset.cameras.camera_to_worlds.shape == (2, 3, 4)
     assert not torch.equal(camera.camera_to_worlds[0], manager.eval_dataset.cameras.camera_to_worlds[0])
+
+
+def test_an_image_that_cannot_be_read_says_how_to_leave_its_scene_out(configure, tiny_atlas, tmp_path) -> None:
+    shutil.copytree(tiny_atlas, tmp_path / "tiny")
+    config = configure().pipeline.datamanager
+    config.dataparser.data = tmp_path / "tiny"
+    manager = config.setup(device="cpu")
+    name, store = manager.scene_names[1], manager.train_store
+    path = store.store._sources[store.starts[1]].path
+    content = bytearray(path.read_bytes())
+    content[len(content) // 2] ^= 0xFF
+    path.write_bytes(content)
+    option = "Or leave its scene out: --pipeline.datamanager.dataparser.scenes"
+    rest = shlex.join([*(config.dataparser.scenes or ["*"]), f"!{name}"])
+    with pytest.raises(TdaError, match=rf"r_000.png cannot be decoded \(.*again. {option} {re.escape(rest)}$"):
+        manager.train_images(torch.arange(store.starts[1] + 3))
+    config.dataparser.scenes = (name,)
+    with pytest.raises(TdaError, match=r"Copy or render it again.$"):  # it is the only one
+        config.setup(device="cpu").train_images(torch.arange(3))

@@ -17,6 +17,9 @@ _FISHEYE = "OPENCV_FISHEYE"
 MODELS = ("PINHOLE", "SIMPLE_PINHOLE", "PERSPECTIVE", "OPENCV", "RADIAL", "SIMPLE_RADIAL", _FISHEYE)
 """Values of camera_model that can be read."""
 
+_NAMES = ("a focal length in x", "a focal length in y", "cx", "cy")
+_NEAREST, _FARTHEST = 1e-3, 1e4  # focal lengths in image sides; the farther is for principal points too
+
 Intrinsics = tuple[float, float, float, float]
 
 
@@ -47,7 +50,14 @@ def read_camera(frame: Frame, image: tuple[int, int], size: tuple[int, int]) -> 
         lens = Lens(fx / width, fy / height, cx / width, cy / height, (k1, k2, k3, k4), fisheye=True)
     elif any(coefficients):
         lens = Lens(fx / width, fy / height, cx / width, cy / height, coefficients)
-    return (fx * x, fy * y, cx * x, cy * y), lens
+    values = (fx * x, fy * y, cx * x, cy * y)
+    for name, value, side, least in zip(_NAMES, values, (*size, *size), (_NEAREST, _NEAREST, 0, 0), strict=True):
+        if not least <= value / side <= _FARTHEST:
+            raise TdaError(
+                f"{_where(frame)} has {name} that is {value / side:.4g} times its image's side; it must be"
+                f" {f'{least:g} to ' if least else 'at most '}{_FARTHEST:g} times. Correct the camera."
+            )
+    return values, lens
 
 
 def _where(frame: Frame) -> str:
@@ -57,6 +67,8 @@ def _where(frame: Frame) -> str:
 def _model(frame: Frame) -> str:
     """Return the name of the camera's model; raises TdaError for one that cannot be read."""
     fisheye = frame.camera.get("is_fisheye")
+    if not isinstance(fisheye, bool | None):
+        raise TdaError(f"{_where(frame)} has is_fisheye {fisheye!r}; it must be true or false. Correct it.")
     model = str(frame.camera.get("camera_model") or (_FISHEYE if fisheye else "PINHOLE"))
     if model.upper() not in MODELS:
         raise TdaError(

@@ -40,7 +40,7 @@ def relative(folder: Path, file_path: Any, source: str, key: str = "file_path") 
 
     A path from another folder, or another machine, stands for the file that ends as it does in this folder.
     """
-    if not isinstance(file_path, str) or not file_path.strip("./") or "\0" in file_path:
+    if not isinstance(file_path, str) or not file_path.strip("./") or not _is_possible(file_path):
         raise TdaError(f"{source}: {key} {file_path!r} is not a file path.")
     path: PurePosixPath | None = PurePosixPath(file_path.replace("\\", "/"))
     assert path is not None
@@ -72,6 +72,14 @@ def inside(folder: Path, *names: str) -> list[Path]:
                 f"'{name}' is a link that leads out of the scene folder and is refused. Copy the file there."
             )
     return paths
+
+
+def _is_possible(name: str) -> bool:
+    """Say whether a file can have a name (JSON can write halves of characters)."""
+    try:
+        return b"\0" not in os.fsencode(name)
+    except UnicodeEncodeError:
+        return False
 
 
 def _with_suffix(path: Path) -> str:

@@ -44,7 +44,7 @@ def read(folder: Path) -> tuple[list[Frame], set[str] | None]:
 
 def _text(folder: Path, name: str) -> str:
     try:
-        return inside(folder, name)[0].read_text(encoding="utf-8")
+        return inside(folder, name)[0].read_text(encoding="utf-8-sig")
     except FileNotFoundError:
         raise TdaError(
             f"{name} is missing. A ShapeNet-SRN scene has {_INTRINSICS} and a pose for every image."

@@ -10,6 +10,7 @@ import torch
 from PIL import Image
 
 from tda_nerfstudio.atlas.bounds import fit_box
+from tda_nerfstudio.atlas.decoding import decode_mask
 from tda_nerfstudio.atlas.images import read_alpha, read_image
 from tda_nerfstudio.atlas.layouts.scene import read_scene
 from tda_nerfstudio.core.errors import TdaError
@@ -55,6 +56,27 @@ def test_a_mask_at_another_size_is_enlarged_without_blur(tmp_path, scene_at):
         Image.fromarray(HALF[::2, ::2]).save(path)
     picture = read_scene(folder, eval_every=0).train.pictures[0]
     assert read_alpha(picture).tolist() == (255 * HALF.astype(int)).tolist()
+
+
+def test_alpha_and_palettes_of_masks_count(tmp_path):
+    white, half = np.full_like(HALF, 255), 255 * HALF
+    palette = Image.fromarray(1 - HALF).convert("P")
+    palette.putdata((1 - HALF).flatten().tolist())
+    palette.putpalette([255, 255, 255, 0, 0, 0])  # index 0 is white: the left half
+    clear = Image.new("P", (8, 8))
+    clear.putdata((1 - HALF).flatten().tolist())
+    clear.putpalette([255, 255, 255, 255, 255, 255])
+    clear.info["transparency"] = 1
+    masks = {
+        "LA": Image.fromarray(np.stack([white, half], -1)),
+        "RGBA": Image.fromarray(np.stack([white, white, white, half], -1)),
+        "opaque": Image.fromarray(np.stack([half, white], -1)),
+        "palette": palette,
+        "clear": clear,
+    }
+    for name, mask in masks.items():
+        mask.save(tmp_path / f"{name}.png")
+        assert decode_mask(tmp_path / f"{name}.png").tolist() == (HALF == 1).tolist(), name
 
 
 def test_masks_may_have_another_suffix(tmp_path, scene_at):
