@@ -15,6 +15,7 @@ from tda_nerfstudio.core.atomic import require_writable
 from tda_nerfstudio.core.errors import TdaError
 from tda_nerfstudio.core.phases import SHORT_WARMUP, WARMUP, StageOne
 from tda_nerfstudio.plugin.atlas_report import report_oddities
+from tda_nerfstudio.plugin.check_options import check_options
 from tda_nerfstudio.plugin.resolve_start import resolve_start
 from tda_nerfstudio.plugin.run_folder import in_selector, take_folder
 from tda_nerfstudio.plugin.tda_dataparser import TdaAtlas
@@ -32,6 +33,7 @@ BOX_TOLERANCE = 0.05
 
 def resolve(config: TdaTrainerConfig) -> None:
     """Resolve data, stage 1, sizes, seeds and steps in place. Raises TdaError for whatever cannot work."""
+    check_options(config)
     require_writable(config.folder or config.output_dir.expanduser())
     _data(config)
     take_folder(config)
