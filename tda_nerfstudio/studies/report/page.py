@@ -25,13 +25,16 @@ Row = dict[str, Any]
 def write_report(paths: Sequence[Path], output: Path) -> tuple[Path, Path]:
     """Write the page and its Markdown table from run folders, row files or folders of them; return both.
 
-    Raises TdaError when paths lead to no run at all.
+    Raises TdaError, and writes nothing, when a path does not exist or paths lead to no run at all.
     """
     require_output(output, PAGES)
     found = find_runs(paths)
     if not found:
         raise TdaError("No run was named. Give run folders, row files, or folders of either.")
-    rows = label([read_row(path) for path in found])
+    rows = [read_row(path) for path in found]
+    if not any(row["method"] or row["complete"] for row in rows):
+        raise TdaError(f"No run was found: {rows[0]['problems'][0]} Give run folders, row files, or folders of either.")
+    rows = label(rows)
     groups = group(rows)
     shots, left_out = _take(groups, {row["label"]: path for row, path in zip(rows, found, strict=True)})
     markdown = output.with_suffix(".md")
