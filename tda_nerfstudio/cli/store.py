@@ -7,7 +7,7 @@ from typing import Literal
 
 import tyro
 
-from tda_nerfstudio.core.errors import TdaError
+from tda_nerfstudio.core.errors import TdaError, listed
 
 app = tyro.extras.SubcommandApp()
 
@@ -88,6 +88,11 @@ def remove(store: tyro.conf.Positional[Path], scenes: tyro.conf.Positional[tuple
     from tda_nerfstudio.store.store import Store
 
     opened = Store(store)
+    if not scenes:
+        raise TdaError(
+            f"Name the scenes to take out of {store}: tda store remove {store} SCENE .. (it holds"
+            f" {listed(opened.names)})."
+        )
     opened.remove(*scenes)
     print(f"Removed {len(scenes)} scenes: {store} holds {len(opened)}.")
 

@@ -56,7 +56,8 @@ def test_a_configured_box_is_kept(tiny_atlas: Path) -> None:
 
 def test_an_unknown_scene_suggests_the_nearest(tiny_atlas: Path) -> None:
     with pytest.raises(
-        TdaError, match=r"Unknown scene 'vehicel_0004' in .* \(6 scenes: vehicle_0000, .*\). Did you mean 'vehicle_0004'\?"
+        TdaError,
+        match=r"Unknown scene 'vehicel_0004' in .* \(6 scenes: vehicle_0000, .*\). Did you mean 'vehicle_0004'\?",
     ):
         TdaAtlasConfig(data=tiny_atlas, scene="vehicel_0004").setup().get_dataparser_outputs("train")
 

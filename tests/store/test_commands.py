@@ -201,3 +201,9 @@ def test_an_empty_store_cannot_be_shown(store: Store) -> None:
         store.remove(name)
     with pytest.raises(TdaError, match="holds no scenes yet"):
         StoredPipeline(store)
+
+
+def test_remove_without_names_takes_nothing_and_asks_for_them(store: Store) -> None:
+    with pytest.raises(TdaError, match="Name the scenes to take out of .*store SCENE .. .it holds 3 scenes: bus, cab"):
+        commands.remove(store.folder, ())
+    assert len(Store(store.folder)) == 3
