@@ -23,7 +23,7 @@ def test_info_lists_scenes_and_names_what_is_left_out(store: Store, capsys: pyte
     path.write_bytes(path.read_bytes()[:50])
     commands.info(store.folder)
     text = capsys.readouterr().out
-    assert "van" in text and "20.000" in text and "fp32" in text and "2 scenes in 1 files" in text
+    assert "van" in text and "20.000" in text and "fp32" in text and "2 scenes in 1 file," in text
     assert "Left out:" in text and path.stem in "".join(text.split())
 
 

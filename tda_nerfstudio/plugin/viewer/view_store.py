@@ -13,7 +13,7 @@ from nerfstudio.configs.base_config import LoggingConfig, ViewerConfig
 from nerfstudio.utils import writer
 
 from tda_nerfstudio.core.atomic import require_writable
-from tda_nerfstudio.core.errors import TdaError
+from tda_nerfstudio.core.errors import TdaError, counted
 from tda_nerfstudio.plugin.run_folder import is_config
 from tda_nerfstudio.plugin.stored_pipeline import StoredPipeline, store_of
 from tda_nerfstudio.plugin.terminal import CONSOLE, hushed
@@ -36,7 +36,7 @@ def view_store(source: Path, port: int | None, host: str) -> None:
         viewer = start_viewer(pipeline, port, host, _place(stack))
         shown_at = "localhost" if host in EVERYWHERE else f"[{host}]" if ":" in host else host
         print(
-            f"Store {store.folder}, {len(store)} scenes: look at http://{shown_at}:{viewer.viser_server.get_port()}"
+            f"Store {store.folder}, {counted(len(store), 'scene')}: look at http://{shown_at}:{viewer.viser_server.get_port()}"
             " (Ctrl-C closes the viewer).",
             flush=True,
         )

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from tda_nerfstudio.core.atomic import write_text
-from tda_nerfstudio.core.errors import TdaError
+from tda_nerfstudio.core.errors import TdaError, counted
 from tda_nerfstudio.core.progress import track
 from tda_nerfstudio.studies.outputs import PAGES, require_output
 from tda_nerfstudio.studies.report import table
@@ -77,7 +77,7 @@ def _shots_of(name: str, path: Path, scenes: list[str], left_out: dict[str, str]
 
 def _page(rows: Sequence[Row], groups: Sequence[Group], shots: Shots, left_out: dict[str, str]) -> str:
     colours = {row["label"]: i for i, row in enumerate(rows)}
-    parts = [f'<p class="note">{time.strftime("%Y-%m-%d")}, {len(rows)} runs. {escape(table.LEGEND)}</p>']
+    parts = [f'<p class="note">{time.strftime("%Y-%m-%d")}, {counted(len(rows), "run")}. {escape(table.LEGEND)}</p>']
     if len(groups) > 1:
         parts.append(
             f'<p class="warn">These runs fall into {len(groups)} groups that cannot be compared: other data, scenes,'
