@@ -21,6 +21,7 @@ ALLOWED = {
     "studies.bench": {"studies.bench", "autoencoder", "core"},
     "cli": {"cli", "methods", "studies", "plugin", "store", "atlas", "autoencoder", "core"},
 }
+ERRORS = ("TdaError", "counted", "listed")
 HEAVY = {"diffusers", "open3d", "trimesh", "lpips", "nerfstudio", "torchvision", "torchmetrics", "matplotlib", "cv2"}
 
 
@@ -74,7 +75,7 @@ def test_nothing_heavy_is_imported_at_module_level(path: Path) -> None:
 def test_the_command_line_imports_nothing_of_ours_but_errors_before_it_is_called() -> None:
     for path in (ROOT / "cli").glob("*.py"):
         names = {name for name in imports(ast.parse(path.read_text()), at_module_level=True) if "tda_nerf" in name}
-        assert names <= {"tda_nerfstudio.core.errors.TdaError", "tda_nerfstudio.cli.store.app"}
+        assert names <= {"tda_nerfstudio.cli.store.app", *(f"tda_nerfstudio.core.errors.{name}" for name in ERRORS)}
 
 
 def test_the_dataparser_imports_only_what_nerfstudio_has_ready_half_way() -> None:

@@ -95,7 +95,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     for preset in ("demo.yml", "cars-cpu.yml", "ablations/start.yml"):
         content = yaml.safe_load((ROOT / "configs" / preset).read_text())
         if "atlas" in content:
-            content["atlas"] = {"scenes": 4, "views": 4, "test-views": 2, "size": 32}
+            content["atlas"] = {"scenes": 16, "views": 3, "test-views": 1, "size": 32}
         content["set"] = (content.get("set") or {}) | {"max-num-iterations": 6}
         for run in content["runs"].values():
             run.pop("expects", None)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
-from tda_nerfstudio.atlas.writing import finished, sphere_views, write_scene
+from tda_nerfstudio.atlas.writing import check_seed, finished, sphere_views, write_scene
 from tda_nerfstudio.core.atomic import require_writable, write_text
 from tda_nerfstudio.core.errors import TdaError
 from tda_nerfstudio.core.progress import track
@@ -25,6 +25,7 @@ def write_demo_atlas(
             f"A demo atlas needs at least 1 scene, 1 training and 1 held-out view and 8 pixels, not {scenes} scenes,"
             f" {train_views} + {test_views} views and {size} pixels."
         )
+    check_seed(seed)
     require_writable(out)
     from tda_nerfstudio.atlas.procedural.vehicles import vehicle
     from tda_nerfstudio.atlas.raycast import Raycaster

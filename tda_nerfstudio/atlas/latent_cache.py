@@ -23,7 +23,7 @@ from torch import Tensor
 
 from tda_nerfstudio.atlas.atlas import Atlas
 from tda_nerfstudio.core.atomic import replace_file
-from tda_nerfstudio.core.errors import TdaError
+from tda_nerfstudio.core.errors import TdaError, counted
 from tda_nerfstudio.core.progress import track
 
 FORMAT = 2
@@ -60,7 +60,7 @@ class LatentCache:
         scenes = range(len(atlas.scenes))
         self._scenes = {scene: latents for scene in scenes if (latents := self._find(scene)) is not None}
         missing = [scene for scene in scenes if scene not in self._scenes]
-        title = f"Encoding {len(missing)} of {len(scenes)} scenes"
+        title = f"Encoding {len(missing)} of {counted(len(scenes), 'scene')}"
         try:
             for scene in track(missing, title):
                 self._scenes[scene] = self._make(scene)

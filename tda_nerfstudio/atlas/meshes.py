@@ -15,7 +15,7 @@ from typing import Any, Literal
 from tda_nerfstudio.atlas.models.files import SUFFIXES, axes, fit, fitting_scale, read_model
 from tda_nerfstudio.atlas.processes import in_processes
 from tda_nerfstudio.atlas.raycast import Camera, Light, Mesh, Raycaster
-from tda_nerfstudio.atlas.writing import finished, sphere_views, write_scene
+from tda_nerfstudio.atlas.writing import check_seed, finished, sphere_views, write_scene
 from tda_nerfstudio.core.atomic import require_writable
 from tda_nerfstudio.core.errors import TdaError, suggest
 from tda_nerfstudio.core.names import NAMES, is_safe
@@ -67,6 +67,7 @@ def write_mesh_atlas(
             "An atlas needs at least 1 training and 1 held-out view and 8 pixels, not"
             f" {look.train_views} + {look.test_views} views and {look.size} pixels."
         )
+    check_seed(look.seed)
     require_writable(out)
     axes(look.up, look.front)
     found, broken = _find(models)

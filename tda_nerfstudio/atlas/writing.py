@@ -23,6 +23,12 @@ LOWEST, HIGHEST = -5.0, 55.0
 _RECIPE = "recipe.json"
 
 
+def check_seed(seed: int) -> None:
+    """Raise TdaError for a seed that nothing can be drawn from."""
+    if seed < 0:
+        raise TdaError(f"--seed must be at least 0, not {seed}. Any whole number from 0 on makes an atlas of its own.")
+
+
 def finished(folder: Path, recipe: dict[str, Any]) -> bool:
     """Say whether a scene was written with this recipe; raises TdaError when something else is in its place."""
     if not folder.exists():

@@ -10,7 +10,7 @@ from typing import Annotated, Literal
 import tyro
 
 from tda_nerfstudio.cli.store import app as store
-from tda_nerfstudio.core.errors import TdaError
+from tda_nerfstudio.core.errors import TdaError, counted
 
 app = tyro.extras.SubcommandApp()
 atlas = tyro.extras.SubcommandApp()
@@ -42,7 +42,7 @@ def demo(
     from tda_nerfstudio.atlas.demo import write_demo_atlas
 
     path = write_demo_atlas(out, scenes=scenes, train_views=views, test_views=test_views, size=size, seed=seed)
-    print(f"Wrote {scenes} scenes to {path}. {_next(path, {'tda-ae': '', 'tda-scenes': ''})}")
+    print(f"Wrote {counted(scenes, 'scene')} to {path}. {_next(path, {'tda-ae': '', 'tda-scenes': ''})}")
 
 
 @atlas.command
@@ -80,7 +80,9 @@ def meshes(
         print(f"Left out: {reason}", file=sys.stderr)
     first = len(good) * 3 // 4
     chosen = {"tda-ae": f"0:{first}", "tda-scenes": f"{first}:"} if first else {"tda-ae": ""}
-    print(f"Wrote {len(good)} scenes to {out}, {len(broken)} models left out. {_next(out, chosen)}")
+    print(
+        f"Wrote {counted(len(good), 'scene')} to {out}, {counted(len(broken), 'model')} left out. {_next(out, chosen)}"
+    )
 
 
 def _next(data: Path, chosen: dict[str, str]) -> str:

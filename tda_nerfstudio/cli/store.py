@@ -7,7 +7,7 @@ from typing import Literal
 
 import tyro
 
-from tda_nerfstudio.core.errors import TdaError
+from tda_nerfstudio.core.errors import TdaError, counted, listed
 
 app = tyro.extras.SubcommandApp()
 
@@ -34,8 +34,8 @@ def info(store: tyro.conf.Positional[Path]) -> None:
     console, size = Console(), opened.size()
     console.print(table)
     console.print(
-        f"{len(opened)} scenes in {len(opened.files)} files, {size / 2**20:.2f} MiB with all that they share;"
-        f" {size / max(len(opened), 1) / 2**20:.3f} MiB a scene. Shared parts {opened.manifest.hash}.",
+        f"{counted(len(opened), 'scene')} in {counted(len(opened.files), 'file')}, {size / 2**20:.2f} MiB with all"
+        f" that they share; {size / max(len(opened), 1) / 2**20:.3f} MiB a scene. Shared parts {opened.manifest.hash}.",
         highlight=False,
     )
     for name, reason in opened.aside().items():
@@ -57,7 +57,7 @@ def verify(store: tyro.conf.Positional[Path]) -> None:
     problems = opened.verify()
     if problems:
         raise TdaError("\n".join(map(str, problems)))
-    print(f"{len(opened)} scenes in {len(opened.files)} files: every byte is as it was written.")
+    print(f"{counted(len(opened), 'scene')} in {counted(len(opened.files), 'file')}: every byte is as it was written.")
 
 
 @app.command
@@ -74,7 +74,7 @@ def add(store: tyro.conf.Positional[Path], other: tyro.conf.Positional[Path], sc
     opened, given = Store(store), Store(other)
     names = scenes or given.names
     opened.take(given, names)
-    print(f"Added {len(names)} scenes: {store} holds {len(opened)}.")
+    print(f"Added {counted(len(names), 'scene')}: {store} holds {len(opened)}.")
 
 
 @app.command
@@ -88,8 +88,13 @@ def remove(store: tyro.conf.Positional[Path], scenes: tyro.conf.Positional[tuple
     from tda_nerfstudio.store.store import Store
 
     opened = Store(store)
+    if not scenes:
+        raise TdaError(
+            f"Name the scenes to take out of {store}: tda store remove {store} SCENE .. (it holds"
+            f" {listed(opened.names)})."
+        )
     opened.remove(*scenes)
-    print(f"Removed {len(scenes)} scenes: {store} holds {len(opened)}.")
+    print(f"Removed {counted(len(scenes), 'scene')}: {store} holds {len(opened)}.")
 
 
 @app.command
@@ -108,7 +113,7 @@ def export_run(
     from tda_nerfstudio.plugin.storing import export_run
 
     opened = export_run(load_config, store, precision)
-    print(f"{store} holds {len(opened)} scenes, {opened.size() / 2**20:.2f} MiB in all.")
+    print(f"{store} holds {counted(len(opened), 'scene')}, {opened.size() / 2**20:.2f} MiB in all.")
 
 
 @app.command
@@ -130,7 +135,7 @@ def lighten(
     from tda_nerfstudio.store.store import Store
 
     lighter = lighten(Store(store), out, bases, precision)
-    print(f"{out} holds {len(lighter)} scenes, {lighter.size() / 2**20:.2f} MiB in all.")
+    print(f"{out} holds {counted(len(lighter), 'scene')}, {lighter.size() / 2**20:.2f} MiB in all.")
 
 
 @app.command

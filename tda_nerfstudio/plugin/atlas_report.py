@@ -5,6 +5,7 @@ from __future__ import annotations
 from tda_nerfstudio.atlas.alike import busy_background, unlike_scales
 from tda_nerfstudio.atlas.atlas import Atlas
 from tda_nerfstudio.atlas.bounds import evenly
+from tda_nerfstudio.core.errors import counted
 from tda_nerfstudio.plugin.terminal import CONSOLE, warn
 
 LOOKED_AT = 64
@@ -18,7 +19,7 @@ def report_oddities(atlas: Atlas) -> None:
     for note in atlas.notes:
         CONSOLE.print(f"Note: {note}", markup=False)
     if atlas.broken:
-        CONSOLE.print(f"{len(atlas.broken)} broken scenes are left out:", style="yellow", markup=False)
+        CONSOLE.print(f"{counted(len(atlas.broken), 'broken scene')} left out:", style="yellow", markup=False)
         for reason in atlas.broken.values():
             CONSOLE.print(f"  {reason}", markup=False)
     scenes = evenly(atlas.scenes, LOOKED_AT)

@@ -9,7 +9,7 @@ from typing import Any
 import torch
 from nerfstudio.engine.optimizers import Optimizers
 
-from tda_nerfstudio.core.errors import TdaError
+from tda_nerfstudio.core.errors import TdaError, counted
 from tda_nerfstudio.core.progress import track
 from tda_nerfstudio.plugin.tda_pipeline import TdaPipeline
 from tda_nerfstudio.plugin.terminal import warn
@@ -79,7 +79,7 @@ def learn_again(
     try:
         pipeline.waves = [attempt]
         pipeline.serve(attempt)
-        title = f"Learning {len(rows)} scenes that went wrong once more"
+        title = f"Learning {counted(len(rows), 'scene')} that went wrong once more"
         for step in track(range(attempt.start, attempt.end), title):
             if stopped():
                 break

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import time
 from collections.abc import Sequence
 from pathlib import Path
@@ -11,6 +12,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
+from tda_nerfstudio.core.errors import counted
 from tda_nerfstudio.core.metrics import high_frequency_share, lpips, psnr, sharpness, ssim
 from tda_nerfstudio.core.progress import track
 from tda_nerfstudio.plugin.multi_scene_datamanager import MultiSceneDataManager
@@ -134,7 +136,11 @@ def quality(metrics: dict[str, Any]) -> str:
     """Say in words what `evaluate` measured."""
     if "psnr" not in metrics:
         lost = len(metrics.get("left_out") or {})
-        return f"no PSNR: {lost} scenes are left out" if lost else "no held-out views, so no PSNR"
+        return (
+            f"no PSNR: {counted(lost, 'scene')} {'is' if lost == 1 else 'are'} left out"
+            if lost
+            else "no held-out views, so no PSNR"
+        )
     ceiling = metrics["ceiling_psnr"]
     alone = f"; the autoencoder alone {ceiling:.2f} dB" if ceiling < 99 else ""  # none at all reconstructs exactly
     return f"PSNR {metrics['psnr']:.2f} dB, SSIM {metrics['ssim']:.3f} on held-out views{alone}"
@@ -155,12 +161,14 @@ def announced(metrics: dict[str, Any]) -> dict[str, Any]:
     words = [quality(metrics) + "."]
     if scored:
         worst = min(scored, key=lambda name: scored[name])
-        words.append(f"{len(scored)} scenes, {views} views; the worst scene is {worst}, with {scored[worst]:.2f} dB.")
+        counts = f"{counted(len(scored), 'scene')}, {counted(views, 'view')}"
+        words.append(f"{counts}; the worst scene is {worst}, with {scored[worst]:.2f} dB.")
     left_out = metrics["left_out"]
     for reason in dict.fromkeys(left_out.values()):
         names = [name for name in left_out if left_out[name] == reason]
         more = f" and {len(names) - 3} more" if len(names) > 3 else ""
-        words.append(f"Left out: {', '.join(names[:3])}{more}. {reason}")
+        why = reason if len(names) == 1 else re.sub(r"^It\b", "Each", reason)
+        words.append(f"Left out: {', '.join(names[:3])}{more}. {why}")
     CONSOLE.print("\n".join(words), markup=False, soft_wrap=True)
     return metrics
 

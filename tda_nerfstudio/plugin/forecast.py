@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, NamedTuple
 import torch
 from rich.table import Table
 
+from tda_nerfstudio.core.errors import counted
 from tda_nerfstudio.core.hardware import peak_memory
 from tda_nerfstudio.core.phases import Span
 from tda_nerfstudio.plugin.progress import in_short, in_words
@@ -54,7 +55,7 @@ def forecast(pipeline: TdaPipeline, waves: list[Wave], start: int) -> Forecast:
         images += manager.train_store.store.bytes
     peak = peak_memory()
     summary = (
-        f"{manager.total} scenes: {in_words(total)},"
+        f"{counted(manager.total, 'scene')}: {in_words(total)},"
         f" {(peak + 2 * weights + images) / 2**30:.1f} GiB of memory, {3 * weights / 2**20:.0f} MiB on disk"
     )
     return Forecast(table, summary, by_phase)

@@ -6,7 +6,7 @@ from pathlib import Path
 
 from tda_nerfstudio.core.errors import TdaError
 from tda_nerfstudio.plugin.quiet import silence
-from tda_nerfstudio.plugin.run_folder import opening
+from tda_nerfstudio.plugin.run_folder import is_config, opening
 from tda_nerfstudio.plugin.tda_pipeline import TdaPipeline
 from tda_nerfstudio.plugin.terminal import hushed
 
@@ -22,6 +22,8 @@ def open_run(load_config: Path) -> TdaPipeline:
     path = load_config / "config.yml" if load_config.is_dir() else load_config
     if not path.is_file():
         raise TdaError(f"{path} does not exist. Give the config.yml of a run (outputs/.../config.yml).")
+    if not is_config(path):
+        raise TdaError(f"{path} is not a run's config.yml. Give the one of a run (outputs/.../config.yml).")
     if not any((path.parent / "nerfstudio_models").glob("step-*.ckpt")):
         raise TdaError(f"{path.parent} holds no checkpoint yet. Let the run save one first.")
     with opening(path), hushed():

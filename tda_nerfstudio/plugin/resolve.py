@@ -12,10 +12,11 @@ from torch import Tensor
 from tda_nerfstudio.atlas.atlas import Atlas
 from tda_nerfstudio.atlas.bounds import fit_box
 from tda_nerfstudio.core.atomic import require_writable
-from tda_nerfstudio.core.errors import TdaError
+from tda_nerfstudio.core.errors import TdaError, counted
 from tda_nerfstudio.core.phases import SHORT_WARMUP, WARMUP, StageOne
 from tda_nerfstudio.plugin.atlas_report import report_oddities
 from tda_nerfstudio.plugin.beginning import check_beginning, describe_beginning, read_beginning, write_beginning
+from tda_nerfstudio.plugin.check_options import check_options
 from tda_nerfstudio.plugin.resolve_start import resolve_start
 from tda_nerfstudio.plugin.run_folder import in_selector, take_folder
 from tda_nerfstudio.plugin.tda_dataparser import TdaAtlas
@@ -33,6 +34,7 @@ BOX_TOLERANCE = 0.05
 
 def resolve(config: TdaTrainerConfig) -> None:
     """Resolve data, stage 1, sizes, seeds and steps in place. Raises TdaError for whatever cannot work."""
+    check_options(config)
     require_writable(config.folder or config.output_dir.expanduser())
     _data(config)
     take_folder(config)
@@ -134,7 +136,7 @@ def _start(config: TdaTrainerConfig) -> None:
 def _report(atlas: Atlas) -> None:
     scenes = atlas.scenes
     CONSOLE.print(
-        f"Atlas {atlas.root}: {len(scenes)} scenes ({scenes[0].name} ... {scenes[-1].name}),"
+        f"Atlas {atlas.root}: {counted(len(scenes), 'scene')} ({scenes[0].name} ... {scenes[-1].name}),"
         f" {sum(len(s.train) for s in scenes)} training and {sum(len(s.test) for s in scenes)} held-out views,"
         f" {atlas.width} x {atlas.height}",
         markup=False,
@@ -165,7 +167,7 @@ def _steps(config: TdaTrainerConfig, atlas: Atlas) -> None:
         raise TdaError("The schedule has no steps: give some phase more visits.")
     config.max_num_iterations = config.pipeline.steps = waves[-1].end
     if len(waves) > 1:
-        CONSOLE.print(f"In {len(waves)} waves of {per_wave} scenes, one after the other.")
+        CONSOLE.print(f"In {len(waves)} waves of {counted(per_wave or 0, 'scene')}, one after the other.")
     placed = [span.phase for wave in waves for span in wave.spans]
     for phase in config.pipeline.schedule.phases():
         if phase.visits > 0 and phase not in placed:

@@ -34,6 +34,14 @@ def opening(path: Path) -> Iterator[None]:
         _OPENING.reset(token)
 
 
+def is_config(path: Path) -> bool:
+    """Tell whether a file is a run's config.yml, or by its content a copy of one."""
+    if path.name == CONFIG or not path.is_file():
+        return path.is_file()
+    with path.open("rb") as file:
+        return b"!!python/object:" in file.read(4096)
+
+
 def opens() -> bool:
     """Tell whether this package reads a config.yml, not nerfstudio."""
     return _OPENING.get() is not None

@@ -15,6 +15,7 @@ from torch import Tensor, nn
 from tda_nerfstudio.core.cameras import View
 from tda_nerfstudio.core.errors import StoreError, TdaError
 from tda_nerfstudio.plugin.manifest import STORE, read_manifest
+from tda_nerfstudio.plugin.run_folder import is_config
 from tda_nerfstudio.plugin.start import start_of_store
 from tda_nerfstudio.plugin.tda_model import TdaModel, TdaModelConfig
 from tda_nerfstudio.plugin.viewer.scene_control import SceneControl
@@ -30,6 +31,8 @@ def store_of(source: Path) -> Path | None:
     """Find the store that a path stands for: itself, or that of a run, given by its folder or config.yml."""
     if is_store(source):
         return source
+    if source.is_file() and not is_config(source):
+        return None
     run = source.parent if source.is_file() else source
     folders = [run / STORE]
     with suppress(TdaError):  # a run that is not finished has a store of its own, if any

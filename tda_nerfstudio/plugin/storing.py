@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from tda_nerfstudio.core.atomic import require_writable
-from tda_nerfstudio.core.errors import StoreError, TdaError
+from tda_nerfstudio.core.errors import StoreError, TdaError, counted
 from tda_nerfstudio.core.progress import track
 from tda_nerfstudio.plugin.manifest import read_manifest
 from tda_nerfstudio.plugin.multi_scene_datamanager import MultiSceneDataManager
@@ -103,6 +103,6 @@ def store_scenes(
             found = ((metrics or {}).get("scenes") or {}).get(name) or {}
             scores = {key: round(float(found[key]), 4) for key in SCORES if key in found}
             scenes.append(learnt_scene(model, row, Record(name, scores, dict(provenance), metrics is not None)))
-    for i in track(range(0, len(scenes), TOGETHER), f"Writing {len(scenes)} scenes into the store"):
+    for i in track(range(0, len(scenes), TOGETHER), f"Writing {counted(len(scenes), 'scene')} into the store"):
         store.add(scenes[i : i + TOGETHER], precision)
     store.prune()

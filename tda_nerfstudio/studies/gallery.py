@@ -8,6 +8,7 @@ import numpy as np
 import torch
 
 from tda_nerfstudio.core.cameras import View, grid_size
+from tda_nerfstudio.core.errors import TdaError
 from tda_nerfstudio.core.metrics import psnr
 from tda_nerfstudio.plugin.evaluation import reconstruct
 from tda_nerfstudio.plugin.open_run import open_run
@@ -28,6 +29,9 @@ def draw_sheet(load_config: Path, output: Path, scenes: int = 8, views: int = 2,
     from PIL import Image, ImageDraw
 
     require_output(output, PICTURES)
+    for what, value in (("scenes", scenes), ("views", views), ("cell", cell)):
+        if value < 1:
+            raise TdaError(f"--{what} is {value}. Give a whole number of 1 or more.")
     pipeline = open_run(load_config)
     model, manager = pipeline.model, pipeline.datamanager
     count = len(manager.scene_names)

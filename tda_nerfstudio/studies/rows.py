@@ -186,9 +186,14 @@ def write_row(run: Path, path: Path) -> dict[str, Any]:
 
 
 def find_runs(paths: Iterable[Path]) -> list[Path]:
-    """List run folders and row files: those given, and those below folders that are neither."""
+    """List run folders and row files: those given, and those below folders that are neither.
+
+    Raises TdaError for a path that does not exist.
+    """
     found: list[Path] = []
     for path in paths:
+        if not path.exists():
+            raise TdaError(f"{path} does not exist. Give run folders, row files, or folders of either.")
         if path.is_dir() and not any((path / name).exists() for name in ("config.yml", "finished.json")):
             runs = sorted(config.parent for config in path.rglob("config.yml"))
             found += runs or sorted(path.rglob("*.json")) or [path]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -17,6 +18,7 @@ from tda_nerfstudio.core.progress import track
 from tda_nerfstudio.core.showing import OUTPUTS
 from tda_nerfstudio.core.view import image_size
 from tda_nerfstudio.plugin.open_run import open_run
+from tda_nerfstudio.plugin.run_folder import is_config
 from tda_nerfstudio.plugin.stored_pipeline import StoredPipeline, store_of
 from tda_nerfstudio.plugin.storing import shots
 from tda_nerfstudio.plugin.tda_pipeline import TdaPipeline
@@ -37,7 +39,9 @@ def open_source(source: Path) -> tuple[TdaPipeline | StoredPipeline, Shots]:
     store = None if folder is None else Store(folder)
     if store is not None and (len(store) or is_store(source)):
         return StoredPipeline(store), store.manifest.shots
-    if not (source.is_file() or (source / "config.yml").is_file()):
+    if not source.exists():
+        raise TdaError(f"{source} does not exist. Give the folder of a store or of a run.")
+    if not (is_config(source) or is_config(source / "config.yml")):
         raise TdaError(f"{source} is neither a store nor a run. Give a folder with a manifest.json or a config.yml.")
     pipeline = open_run(source)
     return pipeline, shots(pipeline.model, pipeline.datamanager)
@@ -64,7 +68,7 @@ def render_video(
 
     from tda_nerfstudio.plugin.terminal import CONSOLE
 
-    _check(output, frames, fps, size, names)
+    _check(output, frames, fps, size, names, elevation)
     drawn = None if camera_path is None else read_camera_path(camera_path)
     pipeline, taken = open_source(source)
     manager = pipeline.datamanager
@@ -128,7 +132,9 @@ def frame_of(outputs: dict[str, torch.Tensor], names: tuple[str, ...]) -> UInt8[
     return np.concatenate([as_picture(name, outputs[name]) for name in names], axis=1)
 
 
-def _check(output: Path, frames: int, fps: int | None, size: int | None, names: tuple[str, ...]) -> None:
+def _check(
+    output: Path, frames: int, fps: int | None, size: int | None, names: tuple[str, ...], elevation: float
+) -> None:
     """Raise TdaError for what cannot be shown or written."""
     for name in names or ("none",):
         if name not in OUTPUTS:
@@ -136,4 +142,6 @@ def _check(output: Path, frames: int, fps: int | None, size: int | None, names: 
     for what, value in (("frames", frames), ("fps", fps), ("size", size)):
         if value is not None and value < 1:
             raise TdaError(f"--{what} is {value}. Give a whole number of 1 or more.")
+    if not math.isfinite(elevation):
+        raise TdaError(f"--elevation is {elevation}. Give a finite number of degrees above the horizon.")
     require_output(output, VIDEOS)

@@ -111,6 +111,12 @@ def test_a_folder_of_that_name_from_elsewhere_is_refused(tmp_path, recipe):
     assert not (tmp_path / "vehicle_0000").exists()
 
 
+def test_a_seed_below_0_is_refused(tmp_path):
+    with pytest.raises(TdaError, match="--seed must be at least 0, not -1"):
+        write_demo_atlas(tmp_path / "new", scenes=1, **SMALL, seed=-1)
+    assert not (tmp_path / "new").exists()
+
+
 @pytest.mark.parametrize("sizes", [{"scenes": 0}, {"train_views": 0}, {"test_views": 0}, {"size": 7}])
 def test_sizes_that_make_no_sense_are_refused(tmp_path, sizes):
     with pytest.raises(TdaError, match="at least 1 scene, 1 training and 1 held-out view and 8 pixels"):

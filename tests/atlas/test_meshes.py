@@ -169,6 +169,7 @@ def test_what_makes_no_atlas_is_refused(models, tmp_path):
         ),
         "The folder .*/empty holds no model. Known formats are .glb, .gltf, .obj, .ply.": (tmp_path / "empty", SMALL),
         "at least 1 training and 1 held-out view and 8 pixels, not 0 [+] 10 views and 128": (models, Look(0)),
+        "--seed must be at least 0, not -1": (models, Look(seed=-1)),
         "up 'y' and front 'y' must be two different axes": (models, Look(front="y")),
     }
     for message, (folder, look) in cases.items():

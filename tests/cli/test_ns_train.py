@@ -170,7 +170,7 @@ def test_stage_two_without_a_stage_one_says_what_to_run_first(command, tiny_atla
 def test_broken_scenes_are_named_counted_and_left_out_while_the_others_train(trained, folder: Path) -> None:
     result = trained["broken"]
     assert result.code == 0, result.text
-    assert "3 broken scenes are left out:" in result.flat
+    assert "3 broken scenes left out:" in result.flat
     assert re.search(r"Scene 'vehicle_0001': Image \S+vehicle_0001/train/r_000.png ", result.flat)
     assert "Scene 'vehicle_0002': its images are 16 x 8, most scenes' are 32 x 32: another shape" in result.flat
     assert re.search(r"Scene 'vehicle_0003': transforms_train.json: the pose of '\S+' is not finite", result.flat)

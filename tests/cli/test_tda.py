@@ -66,7 +66,7 @@ def test_atlas_meshes_writes_scenes_and_names_what_it_leaves_out(command, tmp_pa
     words = ["atlas", "meshes", "models", "out", "--views", "2", "--test-views", "1", "--size", "8", "--front=-z"]
     done = subprocess.run([sys.executable, "-c", LIGHT, *words], cwd=tmp_path, capture_output=True, text=True)
     assert done.returncode == 0, done.stderr
-    assert "Wrote 1 scenes to out, 1 models left out. Next:\n  ns-train tda-ae --data out\n" in done.stdout
+    assert "Wrote 1 scene to out, 1 model left out. Next:\n  ns-train tda-ae --data out\n" in done.stdout
     assert "Left out: Model models/bad.glb: It is truncated: 4 of 12 bytes are there. Copy it again." in done.stderr
     assert done.stdout.splitlines()[-1] == "LOADED"
     assert len(list((tmp_path / "out/good").glob("t*/*.png"))) == 3

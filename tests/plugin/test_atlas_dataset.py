@@ -95,7 +95,7 @@ def test_what_is_odd_about_an_atlas_is_said_before_training(
     said = " ".join(capsys.readouterr().out.replace("│", " ").split())
     assert "2 scenes (car [v2] ... größe 100%)" in said
     assert "Note: lens distortion is undone (2 of 2 scenes, the first is 'car [v2]')." in said
-    assert "1 broken scenes are left out: Scene 'car [v3]':" in said
+    assert "1 broken scene left out: Scene 'car [v3]':" in said
     assert "1 of 2 scenes have a background that is not white ('car [v2]')." in said
 
 

@@ -117,6 +117,7 @@ def test_a_score_that_one_wave_has_alone_is_the_mean_over_those_that_have_it() -
 def test_no_psnr_has_its_true_reason() -> None:
     assert quality({"scenes": {}, "left_out": {}}) == "no held-out views, so no PSNR"
     assert quality({"scenes": {}, "left_out": {"a": "It diverged.", "b": "x"}}) == "no PSNR: 2 scenes are left out"
+    assert quality({"scenes": {}, "left_out": {"a": "x"}}) == "no PSNR: 1 scene is left out"
 
 
 def test_ns_eval_sums_up_what_it_measured(capsys: pytest.CaptureFixture) -> None:
@@ -132,7 +133,7 @@ def test_ns_eval_sums_up_what_it_measured(capsys: pytest.CaptureFixture) -> None
         "PSNR 20.75 dB, SSIM 0.900 on held-out views; the autoencoder alone 30.00 dB.",
         "2 scenes, 3 views; the worst scene is bus, with 19.25 dB.",
         "Left out: van. It diverged.",
-        "Left out: a, b, c and 2 more. It is of another wave.",
+        "Left out: a, b, c and 2 more. Each is of another wave.",
     ]
 
 

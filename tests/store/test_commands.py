@@ -23,7 +23,7 @@ def test_info_lists_scenes_and_names_what_is_left_out(store: Store, capsys: pyte
     path.write_bytes(path.read_bytes()[:50])
     commands.info(store.folder)
     text = capsys.readouterr().out
-    assert "van" in text and "20.000" in text and "fp32" in text and "2 scenes in 1 files" in text
+    assert "van" in text and "20.000" in text and "fp32" in text and "2 scenes in 1 file," in text
     assert "Left out:" in text and path.stem in "".join(text.split())
 
 
@@ -201,3 +201,9 @@ def test_an_empty_store_cannot_be_shown(store: Store) -> None:
         store.remove(name)
     with pytest.raises(TdaError, match="holds no scenes yet"):
         StoredPipeline(store)
+
+
+def test_remove_without_names_takes_nothing_and_asks_for_them(store: Store) -> None:
+    with pytest.raises(TdaError, match="Name the scenes to take out of .*store SCENE .. .it holds 3 scenes: bus, cab"):
+        commands.remove(store.folder, ())
+    assert len(Store(store.folder)) == 3

@@ -34,6 +34,7 @@ def frames(path: Path) -> np.ndarray:
         ({"names": ()}, "There is no output 'none'. Scenes have rgb"),
         ({"frames": 0}, "--frames is 0. Give a whole number of 1 or more."),
         ({"size": -1}, "--size is -1"),
+        ({"elevation": float("nan")}, "--elevation is nan. Give a finite number of degrees above the horizon."),
         ({"fps": 0}, "--fps is 0"),
         ({"output": "turn"}, "The output turn has no suffix: what kind of file is it to be? Name it turn.mp4"),
         ({"output": "turn.png"}, "The output turn.png ends in '.png': what kind of file is it to be? Name it turn.mp4"),
@@ -70,6 +71,12 @@ def test_every_output_says_by_its_suffix_what_it_is(write: Callable, name: str, 
     (tmp_path / "file").write_text("no folder")
     with pytest.raises(TdaError, match="Nothing can be written to file"):
         write(Path("file") / name)
+
+
+@pytest.mark.parametrize("scenes", [0, -1])
+def test_a_sheet_needs_a_scene(tmp_path: Path, scenes: int) -> None:
+    with pytest.raises(TdaError, match=f"--scenes is {scenes}. Give a whole number of 1 or more."):
+        draw_sheet(Path("none"), tmp_path / "sheet.png", scenes)
 
 
 @pytest.fixture
@@ -140,5 +147,8 @@ def test_a_run_is_shown_by_its_store(store: Store, tmp_path: Path) -> None:
     assert store_of(run / "config.yml") == run / "store"
     pipeline, shots = open_source(run)
     assert pipeline.datamanager.scene_names == ["bus", "cab", "van"] and shots == store.manifest.shots
-    with pytest.raises(TdaError, match="is neither a store nor a run. Give a folder with a manifest.json or a config"):
+    with pytest.raises(TdaError, match="none does not exist. Give the folder of a store or of a run."):
         open_source(tmp_path / "none")
+    (tmp_path / "empty").mkdir()
+    with pytest.raises(TdaError, match="is neither a store nor a run. Give a folder with a manifest.json or a config"):
+        open_source(tmp_path / "empty")

@@ -10,9 +10,11 @@ import pytest
 import torch
 
 from tda_nerfstudio.core.errors import TdaError
+from tda_nerfstudio.plugin.open_run import open_run
 from tda_nerfstudio.plugin.stored_pipeline import StoredPipeline
 from tda_nerfstudio.plugin.viewer import view_store
 from tda_nerfstudio.store.store import Store
+from tda_nerfstudio.studies.turntable import open_source
 
 
 def free_port() -> int:
@@ -100,5 +102,51 @@ def test_a_run_without_a_store_is_told_the_line_that_shows_it(tmp_path: Path) ->
         with pytest.raises(TdaError) as refused:
             view_store.find_store(source)
         assert str(refused.value).endswith(line) and f"The run {tmp_path} has no store" in str(refused.value)
-    with pytest.raises(TdaError, match="is no store: it has no manifest.json"):
+    with pytest.raises(TdaError, match="none does not exist. Give the folder of a store, or of a run of tda-scenes."):
         view_store.view_store(tmp_path / "none", None, "127.0.0.1")
+
+
+def test_a_file_that_is_no_config_is_neither_a_store_nor_a_run(store: Store, tmp_path: Path) -> None:
+    assert store.folder == tmp_path / "store"  # beside the file, where a run's store would be
+    (tmp_path / "afile").write_text("nothing")
+    with pytest.raises(TdaError, match="afile is neither a store nor a run's config.yml. Give the folder of a store"):
+        view_store.view_store(tmp_path / "afile", None, "127.0.0.1")
+    with pytest.raises(TdaError, match="afile is neither a store nor a run"):
+        open_source(tmp_path / "afile")
+    with pytest.raises(TdaError, match="afile is not a run's config.yml. Give the one of a run"):
+        open_run(tmp_path / "afile")
+
+
+def test_a_copy_of_a_config_by_another_name_is_one(store: Store, tmp_path: Path) -> None:
+    (tmp_path / "edited.yml").write_text("# mine\n!!python/object:tda_nerfstudio.plugin.tda_trainer.TdaTrainerConfig\n")
+    assert view_store.find_store(tmp_path / "edited.yml") == store.folder
+
+
+@pytest.mark.parametrize(
+    ("host", "port", "text"),
+    [
+        ("127.0.0.1", 99999999, "--port must be from 1 to 65535, not 99999999. Without it a free one is found."),
+        ("127.0.0.1", -1, "--port must be from 1 to 65535, not -1."),
+        ("127.0.0.1", 0, "--port must be from 1 to 65535, not 0."),
+        ("999.1.1.1", None, "Nothing can listen at --host 999.1.1.1 ("),
+        ("192.0.2.1", None, "Give an address of this machine, such as 127.0.0.1, and a port that is free"),
+        ("a" * 70, None, "Nothing can listen at --host aaaa"),
+    ],
+)
+def test_an_address_where_nothing_can_listen_is_refused(
+    store: Store, monkeypatch: pytest.MonkeyPatch, host: str, port: int | None, text: str
+) -> None:
+    monkeypatch.setattr(view_store, "start_viewer", lambda *given: pytest.fail("the viewer began"))
+    with pytest.raises(TdaError) as refused:
+        view_store.view_store(store.folder, port, host)
+    assert text in str(refused.value)
+
+
+def test_a_named_port_that_is_taken_is_refused(store: Store) -> None:
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        taken.listen()
+        port = taken.getsockname()[1]
+        with pytest.raises(TdaError, match=f"Nothing can listen at --host 127.0.0.1 --port {port}"):
+            view_store.check_address("127.0.0.1", port)
+    view_store.check_address("127.0.0.1", None)

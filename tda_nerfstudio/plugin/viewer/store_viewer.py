@@ -14,6 +14,7 @@ from nerfstudio.pipelines.base_pipeline import VanillaPipelineConfig
 from nerfstudio.viewer.viewer import Viewer
 
 from tda_nerfstudio.core.atomic import save_tensors, write_text
+from tda_nerfstudio.core.errors import counted
 from tda_nerfstudio.plugin.stored_pipeline import StoredPipeline
 from tda_nerfstudio.store.store import Store
 
@@ -42,7 +43,7 @@ class StoreViewer(Viewer):
 
     def __init__(self, pipeline: StoredPipeline, config: ViewerConfig, folder: Path) -> None:
         store, place = pipeline.store, pipeline.store.folder.resolve()
-        self.title = f"Store {place.parent.name}/{place.name}, {len(store)} scenes"
+        self.title = f"Store {place.parent.name}/{place.name}, {counted(len(store), 'scene')}"
         self.shown = TrainerConfig(
             method_name="tda-scenes",  # ns-render looks it up
             experiment_name=f"{place.parent.name}-{place.name}",

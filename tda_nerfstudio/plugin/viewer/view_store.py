@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shlex
+import socket
 import time
 from contextlib import ExitStack
 from pathlib import Path
@@ -12,7 +13,8 @@ from nerfstudio.configs.base_config import LoggingConfig, ViewerConfig
 from nerfstudio.utils import writer
 
 from tda_nerfstudio.core.atomic import require_writable
-from tda_nerfstudio.core.errors import TdaError
+from tda_nerfstudio.core.errors import TdaError, counted
+from tda_nerfstudio.plugin.run_folder import is_config
 from tda_nerfstudio.plugin.stored_pipeline import StoredPipeline, store_of
 from tda_nerfstudio.plugin.terminal import CONSOLE, hushed
 from tda_nerfstudio.plugin.viewer.address import LOOPBACK, viewer_command
@@ -27,13 +29,14 @@ def view_store(source: Path, port: int | None, host: str) -> None:
 
     Raises TdaError for what has no scenes to show, with the line that shows a run without a store.
     """
-    pipeline = StoredPipeline(Store(find_store(source)))
+    store = Store(find_store(source))
+    check_address(host, port)
+    pipeline = StoredPipeline(store)
     with ExitStack() as stack:
         viewer = start_viewer(pipeline, port, host, _place(stack))
-        store = pipeline.store
         shown_at = "localhost" if host in EVERYWHERE else f"[{host}]" if ":" in host else host
         print(
-            f"Store {store.folder}, {len(store)} scenes: look at http://{shown_at}:{viewer.viser_server.get_port()}"
+            f"Store {store.folder}, {counted(len(store), 'scene')}: look at http://{shown_at}:{viewer.viser_server.get_port()}"
             " (Ctrl-C closes the viewer).",
             flush=True,
         )
@@ -53,12 +56,33 @@ def view_store(source: Path, port: int | None, host: str) -> None:
 
 def find_store(source: Path) -> Path:
     """Find the store that a path stands for. Raises TdaError for a run without one, with the line that shows it."""
+    if not source.exists():
+        raise TdaError(f"{source} does not exist. Give the folder of a store, or of a run of tda-scenes.")
     folder = store_of(source)
+    if folder is None and source.is_file() and not is_config(source):
+        raise TdaError(f"{source} is neither a store nor a run's config.yml. Give the folder of a store or of a run.")
     config = source if source.is_file() else source / "config.yml"
     if folder is None and config.is_file():
         line = shlex.join(viewer_command(config))
         raise TdaError(f"The run {config.parent} has no store: those of tda-scenes have one. Look at it with\n  {line}")
     return folder or source
+
+
+def check_address(host: str, port: int | None) -> None:
+    """Raise TdaError unless a server can listen there: the viewer's own would wait for ever."""
+    if port is not None and not 1 <= port <= 65535:
+        raise TdaError(f"--port must be from 1 to 65535, not {port}. Without it a free one is found.")
+    try:
+        family, kind, protocol, _, address = socket.getaddrinfo(host, port or 0, type=socket.SOCK_STREAM)[0]
+        with socket.socket(family, kind, protocol) as probe:
+            probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            probe.bind(address)
+    except (OSError, UnicodeError) as error:
+        where = f"--host {host}" if port is None else f"--host {host} --port {port}"
+        raise TdaError(
+            f"Nothing can listen at {where} ({error}). Give an address of this machine, such as {LOOPBACK[0]}, and a"
+            " port that is free; without --port one is found."
+        ) from None
 
 
 def start_viewer(pipeline: StoredPipeline, port: int | None, host: str, folder: Path) -> StoreViewer:

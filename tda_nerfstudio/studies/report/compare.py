@@ -9,6 +9,8 @@ from dataclasses import dataclass
 from itertools import combinations
 from typing import Any
 
+from tda_nerfstudio.core.errors import counted
+
 Row = dict[str, Any]
 
 
@@ -74,7 +76,7 @@ def _title(row: Row) -> str:
     counts = {int(str(views).partition(":")[0]) for views in columns.get("views", [])}
     views = f"{counts.pop()} held-out views each" if len(counts) == 1 else "held-out views"
     names = columns.get("name", [])
-    scenes = f"{len(names)} scenes" if len(names) != 1 else "1 scene"
+    scenes = counted(len(names), "scene")
     at = f"{size[0]} x {size[1]}" if size else "image size not recorded"
     span = f" ({names[0]} ... {names[-1]})" if len(names) > 1 else ""
     return f"{row['data'].get('name') or 'unnamed data'}: {scenes}{span}, {views}, {at}"

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from tda_nerfstudio.core.atomic import write_text
-from tda_nerfstudio.core.errors import TdaError
+from tda_nerfstudio.core.errors import TdaError, counted
 from tda_nerfstudio.core.progress import track
 from tda_nerfstudio.studies.outputs import PAGES, require_output
 from tda_nerfstudio.studies.report import table
@@ -25,13 +25,16 @@ Row = dict[str, Any]
 def write_report(paths: Sequence[Path], output: Path) -> tuple[Path, Path]:
     """Write the page and its Markdown table from run folders, row files or folders of them; return both.
 
-    Raises TdaError when paths lead to no run at all.
+    Raises TdaError, and writes nothing, when a path does not exist or paths lead to no run at all.
     """
     require_output(output, PAGES)
     found = find_runs(paths)
     if not found:
         raise TdaError("No run was named. Give run folders, row files, or folders of either.")
-    rows = label([read_row(path) for path in found])
+    rows = [read_row(path) for path in found]
+    if not any(row["method"] or row["complete"] for row in rows):
+        raise TdaError(f"No run was found: {rows[0]['problems'][0]} Give run folders, row files, or folders of either.")
+    rows = label(rows)
     groups = group(rows)
     shots, left_out = _take(groups, {row["label"]: path for row, path in zip(rows, found, strict=True)})
     markdown = output.with_suffix(".md")
@@ -74,7 +77,7 @@ def _shots_of(name: str, path: Path, scenes: list[str], left_out: dict[str, str]
 
 def _page(rows: Sequence[Row], groups: Sequence[Group], shots: Shots, left_out: dict[str, str]) -> str:
     colours = {row["label"]: i for i, row in enumerate(rows)}
-    parts = [f'<p class="note">{time.strftime("%Y-%m-%d")}, {len(rows)} runs. {escape(table.LEGEND)}</p>']
+    parts = [f'<p class="note">{time.strftime("%Y-%m-%d")}, {counted(len(rows), "run")}. {escape(table.LEGEND)}</p>']
     if len(groups) > 1:
         parts.append(
             f'<p class="warn">These runs fall into {len(groups)} groups that cannot be compared: other data, scenes,'

@@ -90,10 +90,10 @@ def test_incomplete_damaged_and_older_runs_are_marked(make_run, make_row, keep, 
     (cut / "finished.json").unlink()
     moved.rename(tmp_path / "moved")
     output = tmp_path / "report.html"
-    _, text = read(write_report([tmp_path / "rows", cut, tmp_path / "moved", tmp_path / "gone"], output)[0])
-    assert "In no table, as they have no metrics: bad, cut, gone." in text
+    _, text = read(write_report([tmp_path / "rows", cut, tmp_path / "moved"], output)[0])
+    assert "In no table, as they have no metrics: bad, cut." in text
     assert "cut is not a finished run: it has no finished.json." in text
-    assert "gone does not exist." in text and "bad.json cannot be read" in text
+    assert "bad.json cannot be read" in text
     assert "moved: Finished by an older version, which did not record: commands." in text
     assert "b.json is damaged: bytes cannot be used." in text
     assert "| moved † |" in output.with_suffix(".md").read_text()
@@ -110,6 +110,26 @@ def test_a_run_that_does_not_open_is_named_with_the_reason(make_run, tmp_path: P
 def test_no_path_is_an_error(tmp_path: Path) -> None:
     with pytest.raises(TdaError, match="No run was named. Give run folders, row files, or folders of either."):
         write_report([], tmp_path / "report.html")
+
+
+def test_a_path_that_leads_to_no_run_is_an_error_and_the_old_page_stays(keep, make_row, tmp_path: Path) -> None:
+    keep(make_row("a"))
+    output = tmp_path / "report.html"
+    output.write_text("old")
+    (tmp_path / "empty").mkdir()
+    (tmp_path / "notes.json").write_text("[]")
+    (tmp_path / "notes.txt").write_text("mine")
+    for paths, message in (
+        (["nope"], "nope does not exist. Give run folders, row files, or folders of either."),
+        (["rows", "nope"], "nope does not exist."),
+        (["empty"], "No run was found: empty is not a finished run"),
+        (["notes.json"], "No run was found: notes.json is no row of a run. Give run folders, row files,"),
+        (["notes.txt", "empty"], "No run was found: notes.txt cannot be read"),
+    ):
+        with pytest.raises(TdaError) as refused:
+            write_report([tmp_path / path for path in paths], output)
+        assert message in str(refused.value)
+        assert output.read_text() == "old" and not (tmp_path / "report.md").exists()
 
 
 @pytest.mark.slow
