@@ -236,9 +236,7 @@ class TdaTrainer(Trainer):
 
     def resume_command(self) -> str:
         """Spell the command that continues this run."""
-        return shlex.join(
-            ["ns-train", f"{self.config.method_name}", "--load-config", f"{self.base_dir / 'config.yml'}"]
-        )
+        return shlex.join(["ns-train", f"{self.config.method_name}", "--load-config", f"{self.base_dir}/config.yml"])
 
     def checkpoint_of(self, step: int) -> Path:
         """Where the checkpoint of a step is kept."""
