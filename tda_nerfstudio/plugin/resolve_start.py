@@ -12,9 +12,10 @@ from tda_nerfstudio.core.phases import StageTwo
 from tda_nerfstudio.core.scenes import TriPlaneConfig
 from tda_nerfstudio.plugin.evaluation import quality
 from tda_nerfstudio.plugin.manifest import finished_stage_ones, newest_stage_one, read_manifest
+from tda_nerfstudio.plugin.stage_one import facts_of
 from tda_nerfstudio.plugin.tda_dataparser import TdaAtlas
 from tda_nerfstudio.plugin.terminal import CONSOLE
-from tda_nerfstudio.plugin.which_scenes import warn_of_stage_one
+from tda_nerfstudio.plugin.which_scenes import left_over, warn_of_stage_one
 from tda_nerfstudio.store.shared_parts import is_store
 from tda_nerfstudio.store.store import Store
 
@@ -41,7 +42,7 @@ def resolve_start(config: TdaTrainerConfig, resuming: bool, began: dict[str, Any
         parser.scenes = tuple(began["scenes"])
     store = Store(pipeline.store) if pipeline.store is not None and is_store(pipeline.store) else None
     if store is not None and pipeline.autoencoder is None:
-        _start_from_store(config, store)
+        _start_from_store(config, store, resuming)
     elif resuming and config.folder is not None and not (pipeline.autoencoder or Path()).exists():
         CONSOLE.print(
             f"Stage 1 at {pipeline.autoencoder} is not there any more: going on with what this run has kept of it.",
@@ -70,7 +71,7 @@ def _check_independence(config: TdaTrainerConfig) -> None:
             )
 
 
-def _start_from_store(config: TdaTrainerConfig, store: Store) -> None:
+def _start_from_store(config: TdaTrainerConfig, store: Store, resuming: bool) -> None:
     pipeline, sizes = config.pipeline, store.manifest.sizes
     pipeline.autoencoder_hash = store.shared.autoencoder.fingerprint()
     pipeline.model.autoencoder, pipeline.model.triplane = sizes.autoencoder, sizes.triplane
@@ -80,6 +81,9 @@ def _start_from_store(config: TdaTrainerConfig, store: Store) -> None:
     CONSOLE.print(
         f"Starting from the store {store.folder}, which holds {len(store)} scenes.", markup=False, soft_wrap=True
     )
+    known = None if resuming else facts_of(pipeline)
+    if known is not None:
+        warn_of_stage_one(known, pipeline.datamanager.dataparser, [])
 
 
 def _start_from_run(config: TdaTrainerConfig, resuming: bool) -> None:
@@ -108,8 +112,11 @@ def _start_from_run(config: TdaTrainerConfig, resuming: bool) -> None:
         markup=False,
         soft_wrap=True,
     )
+    parser = pipeline.datamanager.dataparser
+    if not parser.scenes and config.folder is None and Path(manifest["data"]) == parser.data:
+        parser.scenes = left_over(parser.data, manifest)
     if not resuming:
-        warn_of_stage_one(manifest, pipeline.datamanager.dataparser, finished_stage_ones(config.output_dir))
+        warn_of_stage_one(manifest, parser, finished_stage_ones(config.output_dir))
 
 
 def _check_least_squares(config: TdaTrainerConfig, where: str) -> None:

@@ -56,10 +56,10 @@ def own_start_loss(pipeline: TdaPipeline) -> float | None:
             tensor.copy_(values)
 
 
-def compare_start(pipeline: TdaPipeline, manifest: dict[str, Any]) -> None:
+def compare_start(pipeline: TdaPipeline, manifest: dict[str, Any] | None) -> None:
     """Say loudly when new scenes start much farther from their images than stage 1's own; older runs do not tell."""
-    usual = manifest.get("start_loss")
-    if usual is None or getattr(pipeline.config.schedule, "start", "mean") == "cold":
+    usual = None if manifest is None else manifest.get("start_loss")
+    if manifest is None or usual is None or getattr(pipeline.config.schedule, "start", "mean") == "cold":
         return
     found = start_loss(pipeline)
     if found > ALIKE * usual:

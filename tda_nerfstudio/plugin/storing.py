@@ -13,6 +13,7 @@ from tda_nerfstudio.core.progress import track
 from tda_nerfstudio.plugin.manifest import read_manifest
 from tda_nerfstudio.plugin.multi_scene_datamanager import MultiSceneDataManager
 from tda_nerfstudio.plugin.open_run import open_run
+from tda_nerfstudio.plugin.stage_one import told_by_run
 from tda_nerfstudio.plugin.start import Start, mean_start
 from tda_nerfstudio.plugin.tda_model import TdaModel
 from tda_nerfstudio.plugin.tda_pipeline import TdaPipeline
@@ -57,7 +58,8 @@ def open_store(folder: Path, pipeline: TdaPipeline, start: Start | None = None) 
     """
     parts = shared_parts(pipeline.model, start)
     if not is_store(folder):
-        write_shared_parts(folder, parts, shots(pipeline.model, pipeline.datamanager), {})
+        about = told_by_run(pipeline.config.autoencoder)
+        write_shared_parts(folder, parts, shots(pipeline.model, pipeline.datamanager), about)
     store, own = Store(folder), shared_hash(parts)
     if store.manifest.hash != own:
         raise StoreError(

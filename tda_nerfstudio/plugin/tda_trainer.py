@@ -1,7 +1,6 @@
 """The trainer: what stock nerfstudio lacks for long jobs.
 
-Configuration resolved before it is saved, atomic checkpoints, a save on Ctrl-C and SIGTERM, resume to the same total, a
-forecast, and a manifest when a run is finished.
+Resolved configuration, atomic checkpoints, a save on Ctrl-C and SIGTERM, resume to the same total, forecast, manifest.
 """
 
 from __future__ import annotations
@@ -32,11 +31,12 @@ from tda_nerfstudio.plugin.divergence import check_learnt
 from tda_nerfstudio.plugin.evaluation import quality
 from tda_nerfstudio.plugin.forecast import forecast
 from tda_nerfstudio.plugin.history import History
-from tda_nerfstudio.plugin.manifest import read_manifest, write_manifest
+from tda_nerfstudio.plugin.manifest import write_manifest
 from tda_nerfstudio.plugin.next_steps import show_next_steps
 from tda_nerfstudio.plugin.options import TrainerOptions
 from tda_nerfstudio.plugin.progress import TrainingLine
 from tda_nerfstudio.plugin.quiet import silence
+from tda_nerfstudio.plugin.stage_one import facts_of
 from tda_nerfstudio.plugin.start_loss import compare_start
 from tda_nerfstudio.plugin.tda_pipeline import TdaPipeline, TdaPipelineConfig
 from tda_nerfstudio.plugin.terminal import CONSOLE, clear_errors, hushed
@@ -135,8 +135,8 @@ class TdaTrainer(Trainer):
             expected = forecast(self.pipeline, waves, self._start_step)
             CONSOLE.print(expected.table, expected.summary)
             self.line = TrainingLine(waves, expected.seconds, self._start_step)
-            if self.config.pipeline.autoencoder is not None and not resolve.resuming(self.config):
-                compare_start(self.pipeline, read_manifest(self.config.pipeline.autoencoder))
+            if not resolve.resuming(self.config):
+                compare_start(self.pipeline, facts_of(self.pipeline.config))
 
     def past(self) -> History:
         """Take over what the checkpoint that was loaded tells of earlier sessions; older ones tell nothing."""

@@ -24,7 +24,10 @@ def split_of(data: Path, key: str) -> tuple[str, ...]:
     """Take an atlas' own splits.json for the scenes that nobody chose, if it has a list for this method; say so."""
     path = data / SPLITS
     content = read_json(path) if path.is_file() else None
+    if content is None:
+        return ()
     if not isinstance(content, dict) or not isinstance(content.get(key), list):
+        warn(f"{path} has no list of scenes for {key}: all scenes are used. Choose some with {OPTION}.")
         return ()
     CONSOLE.print(
         f"Using {SPLITS} of the atlas: the {len(content[key])} scenes that it has for {key}. All scenes: {OPTION} '*'",
@@ -52,11 +55,11 @@ def atlas_of_stage_one(config: TdaTrainerConfig) -> Path:
         )
     CONSOLE.print(f"No --data was given: using stage 1's atlas, {data}.", markup=False, soft_wrap=True)
     if not parser.scenes:
-        parser.scenes = split_of(data, parser.split_key or "") or _left_over(data, manifest)
+        parser.scenes = split_of(data, parser.split_key or "") or left_over(data, manifest)
     return data
 
 
-def _left_over(data: Path, manifest: dict[str, Any]) -> tuple[str, ...]:
+def left_over(data: Path, manifest: dict[str, Any]) -> tuple[str, ...]:
     """List the scenes that stage 1 did not see; none where it saw all of them."""
     known = set(manifest["scene_names"])
     names = [name for name in TdaAtlas(TdaAtlasConfig(data=data)).whole().names if name not in known]
@@ -69,7 +72,8 @@ def warn_of_stage_one(manifest: dict[str, Any], parser: TdaAtlasConfig, others: 
     """Say loudly when stage 1 saw the chosen scenes, or another atlas."""
     names, known = TdaAtlas(parser).whole().names, set(manifest["scene_names"])
     seen, trained = [name for name in names if name in known], Path(manifest["data"])
-    if trained == parser.data or (seen and trained.name == parser.data.name):
+    alike = trained.name == parser.data.name and (seen or not trained.is_absolute())  # a store knows the name alone
+    if trained == parser.data or alike:
         if seen:
             shown = ", ".join(seen[:3]) + ", ..." * (len(seen) > 3)
             warn(

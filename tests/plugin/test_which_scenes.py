@@ -14,7 +14,8 @@ from tda_nerfstudio import methods
 from tda_nerfstudio.core.errors import TdaError
 from tda_nerfstudio.plugin import start_loss
 from tda_nerfstudio.plugin.resolve import resolve
-from tda_nerfstudio.plugin.which_scenes import atlas_of_stage_one
+from tda_nerfstudio.plugin.stage_one import facts_of as stage_one_facts
+from tda_nerfstudio.plugin.which_scenes import atlas_of_stage_one, split_of
 
 pytestmark = pytest.mark.slow
 
@@ -98,6 +99,36 @@ def test_without_data_a_store_says_nothing_of_what_to_learn(stage_two, known) ->
     config.pipeline.store = stage_two.folder / "store"
     with pytest.raises(TdaError, match="Say which scenes to learn into the store .*: --data ATLAS."):
         atlas_of_stage_one(config)
+
+
+def test_a_store_tells_what_its_stage_1_knew(stage_one, stage_two, known, tiny_atlas, tmp_path, capsys) -> None:
+    store = Path(shutil.copytree(stage_two.folder / "store", tmp_path / "shelf"))
+    told = json.loads((store / "manifest.json").read_text())["about"]["stage_one"]
+    loss, names = stage_one.manifest["start_loss"], stage_one.manifest["scene_names"]
+    assert told == {"data": "tiny", "scene_names": names, "start_loss": loss}
+    config = bare(known)
+    config.pipeline.store, config.pipeline.datamanager.data = store, tiny_atlas
+    config.pipeline.datamanager.dataparser.scenes = ("0:3",)
+    resolve(config)
+    assert "3 of 3 scenes were in stage 1 (vehicle_0000, vehicle_0001, vehicle_0002): PSNR on them" in shown(capsys)
+    assert stage_one_facts(config.pipeline) == told | {"run": str(store)}
+
+
+def test_nobody_s_choice_of_stage_1s_atlas_is_what_stage_1_did_not_see(known, tiny_atlas, tmp_path, capsys) -> None:
+    data = Path(shutil.copytree(tiny_atlas, tmp_path / "cars", ignore=shutil.ignore_patterns("splits.json")))
+    path = known / "tiny/tda-ae/one/finished.json"
+    path.write_text(json.dumps(json.loads(path.read_text()) | {"data": str(data)}))
+    config = bare(known)
+    config.pipeline.datamanager.data = data
+    resolve(config)
+    assert config.pipeline.datamanager.dataparser.names == ("vehicle_0004", "vehicle_0005")
+    assert "Its 2 scenes that stage 1 did not see are learnt." in shown(capsys)
+
+
+def test_a_splits_file_without_a_list_for_the_method_is_named(tmp_path, capsys) -> None:
+    (tmp_path / "splits.json").write_text('{"train": ["a"]}')
+    assert split_of(tmp_path, "tda-ae") == ()
+    assert "splits.json has no list of scenes for tda-ae: all scenes are used." in shown(capsys)
 
 
 def test_a_class_that_starts_far_from_stage_1s_own_is_named_loudly(configure, stage_one, outputs, capsys) -> None:
