@@ -212,6 +212,6 @@ def test_an_image_that_cannot_be_read_says_how_to_leave_its_scene_out(configure,
     rest = shlex.join([*(config.dataparser.scenes or ["*"]), f"!{name}"])
     with pytest.raises(TdaError, match=rf"r_000.png cannot be decoded \(.*again. {option} {re.escape(rest)}$"):
         manager.train_images(torch.arange(store.starts[1] + 3))
-    config.dataparser.scenes = (name,)
+    config.dataparser.scenes, config.dataparser.names = (name,), None
     with pytest.raises(TdaError, match=r"Copy or render it again.$"):  # it is the only one
         config.setup(device="cpu").train_images(torch.arange(3))
