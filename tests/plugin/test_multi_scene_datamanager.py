@@ -201,7 +201,7 @@ def test_ns_render_spiral_begins_upright_and_interpolate_goes_around(manager) ->
 def test_an_image_that_cannot_be_read_says_how_to_leave_its_scene_out(configure, tiny_atlas, tmp_path) -> None:
     shutil.copytree(tiny_atlas, tmp_path / "tiny")
     config = configure().pipeline.datamanager
-    config.dataparser.data = tmp_path / "tiny"
+    config.data = config.dataparser.data = tmp_path / "tiny"
     manager = config.setup(device="cpu")
     name, store = manager.scene_names[1], manager.train_store
     path = store.store._sources[store.starts[1]].path
