@@ -11,10 +11,11 @@ from nerfstudio.plugins.types import MethodSpecification
 
 from tda_nerfstudio.autoencoder.build import AutoencoderConfig
 from tda_nerfstudio.autoencoder.muon import Muon
-from tda_nerfstudio.core.phases import GROUPS, RgbBaseline, StageOne, StageTwo
-from tda_nerfstudio.core.rendering import SamplingConfig
+from tda_nerfstudio.core.phase import GROUPS
+from tda_nerfstudio.core.ray_sampling import SamplingConfig
 from tda_nerfstudio.core.row_adam import RowAdam
 from tda_nerfstudio.core.scenes import TriPlaneConfig
+from tda_nerfstudio.learning.schedule import RgbBaseline, StageOne, StageTwo
 from tda_nerfstudio.plugin.multi_scene_datamanager import MultiSceneDataManagerConfig
 from tda_nerfstudio.plugin.options import MachineOptions, described
 from tda_nerfstudio.plugin.tda_model import TdaModelConfig

@@ -178,7 +178,7 @@ def train_and_cut() -> Callable[..., Result]:
 @pytest.fixture(scope="session")
 def tiny_atlas(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Write six demo vehicles of 32 x 32 pixels, 8 training and 2 held-out views each."""
-    from tda_nerfstudio.atlas.demo import write_demo_atlas
+    from tda_nerfstudio.making.demo import write_demo_atlas
 
     return write_demo_atlas(tmp_path_factory.mktemp("data") / "tiny", scenes=6, train_views=8, test_views=2, size=32)
 
@@ -216,3 +216,12 @@ def stage_two(outputs: Path, tiny_atlas: Path, stage_one: Run) -> Run:
     words = ["tda-scenes", "--data", tiny_atlas, "--max-num-iterations", str(STEPS), "--vis", "tensorboard"]
     words += ["--output-dir", outputs, "--timestamp", "two", "--pipeline.datamanager.dataparser.scenes", "4:6"]
     return finished(outputs, tiny_atlas, "tda-scenes", "two", run_command("ns-train", *words))
+
+
+@pytest.fixture
+def cars() -> Path:
+    """Return the folder of rendered vehicles that lies beside the repository, or skip."""
+    folder = Path(__file__).parents[2] / "shared/data/atlas-cars"
+    if not folder.is_dir():
+        pytest.skip("needs ../shared/data/atlas-cars beside the repository (56 rendered vehicles)")
+    return folder

@@ -85,7 +85,7 @@ def newest_run(folder: Path) -> str:
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Make the folder of someone who has two atlases, some models and short presets."""
-    from tda_nerfstudio.atlas.demo import write_demo_atlas
+    from tda_nerfstudio.making.demo import write_demo_atlas
 
     home = tmp_path_factory.mktemp("newcomer")
     for name, seed in (("atlas", 0), ("more", 1)):

@@ -12,7 +12,7 @@ from torch import Tensor
 
 from tda_nerfstudio.atlas.bounds import evenly, look_at, silhouette, spread
 from tda_nerfstudio.atlas.layouts.views import Scene
-from tda_nerfstudio.core.errors import TdaError
+from tda_nerfstudio.base.errors import TdaError
 
 VIEWS = 3
 """Views of a scene that are looked at."""

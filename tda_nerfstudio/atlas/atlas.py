@@ -15,8 +15,8 @@ from tda_nerfstudio.atlas.layouts.scene import has_layout, looks_meant, read_sce
 from tda_nerfstudio.atlas.layouts.views import Scene
 from tda_nerfstudio.atlas.resampling import same_shape
 from tda_nerfstudio.atlas.selection import select
-from tda_nerfstudio.core.errors import TdaError
-from tda_nerfstudio.core.names import NAMES, is_safe
+from tda_nerfstudio.base.errors import TdaError
+from tda_nerfstudio.base.names import NAMES, is_safe
 
 _FAR_OFF = 20  # times as far as usual are cameras of a scene that is left out
 

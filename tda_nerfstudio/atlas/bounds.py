@@ -12,7 +12,7 @@ from torch import Tensor
 
 from tda_nerfstudio.atlas.images import read_alpha, read_image
 from tda_nerfstudio.atlas.layouts.views import Scene
-from tda_nerfstudio.core.errors import TdaError
+from tda_nerfstudio.base.errors import TdaError
 
 _WHITE = 250  # of 255; what JPEG leaves of a white background
 _MASK_SIZE = 256  # pixels; larger silhouettes are reduced, keeping every pixel that is not empty

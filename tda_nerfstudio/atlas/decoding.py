@@ -13,7 +13,7 @@ from PIL import Image
 
 from tda_nerfstudio.atlas.eight_bits import eight_bits
 from tda_nerfstudio.atlas.image_errors import DECODE_ERRORS, reason
-from tda_nerfstudio.core.errors import TdaError
+from tda_nerfstudio.base.errors import TdaError
 
 
 def decode(path: Path) -> Image.Image:

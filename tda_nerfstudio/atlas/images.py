@@ -19,7 +19,7 @@ from tda_nerfstudio.atlas.image_ends import PNG, is_whole
 from tda_nerfstudio.atlas.image_errors import DECODE_ERRORS, UNREADABLE, reason
 from tda_nerfstudio.atlas.lenses import Lens
 from tda_nerfstudio.atlas.resampling import resample, same_shape
-from tda_nerfstudio.core.errors import TdaError
+from tda_nerfstudio.base.errors import TdaError
 
 IMAGE_SUFFIXES = (".png", ".jpg", ".jpeg", ".webp", ".bmp", ".tif", ".tiff")
 

@@ -22,9 +22,9 @@ from safetensors import SafetensorError, safe_open
 from torch import Tensor
 
 from tda_nerfstudio.atlas.atlas import Atlas
-from tda_nerfstudio.core.atomic import replace_file
-from tda_nerfstudio.core.errors import TdaError, counted
-from tda_nerfstudio.core.progress import track
+from tda_nerfstudio.base.atomic import replace_file
+from tda_nerfstudio.base.errors import TdaError, counted
+from tda_nerfstudio.base.progress import track
 
 FORMAT = 2
 """Raise it when images are read, encoded or kept in another way: files of another format are made anew."""

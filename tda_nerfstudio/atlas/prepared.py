@@ -11,7 +11,7 @@ from PIL import Image
 
 from tda_nerfstudio.atlas.images import Picture, read_image
 from tda_nerfstudio.atlas.layouts.views import Scene, Views
-from tda_nerfstudio.core.atomic import replace_file
+from tda_nerfstudio.base.atomic import replace_file
 
 _FORMAT = 1  # to be raised when pixels are made in another way
 _PLAIN = ("RGB", "RGBA", "L")  # modes in PIL's words

@@ -9,7 +9,7 @@ from fnmatch import fnmatchcase
 from pathlib import Path
 from typing import Any
 
-from tda_nerfstudio.core.errors import TdaError, suggest
+from tda_nerfstudio.base.errors import TdaError, suggest
 
 JSON_LIMIT = 64 * 2**20  # bytes; a transforms.json of 10,000 frames is about 8 MB
 _RANGE = re.compile(r"(-?\d+)?:(-?\d+)?(?::(-?\d+)?)?")

@@ -10,7 +10,7 @@ from tyro.conf import Suppress
 
 from tda_nerfstudio.autoencoder import embedded
 from tda_nerfstudio.autoencoder.base import Autoencoder
-from tda_nerfstudio.core.errors import TdaError
+from tda_nerfstudio.base.errors import TdaError
 
 Kind = Literal["light", "kl", "tiny", "identity"]
 Start = Literal["embedded", "scratch"]

@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING
 import torch
 
 from tda_nerfstudio.autoencoder.base import Autoencoder
-from tda_nerfstudio.core.atomic import replace_file
-from tda_nerfstudio.core.errors import TdaError
+from tda_nerfstudio.base.atomic import replace_file
+from tda_nerfstudio.base.errors import TdaError
 
 if TYPE_CHECKING:
     from tda_nerfstudio.autoencoder.build import AutoencoderConfig

@@ -13,7 +13,7 @@ import torch
 from torch import Tensor, nn
 
 from tda_nerfstudio.autoencoder.base import Autoencoder
-from tda_nerfstudio.core.errors import TdaError
+from tda_nerfstudio.base.errors import TdaError
 
 if TYPE_CHECKING:
     from tda_nerfstudio.autoencoder.build import AutoencoderConfig

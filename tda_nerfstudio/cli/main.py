@@ -9,8 +9,8 @@ from typing import Annotated, Literal
 
 import tyro
 
+from tda_nerfstudio.base.errors import TdaError, counted
 from tda_nerfstudio.cli.store import app as store
-from tda_nerfstudio.core.errors import TdaError, counted
 
 app = tyro.extras.SubcommandApp()
 atlas = tyro.extras.SubcommandApp()
@@ -39,7 +39,7 @@ def demo(
         size: Width and height in pixels.
         seed: Which vehicles.
     """
-    from tda_nerfstudio.atlas.demo import write_demo_atlas
+    from tda_nerfstudio.making.demo import write_demo_atlas
 
     path = write_demo_atlas(out, scenes=scenes, train_views=views, test_views=test_views, size=size, seed=seed)
     print(f"Wrote {counted(scenes, 'scene')} to {path}. {_next(path, {'tda-ae': '', 'tda-scenes': ''})}")
@@ -72,7 +72,7 @@ def meshes(
         front: Axis of the files that points forward, such as --front=-z.
         poses: Take the cameras of the scenes of the same names in this atlas, in place of views, size and seed.
     """
-    from tda_nerfstudio.atlas.meshes import Look, write_mesh_atlas
+    from tda_nerfstudio.making.meshes import Look, write_mesh_atlas
 
     look = Look(views, test_views, size, seed, normalise, up, front, str(poses.absolute()) if poses else None)
     good, broken = write_mesh_atlas(models, out, look)

@@ -7,7 +7,7 @@ from typing import Literal
 
 import tyro
 
-from tda_nerfstudio.core.errors import TdaError, counted, listed
+from tda_nerfstudio.base.errors import TdaError, counted, listed
 
 app = tyro.extras.SubcommandApp()
 

@@ -8,11 +8,12 @@ import torch
 from jaxtyping import Float, Int
 from torch import Tensor
 
+from tda_nerfstudio.base.randomness import seeded
 from tda_nerfstudio.core.cameras import View, grid_size, pixel_centres
 from tda_nerfstudio.core.losses import image_loss, latent_loss, tv_loss
-from tda_nerfstudio.core.phases import Phase
-from tda_nerfstudio.core.randomness import seeded
-from tda_nerfstudio.core.rendering import SamplingConfig, render_views
+from tda_nerfstudio.core.phase import Phase
+from tda_nerfstudio.core.ray_sampling import SamplingConfig
+from tda_nerfstudio.core.rendering import render_views
 from tda_nerfstudio.core.scenes import LatentScenes
 
 

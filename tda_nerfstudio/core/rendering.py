@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import NamedTuple
 
 import torch
@@ -13,33 +12,8 @@ from torch import Tensor
 
 from tda_nerfstudio.core import cameras, compositing, ray_sampling
 from tda_nerfstudio.core.occupancy import clip_to_occupied
+from tda_nerfstudio.core.ray_sampling import SamplingConfig
 from tda_nerfstudio.core.scenes import LatentScenes
-
-
-@dataclass
-class SamplingConfig:
-    """How densely rays are sampled."""
-
-    coarse: int = 12
-    """Even samples along a ray, for its density alone."""
-    fine: int = 12
-    """Samples where the coarse ones found something, for density and latent colour."""
-    side: int | None = None
-    """Rays per side of a latent pixel when images are rendered: a latent pixel is an area, 2 means 2 x 2 rays. By
-    default one for each part of it, and 2 x 2 at least; with fewer rays, parts share them."""
-    train_side: int | None = None
-    """The same in training, where each ray is jittered inside its part of the pixel. With a single one, edges are
-    noise, and an encoder that trains learns to blur them away."""
-    jitter: bool = True
-    """Whether training rays are displaced inside their part of the pixel at every step; else they pass its centre."""
-    explore: float = 0.06
-    """Share of the latent pixels that in training look into empty space too, where something may have to grow."""
-    rays_per_chunk: int = 32768
-    """Rays rendered at once when images are rendered, to bound memory."""
-
-    def rays(self, sub: int, training: bool = False) -> int:
-        """Count the rays per side of a latent pixel that has sub x sub parts."""
-        return (self.train_side if training else self.side) or max(2, sub)
 
 
 class Rendering(NamedTuple):

@@ -12,7 +12,8 @@ from torch.nn.functional import interpolate, pixel_shuffle
 
 from tda_nerfstudio.core.cameras import View, grid_size, pixel_centres
 from tda_nerfstudio.core.objective import Codec
-from tda_nerfstudio.core.rendering import Rendering, SamplingConfig, render_views
+from tda_nerfstudio.core.ray_sampling import SamplingConfig
+from tda_nerfstudio.core.rendering import Rendering, render_views
 from tda_nerfstudio.core.scenes import LatentScenes
 
 OUTPUTS = ("rgb", "latent", "depth", "accumulation")

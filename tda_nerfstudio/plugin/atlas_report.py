@@ -5,7 +5,7 @@ from __future__ import annotations
 from tda_nerfstudio.atlas.alike import busy_background, unlike_scales
 from tda_nerfstudio.atlas.atlas import Atlas
 from tda_nerfstudio.atlas.bounds import evenly
-from tda_nerfstudio.core.errors import counted
+from tda_nerfstudio.base.errors import counted
 from tda_nerfstudio.plugin.terminal import CONSOLE, warn
 
 LOOKED_AT = 64

@@ -10,9 +10,9 @@ from typing import Any
 
 from nerfstudio.engine.optimizers import Optimizers
 
-from tda_nerfstudio.core.atomic import write_text
-from tda_nerfstudio.core.errors import TdaError
-from tda_nerfstudio.core.phases import StageTwo
+from tda_nerfstudio.base.atomic import write_text
+from tda_nerfstudio.base.errors import TdaError
+from tda_nerfstudio.learning.schedule import StageTwo
 from tda_nerfstudio.plugin.divergence import diverged, learn_again
 from tda_nerfstudio.plugin.evaluation import evaluate, merge
 from tda_nerfstudio.plugin.manifest import STORE

@@ -12,8 +12,8 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from tda_nerfstudio.core.atomic import write_text
-from tda_nerfstudio.core.errors import TdaError, listed
+from tda_nerfstudio.base.atomic import write_text
+from tda_nerfstudio.base.errors import TdaError, listed
 
 if TYPE_CHECKING:
     from tda_nerfstudio.plugin.tda_trainer import TdaTrainerConfig

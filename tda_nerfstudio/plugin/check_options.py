@@ -9,10 +9,10 @@ from typing import TYPE_CHECKING, Any
 
 import torch
 
-from tda_nerfstudio.core.errors import TdaError
+from tda_nerfstudio.base.errors import TdaError
 
 if TYPE_CHECKING:
-    from tda_nerfstudio.core.phases import Schedule
+    from tda_nerfstudio.learning.schedule import Schedule
     from tda_nerfstudio.plugin.tda_trainer import TdaTrainerConfig
 
 TRIPLANE, MANAGER = "pipeline.model.triplane.", "pipeline.datamanager."

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
-from tda_nerfstudio.core.errors import TdaError
+from tda_nerfstudio.base.errors import TdaError
 
 _HELD: dict[Path, int | None] = {}
 """Folders that this process holds, with the open file that the system frees when the process ends, however it does."""

@@ -9,8 +9,8 @@ from typing import Any
 import torch
 from nerfstudio.engine.optimizers import Optimizers
 
-from tda_nerfstudio.core.errors import TdaError, counted
-from tda_nerfstudio.core.progress import track
+from tda_nerfstudio.base.errors import TdaError, counted
+from tda_nerfstudio.base.progress import track
 from tda_nerfstudio.plugin.tda_pipeline import TdaPipeline
 from tda_nerfstudio.plugin.terminal import warn
 from tda_nerfstudio.plugin.waves import Wave, plan

@@ -12,9 +12,9 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from tda_nerfstudio.core.errors import counted
+from tda_nerfstudio.base.errors import counted
+from tda_nerfstudio.base.progress import track
 from tda_nerfstudio.core.metrics import high_frequency_share, lpips, psnr, sharpness, ssim
-from tda_nerfstudio.core.progress import track
 from tda_nerfstudio.plugin.multi_scene_datamanager import MultiSceneDataManager
 from tda_nerfstudio.plugin.tda_model import TdaModel, as_view
 from tda_nerfstudio.plugin.terminal import CONSOLE

@@ -5,7 +5,7 @@ from __future__ import annotations
 import sys
 from pathlib import Path
 
-from tda_nerfstudio.core.errors import TdaError
+from tda_nerfstudio.base.errors import TdaError
 from tda_nerfstudio.plugin.terminal import clear_errors
 
 KINDS = ("pointcloud", "tsdf", "poisson", "marching-cubes", "gaussian-splat")

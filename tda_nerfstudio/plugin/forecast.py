@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING, NamedTuple
 import torch
 from rich.table import Table
 
-from tda_nerfstudio.core.errors import counted
-from tda_nerfstudio.core.hardware import peak_memory
-from tda_nerfstudio.core.phases import Span
+from tda_nerfstudio.base.errors import counted
+from tda_nerfstudio.base.hardware import peak_memory
+from tda_nerfstudio.learning.schedule import Span
 from tda_nerfstudio.plugin.progress import in_short, in_words
 from tda_nerfstudio.plugin.waves import Wave, wave_at
 

@@ -12,8 +12,8 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from tda_nerfstudio.core.atomic import write_text
-from tda_nerfstudio.core.errors import TdaError
+from tda_nerfstudio.base.atomic import write_text
+from tda_nerfstudio.base.errors import TdaError
 
 NAME = "finished.json"
 STORE = "store"

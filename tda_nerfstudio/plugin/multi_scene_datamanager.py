@@ -21,9 +21,9 @@ from tyro.conf import Fixed
 
 from tda_nerfstudio.atlas.images import ImageStore
 from tda_nerfstudio.atlas.layouts.views import Views
-from tda_nerfstudio.core.camera_paths import upright_for_spirals
-from tda_nerfstudio.core.errors import TdaError
-from tda_nerfstudio.core.randomness import scene_seed, seeded
+from tda_nerfstudio.base.errors import TdaError
+from tda_nerfstudio.base.randomness import scene_seed, seeded
+from tda_nerfstudio.core.upright import upright_for_spirals
 from tda_nerfstudio.plugin.atlas_dataset import AtlasDataset
 from tda_nerfstudio.plugin.exports import refuse_exports
 from tda_nerfstudio.plugin.options import DataManagerOptions

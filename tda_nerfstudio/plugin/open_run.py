@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from tda_nerfstudio.core.errors import TdaError
+from tda_nerfstudio.base.errors import TdaError
 from tda_nerfstudio.plugin.quiet import silence
 from tda_nerfstudio.plugin.run_folder import is_config, opening
 from tda_nerfstudio.plugin.tda_pipeline import TdaPipeline

@@ -11,9 +11,9 @@ from torch import Tensor
 
 from tda_nerfstudio.atlas.atlas import Atlas
 from tda_nerfstudio.atlas.bounds import fit_box
-from tda_nerfstudio.core.atomic import require_writable
-from tda_nerfstudio.core.errors import TdaError, counted
-from tda_nerfstudio.core.phases import SHORT_WARMUP, WARMUP, StageOne
+from tda_nerfstudio.base.atomic import require_writable
+from tda_nerfstudio.base.errors import TdaError, counted
+from tda_nerfstudio.learning.schedule import SHORT_WARMUP, WARMUP, StageOne
 from tda_nerfstudio.plugin.atlas_report import report_oddities
 from tda_nerfstudio.plugin.beginning import check_beginning, describe_beginning, read_beginning, write_beginning
 from tda_nerfstudio.plugin.check_options import check_options
@@ -79,7 +79,7 @@ def _data(config: TdaTrainerConfig) -> None:
     if data is None and config.pipeline.starts_from == "stage-one":
         data = atlas_of_stage_one(config)
     elif data is None:
-        from tda_nerfstudio.atlas.demo import write_demo_atlas
+        from tda_nerfstudio.making.demo import write_demo_atlas
 
         data = config.output_dir / "demo-atlas"
         CONSOLE.print(

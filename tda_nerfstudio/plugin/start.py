@@ -8,7 +8,7 @@ from typing import NamedTuple
 from jaxtyping import Bool, Float
 from torch import Tensor
 
-from tda_nerfstudio.core.errors import TdaError
+from tda_nerfstudio.base.errors import TdaError
 from tda_nerfstudio.plugin.manifest import read_manifest, stage_one_tensors
 from tda_nerfstudio.store.shared_parts import SharedParts, is_store, read_shared_parts
 

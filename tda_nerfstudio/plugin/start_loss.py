@@ -7,8 +7,9 @@ from typing import TYPE_CHECKING, Any
 
 import torch
 
-from tda_nerfstudio.core.errors import TdaError
-from tda_nerfstudio.core.phases import Phase, Span
+from tda_nerfstudio.base.errors import TdaError
+from tda_nerfstudio.core.phase import Phase
+from tda_nerfstudio.learning.schedule import Span
 from tda_nerfstudio.plugin.start import mean_start
 from tda_nerfstudio.plugin.terminal import CONSOLE, warn
 

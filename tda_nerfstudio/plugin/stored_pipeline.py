@@ -12,8 +12,8 @@ from nerfstudio.data.scene_box import SceneBox
 from nerfstudio.pipelines.base_pipeline import Pipeline
 from torch import Tensor, nn
 
+from tda_nerfstudio.base.errors import StoreError, TdaError
 from tda_nerfstudio.core.cameras import View
-from tda_nerfstudio.core.errors import StoreError, TdaError
 from tda_nerfstudio.plugin.manifest import STORE, read_manifest
 from tda_nerfstudio.plugin.run_folder import is_config
 from tda_nerfstudio.plugin.start import start_of_store

@@ -7,9 +7,9 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from tda_nerfstudio.core.atomic import require_writable
-from tda_nerfstudio.core.errors import StoreError, TdaError, counted
-from tda_nerfstudio.core.progress import track
+from tda_nerfstudio.base.atomic import require_writable
+from tda_nerfstudio.base.errors import StoreError, TdaError, counted
+from tda_nerfstudio.base.progress import track
 from tda_nerfstudio.plugin.manifest import read_manifest
 from tda_nerfstudio.plugin.multi_scene_datamanager import MultiSceneDataManager
 from tda_nerfstudio.plugin.open_run import open_run

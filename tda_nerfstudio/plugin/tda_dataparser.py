@@ -24,8 +24,8 @@ from tda_nerfstudio.atlas.atlas import Atlas, read_atlas
 from tda_nerfstudio.atlas.bounds import fit_box
 from tda_nerfstudio.atlas.layouts.views import Scene, Views
 from tda_nerfstudio.atlas.prepared import plain_files
-from tda_nerfstudio.core.camera_paths import in_a_ring
-from tda_nerfstudio.core.errors import TdaError, listed, suggest
+from tda_nerfstudio.base.errors import TdaError, listed, suggest
+from tda_nerfstudio.core.upright import in_a_ring
 from tda_nerfstudio.plugin.quiet import silence_our_commands
 
 silence_our_commands()

@@ -10,7 +10,8 @@ from torch import Tensor
 
 from tda_nerfstudio.core.cameras import View
 from tda_nerfstudio.core.objective import Codec
-from tda_nerfstudio.core.rendering import Rendering, SamplingConfig
+from tda_nerfstudio.core.ray_sampling import SamplingConfig
+from tda_nerfstudio.core.rendering import Rendering
 from tda_nerfstudio.core.scenes import LatentScenes, TriPlaneConfig
 from tda_nerfstudio.core.showing import march, show
 

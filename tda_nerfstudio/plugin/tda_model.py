@@ -17,13 +17,14 @@ from tyro.conf import Fixed
 
 from tda_nerfstudio.autoencoder.base import Autoencoder
 from tda_nerfstudio.autoencoder.build import AutoencoderConfig
+from tda_nerfstudio.base.errors import TdaError
 from tda_nerfstudio.core import showing
 from tda_nerfstudio.core.cameras import View
-from tda_nerfstudio.core.errors import TdaError
 from tda_nerfstudio.core.metrics import psnr, ssim
 from tda_nerfstudio.core.objective import Batch, objective
-from tda_nerfstudio.core.phases import Phase
-from tda_nerfstudio.core.rendering import Rendering, SamplingConfig
+from tda_nerfstudio.core.phase import Phase
+from tda_nerfstudio.core.ray_sampling import SamplingConfig
+from tda_nerfstudio.core.rendering import Rendering
 from tda_nerfstudio.core.scenes import TriPlaneConfig
 from tda_nerfstudio.plugin.options import ModelOptions
 from tda_nerfstudio.plugin.tda_field import LatentTriPlaneField

@@ -15,11 +15,11 @@ from torch import Tensor
 from tyro.conf import Fixed
 
 from tda_nerfstudio.atlas.latent_cache import ENCODE_BATCH
-from tda_nerfstudio.core.errors import TdaError
+from tda_nerfstudio.base.errors import TdaError
+from tda_nerfstudio.base.randomness import seeded
+from tda_nerfstudio.base.saved import Saved
 from tda_nerfstudio.core.occupancy import due_scenes
-from tda_nerfstudio.core.phases import RgbBaseline, Schedule, Span
-from tda_nerfstudio.core.randomness import seeded
-from tda_nerfstudio.core.saved import Saved
+from tda_nerfstudio.learning.schedule import RgbBaseline, Schedule, Span
 from tda_nerfstudio.plugin.evaluation import announced, evaluate, scalars
 from tda_nerfstudio.plugin.manifest import check_state
 from tda_nerfstudio.plugin.multi_scene_datamanager import MultiSceneDataManager, MultiSceneDataManagerConfig

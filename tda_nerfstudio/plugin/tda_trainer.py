@@ -19,10 +19,10 @@ from nerfstudio.engine.callbacks import TrainingCallback, TrainingCallbackLocati
 from nerfstudio.engine.trainer import Trainer
 from nerfstudio.utils import writer
 
-from tda_nerfstudio.core.atomic import save_tensors
-from tda_nerfstudio.core.errors import TdaError
-from tda_nerfstudio.core.interrupts import signals_deferred
-from tda_nerfstudio.core.saved import Saved
+from tda_nerfstudio.base.atomic import save_tensors
+from tda_nerfstudio.base.errors import TdaError
+from tda_nerfstudio.base.interrupts import signals_deferred
+from tda_nerfstudio.base.saved import Saved
 from tda_nerfstudio.plugin import resolve, run_folder
 from tda_nerfstudio.plugin.bank import Bank
 from tda_nerfstudio.plugin.claim import release

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import NamedTuple
 
-from tda_nerfstudio.core.phases import Schedule, Span, span_at, timeline
+from tda_nerfstudio.learning.schedule import Schedule, Span, span_at, timeline
 from tda_nerfstudio.plugin.multi_scene_datamanager import MultiSceneDataManagerConfig
 
 

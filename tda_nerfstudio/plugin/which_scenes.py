@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from tda_nerfstudio.atlas.selection import read_json
-from tda_nerfstudio.core.errors import TdaError
+from tda_nerfstudio.base.errors import TdaError
 from tda_nerfstudio.plugin.manifest import newest_stage_one, read_manifest
 from tda_nerfstudio.plugin.tda_dataparser import TdaAtlas, TdaAtlasConfig
 from tda_nerfstudio.plugin.terminal import CONSOLE, warn

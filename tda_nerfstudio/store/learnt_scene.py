@@ -10,7 +10,7 @@ import torch
 from jaxtyping import Bool, Float
 from torch import Tensor
 
-from tda_nerfstudio.core.errors import StoreError
+from tda_nerfstudio.base.errors import StoreError
 from tda_nerfstudio.store.precision import Precision, pack
 
 

@@ -9,8 +9,8 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from tda_nerfstudio.core.atomic import require_writable
-from tda_nerfstudio.core.errors import StoreError
+from tda_nerfstudio.base.atomic import require_writable
+from tda_nerfstudio.base.errors import StoreError
 from tda_nerfstudio.core.scenes import LatentScenes
 from tda_nerfstudio.store.precision import Precision
 from tda_nerfstudio.store.scene_files import TOGETHER, LearntScene

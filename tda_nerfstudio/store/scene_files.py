@@ -17,9 +17,9 @@ from typing import Any
 
 import torch
 
-from tda_nerfstudio.core.atomic import replace_file
-from tda_nerfstudio.core.errors import StoreError
-from tda_nerfstudio.core.names import NAMES, is_safe
+from tda_nerfstudio.base.atomic import replace_file
+from tda_nerfstudio.base.errors import StoreError
+from tda_nerfstudio.base.names import NAMES, is_safe
 from tda_nerfstudio.core.scenes import TriPlaneConfig
 from tda_nerfstudio.store.learnt_scene import LearntScene, PackedScenes, Record, from_bits
 from tda_nerfstudio.store.precision import PRECISIONS, STEPS, Precision, unpack

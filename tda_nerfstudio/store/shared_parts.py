@@ -17,9 +17,9 @@ from torch import Tensor
 from tda_nerfstudio.autoencoder.architecture import check_architecture
 from tda_nerfstudio.autoencoder.base import Autoencoder
 from tda_nerfstudio.autoencoder.build import AutoencoderConfig, Kind, Start
-from tda_nerfstudio.core.atomic import replace_file, write_text
-from tda_nerfstudio.core.errors import StoreError
-from tda_nerfstudio.core.rendering import SamplingConfig
+from tda_nerfstudio.base.atomic import replace_file, write_text
+from tda_nerfstudio.base.errors import StoreError
+from tda_nerfstudio.core.ray_sampling import SamplingConfig
 from tda_nerfstudio.core.scenes import LatentScenes, TriPlaneConfig
 from tda_nerfstudio.store.scene_files import damage_named, room_for
 

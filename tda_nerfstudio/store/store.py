@@ -11,9 +11,9 @@ from typing import Any
 
 import torch
 
-from tda_nerfstudio.core.atomic import write_text
+from tda_nerfstudio.base.atomic import write_text
+from tda_nerfstudio.base.errors import StoreError, listed, suggest
 from tda_nerfstudio.core.cameras import View, orbit
-from tda_nerfstudio.core.errors import StoreError, listed, suggest
 from tda_nerfstudio.core.view import Size, image_size
 from tda_nerfstudio.store.learnt_scene import LearntScene, PackedScenes, Record
 from tda_nerfstudio.store.precision import Precision

@@ -12,11 +12,11 @@ from jaxtyping import Float
 from PIL import Image
 from torch import Tensor
 
-from tda_nerfstudio.atlas.procedural.broad import BroadImages
-from tda_nerfstudio.atlas.procedural.sprites import SIZE, SpritePool
 from tda_nerfstudio.autoencoder import embedded
-from tda_nerfstudio.core.atomic import replace_file, require_writable, write_text
-from tda_nerfstudio.core.errors import TdaError
+from tda_nerfstudio.base.atomic import replace_file, require_writable, write_text
+from tda_nerfstudio.base.errors import TdaError
+from tda_nerfstudio.making.procedural.broad import BroadImages
+from tda_nerfstudio.making.procedural.sprites import SIZE, SpritePool
 from tda_nerfstudio.studies.pictures import as_picture
 from tda_nerfstudio.studies.pretrain import NOISE, Pretraining, Recipe
 from tda_nerfstudio.studies.unseen import Images, reconstruct, unseen_sets

@@ -7,8 +7,8 @@ from pathlib import Path
 import numpy as np
 import torch
 
+from tda_nerfstudio.base.errors import TdaError
 from tda_nerfstudio.core.cameras import View, grid_size
-from tda_nerfstudio.core.errors import TdaError
 from tda_nerfstudio.core.metrics import psnr
 from tda_nerfstudio.plugin.evaluation import reconstruct
 from tda_nerfstudio.plugin.open_run import open_run

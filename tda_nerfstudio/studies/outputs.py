@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from tda_nerfstudio.core.atomic import require_writable
-from tda_nerfstudio.core.errors import TdaError
+from tda_nerfstudio.base.atomic import require_writable
+from tda_nerfstudio.base.errors import TdaError
 
 VIDEOS = (".mp4", ".mov", ".mkv", ".avi")
 PICTURES = (".png", ".jpg", ".jpeg", ".webp")

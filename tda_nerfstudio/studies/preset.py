@@ -10,7 +10,7 @@ from typing import Any
 
 import yaml
 
-from tda_nerfstudio.core.errors import TdaError, suggest
+from tda_nerfstudio.base.errors import TdaError, suggest
 
 KEYS = {"about", "atlas", "data", "set", "runs"}
 RUN_KEYS = {"method", "from", "seeds", "set", "show", "expects"}

@@ -16,15 +16,15 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from tda_nerfstudio.atlas.procedural.broad import BroadImages
-from tda_nerfstudio.atlas.procedural.sprites import SpritePool
 from tda_nerfstudio.autoencoder.base import Autoencoder
 from tda_nerfstudio.autoencoder.build import AutoencoderConfig
 from tda_nerfstudio.autoencoder.muon import Muon
-from tda_nerfstudio.core.atomic import require_writable, save_tensors, write_text
-from tda_nerfstudio.core.errors import TdaError
-from tda_nerfstudio.core.interrupts import signals_deferred
+from tda_nerfstudio.base.atomic import require_writable, save_tensors, write_text
+from tda_nerfstudio.base.errors import TdaError
+from tda_nerfstudio.base.interrupts import signals_deferred
 from tda_nerfstudio.core.objective import perturbed
+from tda_nerfstudio.making.procedural.broad import BroadImages
+from tda_nerfstudio.making.procedural.sprites import SpritePool
 from tda_nerfstudio.studies.unseen import Images, reconstruct, unseen_sets
 
 RATE, LAST_RATE, RAMP = 1e-3, 0.02, 100

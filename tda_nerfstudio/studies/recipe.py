@@ -11,8 +11,8 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from tda_nerfstudio.core.atomic import require_writable
-from tda_nerfstudio.core.errors import TdaError
+from tda_nerfstudio.base.atomic import require_writable
+from tda_nerfstudio.base.errors import TdaError
 from tda_nerfstudio.plugin.manifest import read_manifest
 from tda_nerfstudio.plugin.quiet import as_environment
 from tda_nerfstudio.plugin.viewer.address import viewer_command

@@ -8,8 +8,8 @@ from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Any
 
-from tda_nerfstudio.core.atomic import write_text
-from tda_nerfstudio.core.errors import TdaError
+from tda_nerfstudio.base.atomic import write_text
+from tda_nerfstudio.base.errors import TdaError
 from tda_nerfstudio.plugin.manifest import read_manifest
 from tda_nerfstudio.studies.run_files import (
     LOSSES,

@@ -10,7 +10,7 @@ from typing import Any
 import torch
 import yaml
 
-from tda_nerfstudio.core.errors import TdaError
+from tda_nerfstudio.base.errors import TdaError
 
 POINTS = 200
 """Most points of a curve that is kept."""

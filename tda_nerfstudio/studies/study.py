@@ -9,8 +9,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from tda_nerfstudio.core.atomic import write_text
-from tda_nerfstudio.core.errors import TdaError
+from tda_nerfstudio.base.atomic import write_text
+from tda_nerfstudio.base.errors import TdaError
 from tda_nerfstudio.plugin.manifest import NAME, read_manifest
 from tda_nerfstudio.studies.preset import Preset, Run
 from tda_nerfstudio.studies.rows import write_row

@@ -12,9 +12,9 @@ import numpy as np
 import torch
 from jaxtyping import UInt8
 
+from tda_nerfstudio.base.errors import StoreError, TdaError, suggest
+from tda_nerfstudio.base.progress import track
 from tda_nerfstudio.core.cameras import View, orbit
-from tda_nerfstudio.core.errors import StoreError, TdaError, suggest
-from tda_nerfstudio.core.progress import track
 from tda_nerfstudio.core.showing import OUTPUTS
 from tda_nerfstudio.core.view import image_size
 from tda_nerfstudio.plugin.open_run import open_run

@@ -12,16 +12,16 @@ from torch import Tensor
 
 from tda_nerfstudio.atlas.atlas import read_atlas
 from tda_nerfstudio.atlas.images import ImageStore, on_white
-from tda_nerfstudio.atlas.procedural.objects import random_camera, random_object
-from tda_nerfstudio.atlas.procedural.pictures import picture
-from tda_nerfstudio.atlas.procedural.sprites import SIZE
-from tda_nerfstudio.atlas.procedural.vehicles import vehicle
-from tda_nerfstudio.atlas.raycast import Raycaster, focal_length, square_camera
-from tda_nerfstudio.atlas.writing import FIELD_OF_VIEW, camera_sphere
 from tda_nerfstudio.autoencoder.base import Autoencoder
-from tda_nerfstudio.core.atomic import replace_file
+from tda_nerfstudio.base.atomic import replace_file
+from tda_nerfstudio.base.progress import track
 from tda_nerfstudio.core.metrics import psnr
-from tda_nerfstudio.core.progress import track
+from tda_nerfstudio.making.procedural.objects import random_camera, random_object
+from tda_nerfstudio.making.procedural.pictures import picture
+from tda_nerfstudio.making.procedural.sprites import SIZE
+from tda_nerfstudio.making.procedural.vehicles import vehicle
+from tda_nerfstudio.making.raycast import Raycaster, focal_length, square_camera
+from tda_nerfstudio.making.writing import FIELD_OF_VIEW, camera_sphere
 
 SEED = 2_000_003
 """Far from the seeds that pre-training is given."""

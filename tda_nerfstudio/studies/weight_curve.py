@@ -12,11 +12,11 @@ import torch
 
 from tda_nerfstudio.atlas.atlas import read_atlas
 from tda_nerfstudio.atlas.images import ImageStore
-from tda_nerfstudio.core.atomic import write_text
+from tda_nerfstudio.base.atomic import write_text
+from tda_nerfstudio.base.errors import TdaError
+from tda_nerfstudio.base.progress import track
 from tda_nerfstudio.core.cameras import View
-from tda_nerfstudio.core.errors import TdaError
 from tda_nerfstudio.core.metrics import psnr
-from tda_nerfstudio.core.progress import track
 from tda_nerfstudio.store.lighter import lighten
 from tda_nerfstudio.store.precision import PRECISIONS, Precision
 from tda_nerfstudio.store.store import Store

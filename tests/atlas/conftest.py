@@ -80,12 +80,3 @@ def write_scene(
 def scene_at() -> Callable[..., Path]:
     """Give tests `write_scene(folder, layout, ...)`."""
     return write_scene
-
-
-@pytest.fixture
-def cars() -> Path:
-    """Return the folder of rendered vehicles that lies beside the repository, or skip."""
-    folder = Path(__file__).parents[3] / "shared/data/atlas-cars"
-    if not folder.is_dir():
-        pytest.skip("needs ../shared/data/atlas-cars beside the repository (56 rendered vehicles)")
-    return folder

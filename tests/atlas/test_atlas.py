@@ -12,7 +12,7 @@ from PIL import Image
 from tda_nerfstudio.atlas.atlas import read_atlas
 from tda_nerfstudio.atlas.images import read_image
 from tda_nerfstudio.atlas.layouts.scene import read_scene
-from tda_nerfstudio.core.errors import TdaError
+from tda_nerfstudio.base.errors import TdaError
 
 
 def test_scenes_are_sorted_and_other_folders_ignored(tmp_path, scene_at):

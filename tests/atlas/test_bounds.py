@@ -8,7 +8,7 @@ from PIL import Image
 from tda_nerfstudio.atlas.atlas import read_atlas
 from tda_nerfstudio.atlas.bounds import fit_box
 from tda_nerfstudio.atlas.layouts.scene import read_scene
-from tda_nerfstudio.core.errors import TdaError
+from tda_nerfstudio.base.errors import TdaError
 
 LOW, HIGH = torch.tensor([-0.2, -0.45, -0.1]), torch.tensor([0.25, 0.4, 0.2])
 

@@ -10,7 +10,7 @@ from PIL import Image
 
 from tda_nerfstudio.atlas.images import ImageStore, probe_image, read_alpha, read_image
 from tda_nerfstudio.atlas.resampling import same_shape
-from tda_nerfstudio.core.errors import TdaError
+from tda_nerfstudio.base.errors import TdaError
 
 PIXELS = np.random.default_rng(0).integers(0, 256, (6, 8, 4), dtype=np.uint8)
 

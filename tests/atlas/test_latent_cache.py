@@ -17,7 +17,7 @@ from tda_nerfstudio.atlas import latent_cache
 from tda_nerfstudio.atlas.atlas import Atlas, read_atlas
 from tda_nerfstudio.atlas.images import read_image
 from tda_nerfstudio.atlas.latent_cache import LatentCache
-from tda_nerfstudio.core.errors import TdaError
+from tda_nerfstudio.base.errors import TdaError
 
 VIEWS = 4  # of six a scene; two are held out
 

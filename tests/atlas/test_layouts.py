@@ -11,7 +11,7 @@ from PIL import Image
 
 from tda_nerfstudio.atlas import selection
 from tda_nerfstudio.atlas.layouts.scene import has_layout, read_scene
-from tda_nerfstudio.core.errors import TdaError
+from tda_nerfstudio.base.errors import TdaError
 
 
 def edit(folder, change, file="transforms_train.json"):

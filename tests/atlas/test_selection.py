@@ -6,7 +6,7 @@ import re
 import pytest
 
 from tda_nerfstudio.atlas.selection import select
-from tda_nerfstudio.core.errors import TdaError
+from tda_nerfstudio.base.errors import TdaError
 
 NAMES = ["7", "gazebo_bus", "gazebo_suv", "kenney_race", "kenney_suv", "toy_suv"]
 

@@ -10,7 +10,7 @@ from torch import nn
 
 from tda_nerfstudio.autoencoder.base import CLIP, SCALE_PACE, Autoencoder, reduced_precision
 from tda_nerfstudio.autoencoder.build import AutoencoderConfig
-from tda_nerfstudio.core.errors import TdaError
+from tda_nerfstudio.base.errors import TdaError
 
 
 class Averages(Autoencoder):

@@ -11,7 +11,7 @@ import pytest
 from tda_nerfstudio.autoencoder.build import AutoencoderConfig
 from tda_nerfstudio.autoencoder.identity import IdentityAutoencoder
 from tda_nerfstudio.autoencoder.light import LightAutoencoder
-from tda_nerfstudio.core.errors import TdaError
+from tda_nerfstudio.base.errors import TdaError
 
 
 def test_light_by_default_with_the_sizes_it_says():

@@ -11,7 +11,7 @@ from safetensors import safe_open
 
 from tda_nerfstudio.autoencoder import embedded
 from tda_nerfstudio.autoencoder.build import AutoencoderConfig
-from tda_nerfstudio.core.errors import TdaError
+from tda_nerfstudio.base.errors import TdaError
 
 TINY = AutoencoderConfig(f=4, channels=2, width=16, blocks=1, sub=1)
 

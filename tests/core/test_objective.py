@@ -7,14 +7,15 @@ import torch
 from torch import nn
 from torch.nn.functional import avg_pool2d, interpolate
 
+from tda_nerfstudio.base.randomness import seeded
 from tda_nerfstudio.core import objective as module
 from tda_nerfstudio.core.cameras import View, orbit
 from tda_nerfstudio.core.losses import latent_loss
 from tda_nerfstudio.core.objective import Batch, latent_variance, objective, render_batch
-from tda_nerfstudio.core.phases import Phase, RgbBaseline, StageOne, StageTwo
-from tda_nerfstudio.core.randomness import seeded
-from tda_nerfstudio.core.rendering import SamplingConfig
+from tda_nerfstudio.core.phase import Phase
+from tda_nerfstudio.core.ray_sampling import SamplingConfig
 from tda_nerfstudio.core.scenes import LatentScenes, TriPlaneConfig
+from tda_nerfstudio.learning.schedule import RgbBaseline, StageOne, StageTwo
 
 SAMPLING = SamplingConfig(coarse=6, fine=6)
 HEIGHT, WIDTH = 6, 8

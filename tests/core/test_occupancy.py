@@ -9,7 +9,8 @@ import torch
 
 from tda_nerfstudio.core.cameras import clip_to_box, orbit, pixel_centres
 from tda_nerfstudio.core.occupancy import clip_to_occupied, due_scenes, occupied_cells, refresh_due
-from tda_nerfstudio.core.rendering import Rendering, SamplingConfig, clip, render_views
+from tda_nerfstudio.core.ray_sampling import SamplingConfig
+from tda_nerfstudio.core.rendering import Rendering, clip, render_views
 from tda_nerfstudio.core.scenes import LatentScenes, TriPlaneConfig
 
 BACKGROUND = torch.tensor([0.25, -0.5, 0.75])

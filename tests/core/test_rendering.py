@@ -9,7 +9,8 @@ import slow_twin
 import torch
 
 from tda_nerfstudio.core.cameras import View, orbit, pixel_centres
-from tda_nerfstudio.core.rendering import Rendering, SamplingConfig, jittered_pixels, render_rays, render_views
+from tda_nerfstudio.core.ray_sampling import SamplingConfig
+from tda_nerfstudio.core.rendering import Rendering, jittered_pixels, render_rays, render_views
 from tda_nerfstudio.core.scenes import LatentScenes, TriPlaneConfig
 
 BACKGROUND = torch.tensor([0.25, -0.5, 0.75], dtype=torch.float64)

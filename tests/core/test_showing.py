@@ -8,7 +8,7 @@ from torch.nn.functional import interpolate
 
 from tda_nerfstudio.autoencoder.build import AutoencoderConfig
 from tda_nerfstudio.core.cameras import View, orbit
-from tda_nerfstudio.core.rendering import SamplingConfig
+from tda_nerfstudio.core.ray_sampling import SamplingConfig
 from tda_nerfstudio.core.scenes import LatentScenes, TriPlaneConfig
 from tda_nerfstudio.core.showing import OUTPUTS, decode, march, show
 

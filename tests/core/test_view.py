@@ -8,8 +8,8 @@ import numpy as np
 import pytest
 import torch
 
+from tda_nerfstudio.base.errors import TdaError
 from tda_nerfstudio.core.cameras import orbit, rays
-from tda_nerfstudio.core.errors import TdaError
 from tda_nerfstudio.core.view import View, image_size
 
 POSE = [[1, 0, 0, 4], [0, 1, 0, 5], [0, 0, 1, 6], [0, 0, 0, 1]]

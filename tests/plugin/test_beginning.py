@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 import yaml
 
-from tda_nerfstudio.core.errors import TdaError
+from tda_nerfstudio.base.errors import TdaError
 from tda_nerfstudio.plugin.run_folder import opening
 from tda_nerfstudio.plugin.tda_dataparser import TdaAtlas
 

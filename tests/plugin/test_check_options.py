@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from tda_nerfstudio import methods
-from tda_nerfstudio.core.errors import TdaError
+from tda_nerfstudio.base.errors import TdaError
 from tda_nerfstudio.plugin.check_options import BOUNDS, check_options
 from tda_nerfstudio.plugin.resolve import resolve
 from tda_nerfstudio.plugin.tda_trainer import TdaTrainerConfig

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from tda_nerfstudio.core.errors import TdaError
+from tda_nerfstudio.base.errors import TdaError
 from tda_nerfstudio.plugin.claim import claim, release
 
 HOLD = """

@@ -14,7 +14,7 @@ import pytest
 import torch
 from PIL import Image
 
-from tda_nerfstudio.core.errors import TdaError
+from tda_nerfstudio.base.errors import TdaError
 
 
 @pytest.fixture

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from tda_nerfstudio.core.errors import TdaError
+from tda_nerfstudio.base.errors import TdaError
 from tda_nerfstudio.studies.preset import check_options, read_preset
 from tda_nerfstudio.studies.recipe import open_study, train_command
 

@@ -8,7 +8,8 @@ import re
 import pytest
 import torch
 
-from tda_nerfstudio.core.phases import Phase, Span
+from tda_nerfstudio.core.phase import Phase
+from tda_nerfstudio.learning.schedule import Span
 from tda_nerfstudio.plugin import progress
 from tda_nerfstudio.plugin.progress import TrainingLine, in_short, in_words
 from tda_nerfstudio.plugin.terminal import CONSOLE

@@ -12,7 +12,7 @@ import pytest
 import torch
 import yaml
 
-from tda_nerfstudio.core.errors import TdaError
+from tda_nerfstudio.base.errors import TdaError
 from tda_nerfstudio.plugin.manifest import read_manifest
 from tda_nerfstudio.plugin.open_run import open_run
 from tda_nerfstudio.plugin.run_folder import opening

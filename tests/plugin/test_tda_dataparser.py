@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 import torch
 
-from tda_nerfstudio.core.errors import TdaError
+from tda_nerfstudio.base.errors import TdaError
 from tda_nerfstudio.plugin.tda_dataparser import TdaAtlasConfig
 
 

@@ -9,8 +9,8 @@ import torch
 from nerfstudio.cameras.cameras import Cameras, CameraType
 from torch.nn.functional import interpolate
 
-from tda_nerfstudio.core.errors import TdaError
-from tda_nerfstudio.core.phases import GROUPS
+from tda_nerfstudio.base.errors import TdaError
+from tda_nerfstudio.core.phase import GROUPS
 from tda_nerfstudio.plugin.tda_model import as_view
 
 

@@ -11,9 +11,9 @@ import pytest
 import torch
 from nerfstudio.engine.optimizers import Optimizers
 
+from tda_nerfstudio.base.errors import TdaError
 from tda_nerfstudio.core import occupancy
-from tda_nerfstudio.core.errors import TdaError
-from tda_nerfstudio.core.phases import RAMP
+from tda_nerfstudio.learning.schedule import RAMP
 from tda_nerfstudio.plugin import start, tda_pipeline
 from tda_nerfstudio.plugin.evaluation import quality
 from tda_nerfstudio.plugin.forecast import forecast

@@ -12,8 +12,8 @@ import pytest
 import torch
 from PIL import Image
 
-from tda_nerfstudio.core.errors import StoreError, TdaError
-from tda_nerfstudio.core.interrupts import signals_deferred
+from tda_nerfstudio.base.errors import StoreError, TdaError
+from tda_nerfstudio.base.interrupts import signals_deferred
 from tda_nerfstudio.plugin import bank, resolve
 from tda_nerfstudio.plugin.claim import _HELD
 from tda_nerfstudio.plugin.manifest import read_manifest

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 from nerfstudio.utils.rich_utils import CONSOLE as THEIRS
 
-from tda_nerfstudio.core.errors import TdaError
+from tda_nerfstudio.base.errors import TdaError
 from tda_nerfstudio.plugin.terminal import CONSOLE, clear_errors, hushed
 
 

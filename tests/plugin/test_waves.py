@@ -13,8 +13,8 @@ from pathlib import Path
 import pytest
 import torch
 
-from tda_nerfstudio.core.errors import StoreError
-from tda_nerfstudio.core.phases import RgbBaseline, StageTwo
+from tda_nerfstudio.base.errors import StoreError
+from tda_nerfstudio.learning.schedule import RgbBaseline, StageTwo
 from tda_nerfstudio.plugin.bank import Bank
 from tda_nerfstudio.plugin.divergence import diverged, learn_again
 from tda_nerfstudio.plugin.evaluation import merge

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from tda_nerfstudio import methods
-from tda_nerfstudio.core.errors import TdaError
+from tda_nerfstudio.base.errors import TdaError
 from tda_nerfstudio.plugin import start_loss
 from tda_nerfstudio.plugin.resolve import resolve
 from tda_nerfstudio.plugin.stage_one import facts_of as stage_one_facts

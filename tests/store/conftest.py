@@ -8,7 +8,7 @@ import pytest
 import torch
 
 from tda_nerfstudio.autoencoder.build import AutoencoderConfig
-from tda_nerfstudio.core.rendering import SamplingConfig
+from tda_nerfstudio.core.ray_sampling import SamplingConfig
 from tda_nerfstudio.core.scenes import LatentScenes, TriPlaneConfig
 from tda_nerfstudio.store.scene_files import LearntScene, Record
 from tda_nerfstudio.store.shared_parts import SharedParts, Shots, Sizes, write_shared_parts

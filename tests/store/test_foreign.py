@@ -14,7 +14,7 @@ import pytest
 
 from tda_nerfstudio.autoencoder.architecture import check_architecture
 from tda_nerfstudio.autoencoder.build import AutoencoderConfig
-from tda_nerfstudio.core.errors import StoreError
+from tda_nerfstudio.base.errors import StoreError
 from tda_nerfstudio.core.scenes import LatentScenes
 from tda_nerfstudio.store import shared_parts
 from tda_nerfstudio.store.learnt_scene import LearntScene, Record

@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 import torch
 
-from tda_nerfstudio.core.errors import StoreError
+from tda_nerfstudio.base.errors import StoreError
 from tda_nerfstudio.store.scene_files import LearntScene, Record
 from tda_nerfstudio.store.store import Store
 

@@ -7,7 +7,7 @@ from dataclasses import replace
 import pytest
 import torch
 
-from tda_nerfstudio.core.errors import StoreError
+from tda_nerfstudio.base.errors import StoreError
 from tda_nerfstudio.core.scenes import LatentScenes, TriPlaneConfig
 from tda_nerfstudio.store.lighter import lighten, orthonormal
 from tda_nerfstudio.store.scene_files import LearntScene, Record

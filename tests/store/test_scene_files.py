@@ -11,7 +11,7 @@ from dataclasses import replace
 import pytest
 import torch
 
-from tda_nerfstudio.core.errors import StoreError
+from tda_nerfstudio.base.errors import StoreError
 from tda_nerfstudio.core.scenes import TriPlaneConfig
 from tda_nerfstudio.store import scene_files
 from tda_nerfstudio.store.precision import PRECISIONS, pack, unpack

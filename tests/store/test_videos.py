@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from tda_nerfstudio.core.errors import TdaError
+from tda_nerfstudio.base.errors import TdaError
 from tda_nerfstudio.plugin.stored_pipeline import store_of
 from tda_nerfstudio.store.store import Store
 from tda_nerfstudio.studies import turntable

@@ -9,7 +9,7 @@ from types import SimpleNamespace
 import pytest
 import torch
 
-from tda_nerfstudio.core.errors import TdaError
+from tda_nerfstudio.base.errors import TdaError
 from tda_nerfstudio.plugin.open_run import open_run
 from tda_nerfstudio.plugin.stored_pipeline import StoredPipeline
 from tda_nerfstudio.plugin.viewer import view_store

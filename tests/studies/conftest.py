@@ -30,7 +30,7 @@ pipeline: !!python/object:tda_nerfstudio.plugin.tda_pipeline.TdaPipelineConfig
     rays_per_view: null
     scenes_per_step: 2
     views_per_scene: 4
-  schedule: !!python/object:tda_nerfstudio.core.phases.{schedule}
+  schedule: !!python/object:tda_nerfstudio.learning.schedule.{schedule}
 {options}
 timestamp: {name}
 """

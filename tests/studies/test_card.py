@@ -11,7 +11,7 @@ from PIL import Image
 
 from tda_nerfstudio.autoencoder import embedded
 from tda_nerfstudio.autoencoder.build import AutoencoderConfig
-from tda_nerfstudio.core.errors import TdaError
+from tda_nerfstudio.base.errors import TdaError
 from tda_nerfstudio.studies import card, pretrain, unseen
 from tda_nerfstudio.studies.pretrain import Pretraining, Recipe
 

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from tda_nerfstudio.core.errors import TdaError
+from tda_nerfstudio.base.errors import TdaError
 from tda_nerfstudio.studies.preset import Run, read_preset
 
 

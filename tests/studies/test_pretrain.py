@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 import torch
 
-from tda_nerfstudio.core.errors import TdaError
+from tda_nerfstudio.base.errors import TdaError
 from tda_nerfstudio.studies import pretrain as module
 from tda_nerfstudio.studies import unseen
 from tda_nerfstudio.studies.pretrain import LAST_RATE, RAMP, Pretraining, Recipe, pretrain, rate_share

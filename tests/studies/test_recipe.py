@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from tda_nerfstudio.core.errors import TdaError
+from tda_nerfstudio.base.errors import TdaError
 from tda_nerfstudio.studies import recipe
 from tda_nerfstudio.studies.preset import read_preset
 from tda_nerfstudio.studies.recipe import as_arguments, open_study, run_preset

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from tda_nerfstudio.core.errors import TdaError
+from tda_nerfstudio.base.errors import TdaError
 from tda_nerfstudio.studies.run_files import TYPE, look_up, part_bytes, read_config, read_scalars, short, thin
 
 

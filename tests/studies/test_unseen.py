@@ -8,8 +8,8 @@ import numpy as np
 import pytest
 import torch
 
-from tda_nerfstudio.atlas.demo import write_demo_atlas
 from tda_nerfstudio.autoencoder.identity import IdentityAutoencoder
+from tda_nerfstudio.making.demo import write_demo_atlas
 from tda_nerfstudio.studies import unseen
 
 

@@ -8,7 +8,7 @@ from typing import Any
 from tda_nerfstudio.atlas.layouts.frames import Frame
 from tda_nerfstudio.atlas.lenses import Lens
 from tda_nerfstudio.atlas.resampling import same_shape
-from tda_nerfstudio.core.errors import TdaError
+from tda_nerfstudio.base.errors import TdaError
 
 COEFFICIENTS = ("k1", "k2", "p1", "p2", "k3", "k4", "k5", "k6")
 """Of OpenCV's model of a lens, in OpenCV's order."""

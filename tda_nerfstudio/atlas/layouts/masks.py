@@ -8,7 +8,7 @@ from pathlib import Path, PurePosixPath
 from tda_nerfstudio.atlas.images import probe_image
 from tda_nerfstudio.atlas.layouts.frames import Frame, inside, relative
 from tda_nerfstudio.atlas.resampling import same_shape
-from tda_nerfstudio.core.errors import TdaError
+from tda_nerfstudio.base.errors import TdaError
 
 _IMAGES, _MASKS = "images", "masks"  # nerfstudio's folders; images_2 has masks_2
 

@@ -6,7 +6,7 @@ from pathlib import Path
 
 from tda_nerfstudio.atlas.layouts.frames import Frame, relative
 from tda_nerfstudio.atlas.layouts.transforms import read_transforms
-from tda_nerfstudio.core.errors import TdaError
+from tda_nerfstudio.base.errors import TdaError
 
 NAME = "nerfstudio (transforms.json)"
 _FILE = "transforms.json"

@@ -8,7 +8,7 @@ import numpy as np
 from jaxtyping import Float, Float32, Float64
 
 from tda_nerfstudio.atlas.layouts.frames import Frame
-from tda_nerfstudio.core.errors import TdaError
+from tda_nerfstudio.base.errors import TdaError
 
 _RIGID = 1e-3  # largest error of R R^T - I that rounding in text files may cause
 _PRECISE = 1e-4  # largest share of the cameras' spread by which float32 may move one

@@ -18,7 +18,7 @@ from tda_nerfstudio.atlas.layouts.poses import read_poses
 from tda_nerfstudio.atlas.layouts.views import Scene, Views
 from tda_nerfstudio.atlas.resampling import same_shape
 from tda_nerfstudio.atlas.selection import select
-from tda_nerfstudio.core.errors import TdaError
+from tda_nerfstudio.base.errors import TdaError
 
 LAYOUTS = (blender, nerfstudio, srn)
 """The readers, each with a NAME, `matches` and `read`; the first that matches a folder reads it."""

@@ -8,7 +8,7 @@ import numpy as np
 
 from tda_nerfstudio.atlas.images import IMAGE_SUFFIXES
 from tda_nerfstudio.atlas.layouts.frames import Frame, inside
-from tda_nerfstudio.core.errors import TdaError
+from tda_nerfstudio.base.errors import TdaError
 
 NAME = "ShapeNet-SRN (rgb/, pose/, intrinsics.txt)"
 _INTRINSICS = "intrinsics.txt"

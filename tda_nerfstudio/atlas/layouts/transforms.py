@@ -8,7 +8,7 @@ from typing import Any
 from tda_nerfstudio.atlas.layouts.cameras import COEFFICIENTS
 from tda_nerfstudio.atlas.layouts.frames import Frame, inside, is_absolute, relative
 from tda_nerfstudio.atlas.selection import read_json
-from tda_nerfstudio.core.errors import TdaError
+from tda_nerfstudio.base.errors import TdaError
 
 _SPELLINGS = (
     (("fl_x",), ("camera_angle_x",)),

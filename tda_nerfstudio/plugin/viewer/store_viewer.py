@@ -13,8 +13,8 @@ from nerfstudio.engine.trainer import TrainerConfig
 from nerfstudio.pipelines.base_pipeline import VanillaPipelineConfig
 from nerfstudio.viewer.viewer import Viewer
 
-from tda_nerfstudio.core.atomic import save_tensors, write_text
-from tda_nerfstudio.core.errors import counted
+from tda_nerfstudio.base.atomic import save_tensors, write_text
+from tda_nerfstudio.base.errors import counted
 from tda_nerfstudio.plugin.stored_pipeline import StoredPipeline
 from tda_nerfstudio.store.store import Store
 

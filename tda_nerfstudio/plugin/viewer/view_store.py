@@ -12,8 +12,8 @@ from tempfile import TemporaryDirectory
 from nerfstudio.configs.base_config import LoggingConfig, ViewerConfig
 from nerfstudio.utils import writer
 
-from tda_nerfstudio.core.atomic import require_writable
-from tda_nerfstudio.core.errors import TdaError, counted
+from tda_nerfstudio.base.atomic import require_writable
+from tda_nerfstudio.base.errors import TdaError, counted
 from tda_nerfstudio.plugin.run_folder import is_config
 from tda_nerfstudio.plugin.stored_pipeline import StoredPipeline, store_of
 from tda_nerfstudio.plugin.terminal import CONSOLE, hushed

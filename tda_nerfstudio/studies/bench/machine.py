@@ -12,7 +12,7 @@ from typing import Any
 
 import torch
 
-from tda_nerfstudio.core.hardware import describe as describe_machine
+from tda_nerfstudio.base.hardware import describe as describe_machine
 from tda_nerfstudio.studies.bench.timing import Row
 
 BUSY_LOAD = 0.5

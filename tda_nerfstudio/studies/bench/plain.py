@@ -13,8 +13,8 @@ from jaxtyping import Float, Int
 from torch import Tensor, nn
 from torch.nn import functional
 
+from tda_nerfstudio.base.errors import TdaError
 from tda_nerfstudio.core.cameras import clip_to_box, grid_size, pixel_centres, rays
-from tda_nerfstudio.core.errors import TdaError
 from tda_nerfstudio.core.objective import Batch
 
 AXES = ((0, 1), (0, 2), (1, 2))

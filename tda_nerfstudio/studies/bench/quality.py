@@ -12,13 +12,14 @@ from dataclasses import dataclass, replace
 import torch
 from torch import Tensor
 
+from tda_nerfstudio.base.randomness import seeded
 from tda_nerfstudio.core.cameras import View
 from tda_nerfstudio.core.metrics import psnr
 from tda_nerfstudio.core.objective import Batch
 from tda_nerfstudio.core.occupancy import refresh_due
-from tda_nerfstudio.core.phases import Phase, timeline
-from tda_nerfstudio.core.randomness import seeded
+from tda_nerfstudio.core.phase import Phase
 from tda_nerfstudio.core.scenes import LatentScenes
+from tda_nerfstudio.learning.schedule import timeline
 from tda_nerfstudio.studies.bench import ellipsoids, plain, training
 from tda_nerfstudio.studies.bench.training import Training
 from tda_nerfstudio.studies.bench.views import see

@@ -8,7 +8,7 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
-from tda_nerfstudio.core.atomic import replace_file, write_text
+from tda_nerfstudio.base.atomic import replace_file, write_text
 from tda_nerfstudio.studies.bench.headline import Figure
 from tda_nerfstudio.studies.bench.quality import Mark
 from tda_nerfstudio.studies.bench.timing import PARTS, Row, spread

@@ -10,8 +10,8 @@ from pathlib import Path
 import torch
 from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 
-from tda_nerfstudio.core.atomic import require_writable
-from tda_nerfstudio.core.errors import TdaError, suggest
+from tda_nerfstudio.base.atomic import require_writable
+from tda_nerfstudio.base.errors import TdaError, suggest
 from tda_nerfstudio.studies.bench.headline import headline
 from tda_nerfstudio.studies.bench.machine import describe, warnings
 from tda_nerfstudio.studies.bench.quality import fit

@@ -12,7 +12,7 @@ from typing import Any
 
 import torch
 
-from tda_nerfstudio.core.errors import TdaError
+from tda_nerfstudio.base.errors import TdaError
 from tda_nerfstudio.studies.bench.memory import available_bytes, peak_bytes
 
 PARTS = ("fuse", "march", "encode", "decode", "losses", "backward", "optimizer", "build", "load")

@@ -11,13 +11,14 @@ from torch import Tensor, nn
 
 from tda_nerfstudio.autoencoder.base import Autoencoder
 from tda_nerfstudio.autoencoder.muon import Muon
+from tda_nerfstudio.base.randomness import seeded
 from tda_nerfstudio.core import objective as objectives
 from tda_nerfstudio.core.objective import Batch
-from tda_nerfstudio.core.phases import GROUPS, Phase, RgbBaseline, StageOne, StageTwo
-from tda_nerfstudio.core.randomness import seeded
-from tda_nerfstudio.core.rendering import SamplingConfig
+from tda_nerfstudio.core.phase import GROUPS, Phase
+from tda_nerfstudio.core.ray_sampling import SamplingConfig
 from tda_nerfstudio.core.row_adam import RowAdam
 from tda_nerfstudio.core.scenes import LatentScenes
+from tda_nerfstudio.learning.schedule import RgbBaseline, StageOne, StageTwo
 from tda_nerfstudio.studies.bench import plain
 from tda_nerfstudio.studies.bench.timing import Stopwatch
 

@@ -13,7 +13,8 @@ from torch import Tensor, nn
 from tda_nerfstudio.autoencoder.base import Autoencoder
 from tda_nerfstudio.core.cameras import grid_size, pixel_centres
 from tda_nerfstudio.core.objective import Batch
-from tda_nerfstudio.core.rendering import SamplingConfig, render_views
+from tda_nerfstudio.core.ray_sampling import SamplingConfig
+from tda_nerfstudio.core.rendering import render_views
 from tda_nerfstudio.core.scenes import LatentScenes
 from tda_nerfstudio.studies.bench import plain
 from tda_nerfstudio.studies.bench.timing import Case, Job, Stopwatch

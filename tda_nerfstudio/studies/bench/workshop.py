@@ -13,10 +13,10 @@ from torch.nn.functional import avg_pool2d
 
 from tda_nerfstudio.autoencoder.base import Autoencoder
 from tda_nerfstudio.autoencoder.build import AutoencoderConfig
+from tda_nerfstudio.base.randomness import seeded
 from tda_nerfstudio.core.cameras import View
 from tda_nerfstudio.core.objective import Batch
-from tda_nerfstudio.core.randomness import seeded
-from tda_nerfstudio.core.rendering import SamplingConfig
+from tda_nerfstudio.core.ray_sampling import SamplingConfig
 from tda_nerfstudio.core.scenes import LatentScenes, TriPlaneConfig
 from tda_nerfstudio.studies.bench import ellipsoids, plain
 from tda_nerfstudio.studies.bench.timing import Stopwatch

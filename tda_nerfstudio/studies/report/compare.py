@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from itertools import combinations
 from typing import Any
 
-from tda_nerfstudio.core.errors import counted
+from tda_nerfstudio.base.errors import counted
 
 Row = dict[str, Any]
 

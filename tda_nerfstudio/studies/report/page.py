@@ -8,9 +8,9 @@ from html import escape
 from pathlib import Path
 from typing import Any
 
-from tda_nerfstudio.core.atomic import write_text
-from tda_nerfstudio.core.errors import TdaError, counted
-from tda_nerfstudio.core.progress import track
+from tda_nerfstudio.base.atomic import write_text
+from tda_nerfstudio.base.errors import TdaError, counted
+from tda_nerfstudio.base.progress import track
 from tda_nerfstudio.studies.outputs import PAGES, require_output
 from tda_nerfstudio.studies.report import table
 from tda_nerfstudio.studies.report.compare import Group, group, label, pairs

@@ -9,7 +9,7 @@ import pytest
 from PIL import Image
 
 from tda_nerfstudio.atlas.layouts.scene import read_scene
-from tda_nerfstudio.core.errors import TdaError
+from tda_nerfstudio.base.errors import TdaError
 
 
 def rename(folder, change):

@@ -13,7 +13,7 @@ from tda_nerfstudio.atlas.bounds import fit_box
 from tda_nerfstudio.atlas.decoding import decode_mask
 from tda_nerfstudio.atlas.images import read_alpha, read_image
 from tda_nerfstudio.atlas.layouts.scene import read_scene
-from tda_nerfstudio.core.errors import TdaError
+from tda_nerfstudio.base.errors import TdaError
 
 HALF = np.zeros((8, 8), np.uint8)
 HALF[:, :4] = 1

@@ -6,7 +6,7 @@ import pytest
 import torch
 
 from tda_nerfstudio.autoencoder.build import AutoencoderConfig
-from tda_nerfstudio.core.rendering import SamplingConfig
+from tda_nerfstudio.core.ray_sampling import SamplingConfig
 from tda_nerfstudio.core.scenes import TriPlaneConfig
 from tda_nerfstudio.studies.bench.workshop import Sizes, Workshop
 

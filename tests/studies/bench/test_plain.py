@@ -7,10 +7,11 @@ import math
 import pytest
 import torch
 
+from tda_nerfstudio.base.errors import TdaError
 from tda_nerfstudio.core.cameras import orbit
-from tda_nerfstudio.core.errors import TdaError
 from tda_nerfstudio.core.objective import Batch
-from tda_nerfstudio.core.rendering import SamplingConfig, render_rays
+from tda_nerfstudio.core.ray_sampling import SamplingConfig
+from tda_nerfstudio.core.rendering import render_rays
 from tda_nerfstudio.core.scenes import TriPlaneConfig
 from tda_nerfstudio.studies.bench import plain
 from tda_nerfstudio.studies.bench.ellipsoids import body_planes

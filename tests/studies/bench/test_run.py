@@ -8,8 +8,8 @@ from pathlib import Path
 
 import pytest
 
+from tda_nerfstudio.base.errors import TdaError
 from tda_nerfstudio.cli import main
-from tda_nerfstudio.core.errors import TdaError
 from tda_nerfstudio.studies.bench import run, timing
 from tda_nerfstudio.studies.bench.workshop import Sizes
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 import torch
 
-from tda_nerfstudio.core.errors import TdaError
+from tda_nerfstudio.base.errors import TdaError
 from tda_nerfstudio.studies.bench import timing
 from tda_nerfstudio.studies.bench.timing import Case, Job, Row, Sample, Stopwatch, paired, spread, time_group
 

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from tda_nerfstudio.core.errors import TdaError
+from tda_nerfstudio.base.errors import TdaError
 from tda_nerfstudio.studies.report.page import write_report
 
 VOID = {"meta", "img", "wbr", "br", "line", "circle", "polyline"}

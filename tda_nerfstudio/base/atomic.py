@@ -1,0 +1,49 @@
+"""Write files so that whoever looks finds the old one or the new one, whole."""
+
+from __future__ import annotations
+
+import os
+import tempfile
+from collections.abc import Callable
+from pathlib import Path
+from typing import IO, Any
+
+from tda_nerfstudio.base.errors import TdaError
+
+
+def require_writable(folder: Path) -> None:
+    """Raise TdaError unless files can be made below a folder that may not exist yet."""
+    try:
+        parent = next(path for path in (folder.absolute(), *folder.absolute().parents) if path.exists())
+        with tempfile.TemporaryFile(dir=parent):
+            pass
+    except OSError as error:
+        raise TdaError(
+            f"Nothing can be written to {folder} ({error.strerror}). Name another folder, or make this one writable."
+        ) from error
+
+
+def replace_file(path: Path, write: Callable[[IO[bytes]], object], beside: Path | None = None) -> None:
+    """Let `write` fill a temporary file in the same folder (or in `beside`), then put it in the place of `path`."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    temporary = (beside or path.parent) / f".{path.name}.{os.getpid()}.tmp"
+    try:
+        with temporary.open("wb") as file:
+            write(file)
+            file.flush()
+            os.fsync(file.fileno())
+        temporary.replace(path)
+    finally:
+        temporary.unlink(missing_ok=True)
+
+
+def write_text(path: Path, text: str) -> None:
+    """Replace a text file."""
+    replace_file(path, lambda file: file.write(text.encode()))
+
+
+def save_tensors(path: Path, content: Any) -> None:
+    """Replace a torch file in a folder that may hold nothing else: nerfstudio takes all it finds for checkpoints."""
+    import torch  # seconds, which making atlases need not wait for
+
+    replace_file(path, lambda file: torch.save(content, file), beside=path.parent.parent)

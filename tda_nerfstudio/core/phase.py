@@ -1,0 +1,38 @@
+"""One stretch of training as plain data: which losses act, which parameter groups move, how fast and for how long."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+GROUPS = ("micro", "weights", "base", "mlp", "encoder", "decoder")
+"""Parameter groups: two that belong to scenes alone, two that all scenes share, and the autoencoder's two halves."""
+
+
+@dataclass(frozen=True)
+class Phase:
+    """One stretch of training."""
+
+    name: str
+    visits: float
+    losses: dict[str, float]
+    rates: dict[str, float]
+    """Initial learning rate by parameter group; groups that are not named here stand still."""
+    final_rate: float = 0.05
+    """Learning rates fall exponentially to this share of the initial ones (the paper's 0.94157 an epoch, 50 epochs)."""
+    latent_noise: float = 0.0
+    """Noise on latents before decoding, as a share of their standard deviation."""
+
+    @property
+    def encodes(self) -> bool:
+        """Whether images pass the encoder at every step; otherwise latents are cached."""
+        return "encoder" in self.rates or "ae" in self.losses
+
+    @property
+    def renders(self) -> bool:
+        """Whether scenes are rendered at all."""
+        return "latent" in self.losses or "rgb" in self.losses
+
+    @property
+    def needs_images(self) -> bool:
+        """Whether steps read images; Encode-Scene reads cached latents alone."""
+        return self.encodes or "rgb" in self.losses

@@ -1,0 +1,248 @@
+"""The schedule as plain data: which losses act, which parameter groups move, how fast and for how long.
+
+Stage 1, the strategies of stage 2 and the RGB baseline are lists of phases; nothing else tells them apart in training.
+Lengths are in visits per scene (Sec. 4 of 2403.11678: epochs times training views), never in steps.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, Literal, NamedTuple
+
+from tda_nerfstudio.base.errors import TdaError, suggest
+from tda_nerfstudio.base.saved import Saved
+from tda_nerfstudio.core.phase import GROUPS, Phase
+
+RAMP = 5
+"""Rounds over which learning rates rise at the start of a phase, while Adam's statistics of a scene are young."""
+WARMUP, SHORT_WARMUP = 600, 60
+"""Stage 1's visits of warm-up for an autoencoder that starts from nothing, and for one with pre-trained weights."""
+FIT_VISITS = 40
+"""Visits in which a scene's weights alone are fitted to its latents, where stage 2 starts by least squares."""
+SCENE_RATE = 1e-1
+"""Learning rate of what belongs to a scene alone: at 3e-2, 200 visits of stage 2 end 1.8 dB lower; 2e-1 gains 0.1."""
+
+
+class Span(NamedTuple):
+    """A phase placed on the run's absolute steps, [start, end).
+
+    What changes in it changes between rounds, so that a scene learns the same however many others learn beside it.
+    """
+
+    phase: Phase
+    start: int
+    end: int
+    round: float = 1.0
+    """Steps in which every scene is at work once."""
+
+    def rounds(self, step: int) -> int:
+        """Count the whole rounds of the phase that lie behind at an absolute step."""
+        return int((step - self.start) / self.round + 1e-6)
+
+    def rate_share(self, step: int) -> float:
+        """Factor on the phase's learning rates at an absolute step: a short ramp up, then the decay."""
+        ramp = min(1.0, (self.rounds(step) + 1) / RAMP)
+        return ramp * self.phase.final_rate ** self.share(step)
+
+    def share(self, step: int) -> float:
+        """How much of the phase lies behind at an absolute step, in whole rounds, from 0 to 1."""
+        return self.rounds(step) * self.round / max(self.end - self.start, 1)
+
+
+def timeline(
+    phases: Sequence[Phase], scenes: int, images_per_step: float, total: int | None = None, round_steps: float = 1.0
+) -> list[Span]:
+    """Place phases on steps: visits * scenes / images_per_step each, rescaled to `total` steps when that is given.
+
+    Every scene is at work once in `round_steps` steps. Each phase gets a step at least, unless there are more phases
+    than steps; then the shortest are left out.
+    """
+    phases = [phase for phase in phases if phase.visits > 0]
+    steps = [phase.visits * scenes / images_per_step for phase in phases]
+    scale = 1.0 if total is None or not steps else total / sum(steps)
+    least = 1 if total is None or total >= len(phases) else 0
+    spans, reached, start = [], 0.0, 0
+    for i, (phase, length) in enumerate(zip(phases, steps, strict=True), 1):
+        reached += length * scale
+        end = max(round(reached), start + least)
+        if total is not None:
+            end = min(end, total - least * (len(phases) - i))
+        spans.append(Span(phase, start, end, round_steps))
+        start = end
+    return [span for span in spans if span.end > span.start]
+
+
+def span_at(spans: Sequence[Span], step: int) -> Span:
+    """Find the phase of a step; the last one for every step beyond the end."""
+    return next((span for span in spans if step < span.end), spans[-1])
+
+
+@dataclass
+class Schedule(Saved):
+    """Base of the schedules a method can be trained by."""
+
+    def phases(self) -> list[Phase]:
+        """List the phases in order."""
+        raise NotImplementedError
+
+    @property
+    def independent(self) -> bool:
+        """Whether scenes learn by themselves, as nothing that they share moves."""
+        return False
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        """Take over the values of a config.yml; an older one named some rates one by one, and lacked the others."""
+        named = {group: state[old] for old, groups in OLD_RATES.items() if old in state for group in groups}
+        values = {key: value for key, value in state.items() if key not in (*OLD_RATES, "ae_rate")}
+        if "ae_rate" in state:
+            values["warmup_rate"] = state["ae_rate"]
+        super().__setstate__(values)
+        if named:
+            self.__dict__["rates"] |= named
+
+
+OLD_RATES = {"base_rate": ("base",), "joint_ae_rate": ("encoder", "decoder")}
+"""Fields of older versions, and the parameter groups whose rates they were."""
+
+
+def moving(rates: Mapping[str, float], *groups: str) -> dict[str, float]:
+    """Take the rates of some groups. Raises TdaError for a group that does not exist or a rate that is not above 0."""
+    for group, rate in rates.items():
+        if group not in GROUPS:
+            raise TdaError(
+                f"--pipeline.schedule.rates names the parameter group '{group}', which does not exist."
+                f"{suggest(group, GROUPS)} There are: {', '.join(GROUPS)}."
+            )
+        if not rate > 0:
+            raise TdaError(f"--pipeline.schedule.rates.{group} must be above 0, not {rate}.")
+    return {group: rates[group] for group in groups if group in rates}
+
+
+@dataclass
+class StageOne(Schedule):
+    """Learn the 3D-aware autoencoder together with N latent scenes (Sec. 3.2 of 2403.11678)."""
+
+    warmup_visits: float | None = None
+    """Visits for L_ae alone; 0 skips it. By default as many as the autoencoder's start needs."""
+    latent_visits: float = 40
+    """Visits for the scenes alone, on cached latents of the frozen autoencoder."""
+    joint_visits: float = 300
+    """Visits for everything together."""
+    space: Literal["3d-aware", "standard"] = "3d-aware"
+    """'standard' gives the autoencoder the joint phase's visits of L_ae alone, then fits scenes to it: the baseline."""
+    ae_weight: float = 1.0
+    """Weight of L_ae in the joint phase (the paper's 0.1 lets latents shrink)."""
+    latent_weight: float = 0.1
+    """Weight of L_latent in the joint phase; near 1 all channels become one smooth silhouette, and colours are lost."""
+    tv_weight: float = 3e-3
+    """Weight of L_tv, a mean, in every phase that renders."""
+    latent_noise: float = 0.1
+    """Noise on latents before decoding in the joint phase, as a share of their standard deviation."""
+    warmup_rate: float = 3e-3
+    """Learning rate of encoder and decoder in the warm-up."""
+    rates: dict[str, float] = field(
+        default_factory=lambda: {
+            "micro": SCENE_RATE,
+            "weights": SCENE_RATE,
+            "base": 3e-2,
+            "mlp": 1e-2,
+            "encoder": 2e-3,
+            "decoder": 2e-3,
+        }
+    )
+    """Learning rate of each parameter group at the start of every phase in which it moves, the warm-up left out."""
+
+    def phases(self) -> list[Phase]:
+        scene_rates = moving(self.rates, "micro", "weights", "base", "mlp")
+        joint_ae_rates = moving(self.rates, "encoder", "decoder")
+        if not self.warmup_rate > 0:
+            raise TdaError(f"--pipeline.schedule.warmup-rate must be above 0, not {self.warmup_rate}.")
+        ae_rates = {"encoder": self.warmup_rate, "decoder": self.warmup_rate}
+        visits = WARMUP if self.warmup_visits is None else self.warmup_visits
+        warmup = Phase("warm-up", visits, {"ae": 1.0}, ae_rates, latent_noise=self.latent_noise)
+        fit = {"latent": 1.0, "tv": self.tv_weight}
+        latent = Phase("latent", self.latent_visits, fit, scene_rates, final_rate=0.3)
+        if self.space == "standard":
+            more = Phase("autoencoder", self.joint_visits, {"ae": 1.0}, joint_ae_rates, latent_noise=self.latent_noise)
+            longer = Phase("latent", self.latent_visits + self.joint_visits, fit, scene_rates)
+            return [warmup, more, longer]
+        losses = {"latent": self.latent_weight, "rgb": 1.0, "ae": self.ae_weight, "tv": self.tv_weight}
+        rates = scene_rates | joint_ae_rates
+        joint = Phase("joint", self.joint_visits, losses, rates, latent_noise=self.latent_noise)
+        return [warmup, latent, joint]
+
+
+@dataclass
+class StageTwo(Schedule):
+    """Learn new scenes in the latent space of stage 1 (Sec. 3.3 of 2403.11678)."""
+
+    strategy: Literal["encode", "decode", "encode-decode"] = "encode-decode"
+    """Encode-Scene fits cached latents; Decode-Scene fits images through the decoder; the paper's method does both."""
+    shared: Literal["frozen", "finetune"] = "frozen"
+    """Whether base planes, MLP and decoder stand still (scenes stay independent) or go on training, as published."""
+    start: Literal["mean", "cold", "least-squares"] = "mean"
+    """Where new scenes start: at the mean of stage 1's weights, micro planes zero; at random; or at the mean with
+    weights first fitted to the latents (40 more visits in which nothing else moves)."""
+    encode_visits: float = 60
+    """Visits of Encode-Scene."""
+    decode_visits: float = 180
+    """Visits of Decode-Scene."""
+    tv_weight: float = 1e-3
+    """Weight of L_tv, a mean; ten times as much costs 0.2 dB."""
+    rates: dict[str, float] = field(
+        default_factory=lambda: {
+            "micro": SCENE_RATE,
+            "weights": SCENE_RATE,
+            "base": 1e-2,
+            "mlp": 1e-2,
+            "decoder": 1e-4,
+        }
+    )
+    """Learning rate of each parameter group at the start of every phase in which it moves: base, mlp (in Decode-Scene
+    at a tenth) and decoder with --pipeline.schedule.shared finetune only."""
+
+    @property
+    def independent(self) -> bool:
+        return self.shared == "frozen"
+
+    def phases(self) -> list[Phase]:
+        own, fit = moving(self.rates, "micro", "weights"), {"tv": self.tv_weight}
+        encoding, decoding = own | moving(self.rates, "base", "mlp"), own | moving(self.rates, "base", "mlp", "decoder")
+        if "mlp" in decoding:
+            decoding["mlp"] /= 10
+        if self.shared == "frozen":
+            self._check_frozen()
+            encoding = decoding = own
+        encode = Phase("encode-scene", self.encode_visits, {"latent": 1.0} | fit, encoding)
+        least_squares = Phase("least-squares", FIT_VISITS, {"latent": 1.0}, moving(self.rates, "weights"))
+        decode = Phase("decode-scene", self.decode_visits, {"rgb": 1.0} | fit, decoding)
+        first = [least_squares] if self.start == "least-squares" else []
+        return first + {"encode": [encode], "decode": [decode], "encode-decode": [encode, decode]}[self.strategy]
+
+    def _check_frozen(self) -> None:
+        """Raise TdaError for a rate of what stands still."""
+        for group, rate in StageTwo().rates.items():
+            if group not in ("micro", "weights") and self.rates.get(group, rate) != rate:
+                raise TdaError(
+                    f"--pipeline.schedule.rates.{group} does nothing while shared parts are frozen. Leave it out, or"
+                    " let them move with --pipeline.schedule.shared finetune."
+                )
+
+
+@dataclass
+class RgbBaseline(Schedule):
+    """Learn Tri-Planes of RGB scenes from random rays, without an autoencoder."""
+
+    visits: float = 60
+    """Visits per scene; a step's rays count as the share of an image that they are."""
+    tv_weight: float = 1e-2
+    """Weight of L_tv, a mean."""
+    rates: dict[str, float] = field(
+        default_factory=lambda: {"micro": 4e-1, "weights": SCENE_RATE, "base": 3e-2, "mlp": 1e-2}
+    )
+    """Initial learning rates by parameter group: 4e-1 and 1e-2 are worth 6 dB against 1e-2 and 3e-3 (30 visits)."""
+
+    def phases(self) -> list[Phase]:
+        rates = moving(self.rates, *self.rates)
+        return [Phase("rgb", self.visits, {"latent": 1.0, "tv": self.tv_weight}, rates)]
