@@ -7,13 +7,13 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from nerfstudio.cameras.cameras import Cameras, CameraType
 from nerfstudio.data.scene_box import SceneBox
 from nerfstudio.pipelines.base_pipeline import Pipeline
 from torch import Tensor, nn
 
 from tda_nerfstudio.base.errors import StoreError, TdaError
 from tda_nerfstudio.core.cameras import View
+from tda_nerfstudio.plugin.cameras import as_cameras
 from tda_nerfstudio.plugin.manifest import STORE, read_manifest
 from tda_nerfstudio.plugin.run_folder import is_config
 from tda_nerfstudio.plugin.start import start_of_store
@@ -45,7 +45,7 @@ class StoredViews:
 
     def __init__(self, model: TdaModel, view: View) -> None:
         self.model = model
-        self.cameras = Cameras(*view, width=view.width, height=view.height, camera_type=CameraType.PERSPECTIVE)
+        self.cameras = as_cameras(view)
 
     def __len__(self) -> int:
         return len(self.cameras)

@@ -13,7 +13,6 @@ from typing import Annotated, Literal
 
 import torch
 from jaxtyping import Float
-from nerfstudio.cameras.cameras import Cameras, CameraType
 from nerfstudio.data.dataparsers.base_dataparser import DataParser, DataParserConfig, DataparserOutputs
 from nerfstudio.data.scene_box import SceneBox
 from nerfstudio.plugins.registry_dataparser import DataParserSpecification
@@ -25,7 +24,9 @@ from tda_nerfstudio.atlas.bounds import fit_box
 from tda_nerfstudio.atlas.layouts.views import Scene, Views
 from tda_nerfstudio.atlas.prepared import plain_files
 from tda_nerfstudio.base.errors import TdaError, listed, suggest
+from tda_nerfstudio.core.cameras import View
 from tda_nerfstudio.core.upright import in_a_ring
+from tda_nerfstudio.plugin.cameras import as_cameras
 from tda_nerfstudio.plugin.quiet import silence_our_commands
 
 silence_our_commands()
@@ -125,20 +126,10 @@ class TdaAtlas(DataParser):
         """Describe one scene's views to nerfstudio, with `scene_idx` on every camera."""
         scene, atlas, views = self.find(name), self.atlas(), self.views(name, split)
         index = next(i for i, other in enumerate(atlas.scenes) if other.name == scene.name)
-        cameras = Cameras(
-            camera_to_worlds=views.c2w,
-            fx=views.fx,
-            fy=views.fy,
-            cx=views.cx,
-            cy=views.cy,
-            width=scene.width,
-            height=scene.height,
-            camera_type=CameraType.PERSPECTIVE,
-            metadata={"scene_idx": torch.full((len(views), 1), index)},
-        )
+        view = View(views.c2w, views.fx, views.fy, views.cx, views.cy, width=scene.width, height=scene.height)
         return DataparserOutputs(
             image_filenames=list(views.paths),
-            cameras=cameras,
+            cameras=as_cameras(view, torch.tensor([index])),
             alpha_color=torch.ones(3),
             scene_box=SceneBox(aabb=self.box()),
             metadata={"scene_names": [other.name for other in atlas.scenes]},
