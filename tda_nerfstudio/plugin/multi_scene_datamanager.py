@@ -20,7 +20,7 @@ from torch import Tensor
 from tyro.conf import Fixed
 
 from tda_nerfstudio.atlas.images import ImageStore
-from tda_nerfstudio.atlas.layouts.views import Views
+from tda_nerfstudio.atlas.posed import PosedImages
 from tda_nerfstudio.base.errors import TdaError
 from tda_nerfstudio.base.randomness import scene_seed, seeded
 from tda_nerfstudio.core.upright import upright_for_spirals
@@ -112,8 +112,8 @@ class MultiSceneDataManager(VanillaDataManager):
         """Name the randomness of one of the scenes served."""
         return scene_seed(self.config.seed, self.scene_names[scene], self.attempt)
 
-    def _store(self, views: list[Views]) -> _ViewStore:
-        return _ViewStore(views, self.atlas.width, self.atlas.height)
+    def _store(self, views: list[PosedImages]) -> _Split:
+        return _Split(views, self.atlas.width, self.atlas.height)
 
     def select_scene(self, name: str | None) -> None:
         """Make a scene the active one; the configured or first one by default. Raises TdaError for unknown names."""
@@ -195,7 +195,7 @@ class MultiSceneDataManager(VanillaDataManager):
         """Read training images, in [0, 1], on the training device; keep them in memory for the next time."""
         return self._read(self.train_store, index, keep)
 
-    def _read(self, views: _ViewStore, index: Tensor, keep: bool = True) -> Float[Tensor, "view 3 height width"]:
+    def _read(self, views: _Split, index: Tensor, keep: bool = True) -> Float[Tensor, "view 3 height width"]:
         """Read images in [0, 1]; where that is tolerated, those that cannot be read are NaN."""
         try:
             return views.images(index, keep).to(self.device).float().div_(255)
@@ -266,10 +266,10 @@ class SpiralStart:
         return self.camera, {}
 
 
-class _ViewStore:
+class _Split:
     """All views of a split of all scenes, one after the other: cameras in memory, images read when first needed."""
 
-    def __init__(self, views: list[Views], width: int, height: int) -> None:
+    def __init__(self, views: list[PosedImages], width: int, height: int) -> None:
         self.counts = [len(v) for v in views]
         self.starts = [sum(self.counts[:i]) for i in range(len(views))]
         self.width, self.height = width, height

@@ -22,7 +22,7 @@ from tyro.conf import Suppress
 
 from tda_nerfstudio.atlas.atlas import Atlas, read_atlas
 from tda_nerfstudio.atlas.bounds import fit_box
-from tda_nerfstudio.atlas.layouts.views import Scene, Views
+from tda_nerfstudio.atlas.posed import PosedImages, Scene
 from tda_nerfstudio.atlas.prepared import plain_files
 from tda_nerfstudio.base.errors import TdaError, listed, suggest
 from tda_nerfstudio.core.upright import in_a_ring
@@ -110,7 +110,7 @@ class TdaAtlas(DataParser):
         names = [scene.name for scene in atlas.scenes]
         raise TdaError(f"Unknown scene '{name}' in {atlas.root} ({listed(names)}).{suggest(name, names)}")
 
-    def views(self, name: str | None, split: Literal["train", "test"]) -> Views:
+    def views(self, name: str | None, split: Literal["train", "test"]) -> PosedImages:
         """Give one scene's views of a split; those of training where none is held out.
 
         Held-out views come as a path, for those who render from one to the next.
@@ -119,7 +119,7 @@ class TdaAtlas(DataParser):
         if split == "train":
             return scene.train
         views = scene.test if len(scene.test) else scene.train
-        return views.select(in_a_ring(views.c2w, self.box().mean(0)).tolist())
+        return views[in_a_ring(views.c2w, self.box().mean(0))]
 
     def outputs(self, name: str | None, split: Literal["train", "test"]) -> DataparserOutputs:
         """Describe one scene's views to nerfstudio, with `scene_idx` on every camera."""
@@ -131,8 +131,8 @@ class TdaAtlas(DataParser):
             fy=views.fy,
             cx=views.cx,
             cy=views.cy,
-            width=scene.width,
-            height=scene.height,
+            width=views.width,
+            height=views.height,
             camera_type=CameraType.PERSPECTIVE,
             metadata={"scene_idx": torch.full((len(views), 1), index)},
         )
@@ -148,7 +148,7 @@ class TdaAtlas(DataParser):
         """Describe the configured scene to any method; images that others would read in another way are copied."""
         own = "train" if split == "train" else "test"
         outputs = self.outputs(None, own)
-        return replace(outputs, image_filenames=plain_files(self.find(None), self.views(None, own)))
+        return replace(outputs, image_filenames=plain_files(self.views(None, own)))
 
 
 tda_atlas = DataParserSpecification(config=TdaAtlasConfig(), description="An atlas of many similar scenes.")

@@ -1,6 +1,6 @@
 """Scene folders as cameras and pictures: one reader a file, in a list in `scene`."""
 
 from tda_nerfstudio.atlas.layouts.scene import has_layout, looks_meant, read_scene
-from tda_nerfstudio.atlas.layouts.views import Scene, Views
+from tda_nerfstudio.atlas.posed import PosedImages, Scene
 
-__all__ = ["Scene", "Views", "has_layout", "looks_meant", "read_scene"]
+__all__ = ["PosedImages", "Scene", "has_layout", "looks_meant", "read_scene"]
