@@ -13,7 +13,7 @@ from torch import Tensor
 
 from tda_nerfstudio.atlas.atlas import Atlas
 from tda_nerfstudio.atlas.images import ImageStore
-from tda_nerfstudio.atlas.layouts.views import Views
+from tda_nerfstudio.atlas.posed import PosedImages
 from tda_nerfstudio.base.errors import TdaError
 from tda_nerfstudio.base.terminal import CONSOLE
 from tda_nerfstudio.core.cameras import View
@@ -22,11 +22,10 @@ from tda_nerfstudio.core.cameras import View
 class ViewTable:
     """All views of one split, scene after scene: a view's index counts through all scenes."""
 
-    def __init__(self, posed: Sequence[Views], width: int, height: int) -> None:
+    def __init__(self, posed: Sequence[PosedImages], width: int, height: int) -> None:
         self.counts = [len(views) for views in posed]
         self.starts = list(accumulate(self.counts, initial=0))[:-1]
-        parts = (torch.cat([getattr(views, name) for views in posed]) for name in ("c2w", "fx", "fy", "cx", "cy"))
-        self.view = View(*parts, width=width, height=height)
+        self.view = View(*map(torch.cat, zip(*posed, strict=True)), width=width, height=height)
         self.labels = [path.stem for views in posed for path in views.paths]
         """Name of each view's image file, without its suffix."""
         self.files = ImageStore([picture for views in posed for picture in views.pictures], width, height)

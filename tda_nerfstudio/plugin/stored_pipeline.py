@@ -40,7 +40,7 @@ def store_of(source: Path) -> Path | None:
     return next((folder for folder in folders if is_store(folder)), None)
 
 
-class StoredViews:
+class StoredDataset:
     """Cameras around the scene that is shown, and what they see of it, rendered when asked for."""
 
     def __init__(self, model: TdaModel, view: View) -> None:
@@ -63,9 +63,9 @@ class StoredManager(nn.Module):
         super().__init__()
         self.scene_names = store.names
         self.active_scene = self.scene_names[0]
-        self.train_dataset = StoredViews(model, store.orbit(FRUSTUMS))
+        self.train_dataset = StoredDataset(model, store.orbit(FRUSTUMS))
         between = store.orbit(2 * FRUSTUMS, elevation=25.0)[1::2]  # where the viewer starts
-        self.eval_dataset = StoredViews(model, between)
+        self.eval_dataset = StoredDataset(model, between)
 
     def get_datapath(self) -> Path:
         """Name the folder in which the viewer keeps camera paths: not the store, whose files are only its own."""

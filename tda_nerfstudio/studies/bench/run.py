@@ -18,7 +18,7 @@ from tda_nerfstudio.studies.bench.quality import fit
 from tda_nerfstudio.studies.bench.report import Report, draw, show, write
 from tda_nerfstudio.studies.bench.steps import Steps
 from tda_nerfstudio.studies.bench.timing import Case, time_group
-from tda_nerfstudio.studies.bench.views import Views
+from tda_nerfstudio.studies.bench.views import Showing
 from tda_nerfstudio.studies.bench.workshop import Sizes, Workshop
 
 GROUPS = ("steps", "view", "decode", "open", "scenes", "rays", "samples", "quality")
@@ -81,7 +81,7 @@ def show_on(progress: Progress, name: str) -> Callable[[str, float, float], None
 
 def list_groups(shop: Workshop, folder: Path, quick: bool) -> dict[str, Callable[[], list[Case]]]:
     """Name what makes each group's cases."""
-    steps, views = Steps(shop, quick), Views(shop, folder, quick)
+    steps, views = Steps(shop, quick), Showing(shop, folder, quick)
     made = (steps.phases, views.views, views.decodes, views.opens, steps.by_scenes, steps.by_rays, steps.by_samples)
     return dict(zip(GROUPS, made, strict=False))
 
