@@ -14,7 +14,7 @@ from torch import Tensor
 
 from tda_nerfstudio.base.errors import counted
 from tda_nerfstudio.base.progress import track
-from tda_nerfstudio.core.metrics import high_frequency_share, lpips, psnr, sharpness, ssim
+from tda_nerfstudio.core.metrics import high_frequency_share, score
 from tda_nerfstudio.plugin.multi_scene_datamanager import MultiSceneDataManager
 from tda_nerfstudio.plugin.tda_model import TdaModel, as_view
 from tda_nerfstudio.plugin.terminal import CONSOLE
@@ -34,9 +34,9 @@ def evaluate(model: TdaModel, datamanager: MultiSceneDataManager, output_path: P
     """Score all held-out views of all scenes.
 
     Scenes whose images cannot be read, or whose numbers are not finite, are left out, with the reason. Returns means
-    over images of psnr [dB], ssim and sharpness, the same of the autoencoder's own reconstruction
-    (`ceiling_*`), lpips where its weights are on this machine, statistics of the latents, seconds a view to march and
-    to decode, and everything by scene and view. With `output_path`, truth and decoding are written there side by side.
+    over images of all metrics, of the decoded images and of the autoencoder's own reconstruction (`ceiling_*`),
+    statistics of the latents, seconds a view to march and to decode, and everything by scene and view.
+    With `output_path`, truth and decoding are written there side by side.
     """
     names, scenes, latents, views = datamanager.scene_names, {}, [], 0
     diverged = dict.fromkeys(model.field.scenes.diverged(names), "It diverged: its numbers are not finite.")
@@ -59,18 +59,8 @@ def evaluate(model: TdaModel, datamanager: MultiSceneDataManager, output_path: P
         march_seconds, decode_seconds = march_seconds + times[1] - times[0], decode_seconds + times[2] - times[1]
         encoded, ceiling = reconstruct(model, truth)
         latents.append(encoded.cpu())
-        columns = {
-            "psnr": psnr(decoded, truth),
-            "ssim": ssim(decoded, truth),
-            "sharpness": sharpness(decoded, truth),
-            "ceiling_psnr": psnr(ceiling, truth),
-            "ceiling_ssim": ssim(ceiling, truth),
-            "ceiling_sharpness": sharpness(ceiling, truth),
-        }
-        if (distance := lpips(decoded, truth)) is not None:
-            columns["lpips"] = distance
         start = datamanager.eval_store.starts[s]
-        rows = {key: value.tolist() for key, value in columns.items()}
+        rows = {key: value.tolist() for key, value in score(decoded, ceiling, truth).items()}
         scenes[names[s]] = {key: sum(value) / len(value) for key, value in rows.items()} | {
             "views": {
                 datamanager.eval_store.names[start + i]: {key: value[i] for key, value in rows.items()}

@@ -10,6 +10,7 @@ from typing import Any
 from tda_nerfstudio.base.atomic import require_writable
 from tda_nerfstudio.base.errors import StoreError, TdaError, counted
 from tda_nerfstudio.base.progress import track
+from tda_nerfstudio.core.metrics import stored_scores
 from tda_nerfstudio.plugin.manifest import read_manifest
 from tda_nerfstudio.plugin.multi_scene_datamanager import MultiSceneDataManager
 from tda_nerfstudio.plugin.open_run import open_run
@@ -21,8 +22,6 @@ from tda_nerfstudio.store.precision import Precision
 from tda_nerfstudio.store.scene_files import TOGETHER, LearntScene, Record
 from tda_nerfstudio.store.shared_parts import SharedParts, Shots, Sizes, is_store, shared_hash, write_shared_parts
 from tda_nerfstudio.store.store import Store
-
-SCORES = ("psnr", "ssim", "sharpness", "ceiling_psnr")
 
 
 def shared_parts(model: TdaModel, start: Start | None) -> SharedParts:
@@ -103,7 +102,7 @@ def store_scenes(
     for row, name in enumerate(pipeline.datamanager.scene_names):
         if name not in broken:
             found = ((metrics or {}).get("scenes") or {}).get(name) or {}
-            scores = {key: round(float(found[key]), 4) for key in SCORES if key in found}
+            scores = {key: round(float(found[key]), 4) for key in stored_scores() if key in found}
             scenes.append(learnt_scene(model, row, Record(name, scores, dict(provenance), metrics is not None)))
     for i in track(range(0, len(scenes), TOGETHER), f"Writing {counted(len(scenes), 'scene')} into the store"):
         store.add(scenes[i : i + TOGETHER], precision)
