@@ -137,7 +137,7 @@ class TdaAtlas(DataParser):
         """Describe the configured scene to any method; images that others would read in another way are copied."""
         own = "train" if split == "train" else "test"
         outputs = self.outputs(None, own)
-        return replace(outputs, image_filenames=plain_files(self.find(None), self.views(None, own)))
+        return replace(outputs, image_filenames=plain_files(self.views(None, own)))
 
 
 tda_atlas = DataParserSpecification(config=TdaAtlasConfig(), description="An atlas of many similar scenes.")

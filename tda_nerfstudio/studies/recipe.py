@@ -13,6 +13,7 @@ from typing import Any
 
 from tda_nerfstudio.base.atomic import require_writable
 from tda_nerfstudio.base.errors import TdaError
+from tda_nerfstudio.core.metrics import METRICS
 from tda_nerfstudio.plugin.manifest import read_manifest
 from tda_nerfstudio.plugin.quiet import as_environment
 from tda_nerfstudio.plugin.viewer.address import viewer_command
@@ -147,14 +148,17 @@ def _report(study: Study, seconds: float) -> None:
     from rich.table import Table
 
     console, rows = Console(), {run.name: study.row(run)["metrics"] for run in study.preset.runs}
+    shown = [key for key, metric in METRICS.items() if metric.headline]
     tables = [("Means over held-out views", rows)]
     for run in study.preset.runs:
         if run.show:
             tables.append((f"{run.name}, by scene", read_manifest(study.folder(run))["metrics"]["scenes"]))
     for title, scored in tables:
-        table = Table("", "PSNR", "SSIM", "autoencoder alone", title=title, title_justify="left")
+        table = Table(
+            "", *(METRICS[key].title for key in shown), "autoencoder alone", title=title, title_justify="left"
+        )
         for name, scores in scored.items():
-            numbers = (scores.get(key) for key in ("psnr", "ssim", "ceiling_psnr"))
+            numbers = (scores.get(key) for key in (*shown, "ceiling_psnr"))
             table.add_row(escape(name), *("-" if value is None else f"{value:.3f}" for value in numbers))
         console.print(table)
     print(f"Took {seconds / 60:.1f} minutes.")

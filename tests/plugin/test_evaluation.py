@@ -4,21 +4,31 @@ from __future__ import annotations
 
 import json
 import math
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 import torch
 from PIL import Image
-
-from tda_nerfstudio.plugin import evaluation
 from tda_nerfstudio.plugin.evaluation import evaluate, merge, quality, reconstruct, scalars
+
+from tda_nerfstudio.core.metrics import METRICS, Metric, stored_scores
+from tda_nerfstudio.plugin import evaluation
+from tda_nerfstudio.studies.preset import read_preset
+from tda_nerfstudio.studies.report.compare import Group
+from tda_nerfstudio.studies.report.table import columns, legend, lines
+from tda_nerfstudio.studies.rows import row_of
 
 SCORES = ("psnr", "ssim", "sharpness", "ceiling_psnr", "ceiling_ssim", "ceiling_sharpness")
 
 
 @pytest.fixture(autouse=True)
 def no_weights_of_lpips(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(evaluation, "lpips", lambda images, truth: None)
+    _replace_lpips(monkeypatch, lambda images, truth: None)
+
+
+def _replace_lpips(monkeypatch: pytest.MonkeyPatch, compute) -> None:
+    monkeypatch.setitem(METRICS, "lpips", replace(METRICS["lpips"], compute=compute))
 
 
 @pytest.fixture
@@ -55,9 +65,30 @@ def test_psnr_is_that_of_the_clamped_decoding_of_each_view(pipeline, metrics: di
 
 
 def test_lpips_is_a_score_where_its_weights_are_at_hand(pipeline, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(evaluation, "lpips", lambda images, truth: torch.full((len(images),), 0.25))
+    _replace_lpips(monkeypatch, lambda images, truth: torch.full((len(images),), 0.25))
     metrics = evaluate(pipeline.eval().model, pipeline.datamanager)
     assert metrics["lpips"] == metrics["scenes"]["vehicle_0001"]["views"]["r_001"]["lpips"] == 0.25
+
+
+def test_a_new_metric_is_in_results_rows_records_presets_and_reports(pipeline, tmp_path: Path, monkeypatch) -> None:
+    def brightness(images, truth):
+        return images.mean((1, 2, 3)) - truth.mean((1, 2, 3)) + 7
+
+    own = Metric("brightness", "brightness", "cd", 1, brightness, "Brightness: 7 is right.", stored=("brightness",))
+    monkeypatch.setitem(METRICS, "brightness", own)
+    found = evaluate(pipeline.eval().model, pipeline.datamanager)
+    for name in ("brightness", "ceiling_brightness"):
+        assert 6 < found["scenes"]["vehicle_0001"]["views"]["r_001"][name] < 8 and 6 < found[name] < 8
+    (tmp_path / "finished.json").write_text(json.dumps({"method": "tda-ae", "metrics": found}))
+    row = row_of(tmp_path)
+    assert row["metrics"]["brightness"] == pytest.approx(found["brightness"], rel=1e-4)
+    assert len(row["scenes"]["brightness"]) == len(row["scenes"]["ceiling_brightness"]) == 4
+    (line,) = lines(Group("", [row | {"label": "a"}]))
+    assert dict(zip(columns(), line, strict=True))["brightness cd"] == f"{found['brightness']:.1f}"
+    assert "Brightness: 7 is right." in legend()
+    assert stored_scores() == ["psnr", "ssim", "sharpness", "brightness", "ceiling_psnr"]
+    (tmp_path / "mine.yml").write_text("runs: {a: {method: tda-ae, expects: {brightness: [6, 8]}}}")
+    assert read_preset(tmp_path / "mine.yml").runs[0].expects == {"brightness": [6, 8]}
 
 
 def test_scores_are_deterministic_and_do_not_read_the_active_scene(pipeline, metrics: dict) -> None:
