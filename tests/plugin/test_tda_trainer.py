@@ -14,12 +14,12 @@ from PIL import Image
 
 from tda_nerfstudio.base.errors import StoreError, TdaError
 from tda_nerfstudio.base.interrupts import signals_deferred
+from tda_nerfstudio.learning.learner import Learner
 from tda_nerfstudio.plugin import bank, resolve
 from tda_nerfstudio.plugin.claim import _HELD
 from tda_nerfstudio.plugin.manifest import read_manifest
 from tda_nerfstudio.plugin.next_steps import show_next_steps
 from tda_nerfstudio.plugin.start import read_start
-from tda_nerfstudio.plugin.tda_pipeline import TdaPipeline
 from tda_nerfstudio.plugin.tda_trainer import TdaTrainer, clear_errors
 from tda_nerfstudio.store.store import Store
 
@@ -381,7 +381,7 @@ def test_encode_scene_opens_no_training_image_once_they_are_cached(
         close(patch)
         learn(first)
     learn(second)
-    assert set(second.pipeline.datamanager.train_store.store._images) == {None}  # they were read, but not kept
+    assert set(second.pipeline.datamanager.views.train.files._images) == {None}  # they were read, but not kept
     with monkeypatch.context() as patch:
         close(patch)
         learn(third)
@@ -408,16 +408,17 @@ def test_scenes_are_the_same_bits_with_a_cache_without_one_and_in_two_pieces(
     assert text.count("Latents cannot be kept in") == 1
     assert "(Not a directory): this run holds them in memory, and the next one encodes again." in text
 
-    loss = TdaPipeline.get_train_loss_dict
+    update = Learner.update
 
-    def cut(self: TdaPipeline, step: int):
-        if step == 2:
+    def cut(self: Learner):
+        if self.span is not None and trainers[0].step == 2:
             os.kill(os.getpid(), signal.SIGTERM)
-        return loss(self, step)
+        return update(self)
 
     with monkeypatch.context() as patch, pytest.raises(SystemExit):
-        patch.setattr(TdaPipeline, "get_train_loss_dict", cut)
-        learn(encode_scene(tmp_path / "disk", "cut"))
+        trainers = [encode_scene(tmp_path / "disk", "cut")]
+        patch.setattr(Learner, "update", cut)
+        learn(trainers[0])
     shutil.rmtree(tmp_path / "disk/latents")
     states["cut"] = learn(encode_scene(tmp_path / "disk", "cut"))
     for name, state in states.items():
