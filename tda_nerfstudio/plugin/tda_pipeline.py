@@ -189,12 +189,6 @@ class TdaPipeline(VanillaPipeline):
         if self.config.starts_from == "stage-one":
             self.latents = self.learner.batches.latents.folder = folder
 
-    def get_train_loss_dict(self, step: int) -> tuple[dict, dict[str, Tensor], dict[str, Any]]:
-        """Compute the weighted losses of a step; the trainer takes whole steps of the learner instead."""
-        learner = self.learner_at(step)
-        losses = learner.losses(step, learner.prepare(step))
-        return losses, losses, {}
-
     @torch.no_grad()
     def get_eval_loss_dict(self, step: int) -> tuple[dict, dict[str, Tensor], dict[str, Any]]:
         """Score one held-out view of one scene as losses, for nerfstudio's curves."""
