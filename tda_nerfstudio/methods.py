@@ -9,7 +9,7 @@ import torch
 from nerfstudio.engine.optimizers import OptimizerConfig
 from nerfstudio.plugins.types import MethodSpecification
 
-from tda_nerfstudio.autoencoder.build import AutoencoderConfig
+from tda_nerfstudio.autoencoder.config import AutoencoderConfig
 from tda_nerfstudio.autoencoder.muon import Muon
 from tda_nerfstudio.core.phase import GROUPS
 from tda_nerfstudio.core.ray_sampling import SamplingConfig

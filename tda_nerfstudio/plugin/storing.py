@@ -7,6 +7,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+from tda_nerfstudio.autoencoder.build import resolve
 from tda_nerfstudio.base.atomic import require_writable
 from tda_nerfstudio.base.errors import StoreError, TdaError, counted
 from tda_nerfstudio.base.progress import track
@@ -33,7 +34,7 @@ def shared_parts(model: TdaModel, start: Start | None) -> SharedParts:
     else:
         weights, occupied = mean_start(table.weights.detach(), table.occupied, "This run")
     origin = {"start": "scratch", "source": None, "revision": None}  # a store needs none of them
-    sizes = Sizes(config.triplane, replace(config.autoencoder.resolve(), **origin), config.sampling)
+    sizes = Sizes(config.triplane, replace(resolve(config.autoencoder), **origin), config.sampling)
     return SharedParts(sizes, table, model.autoencoder, weights, occupied)
 
 

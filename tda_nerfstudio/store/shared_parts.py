@@ -16,7 +16,8 @@ from torch import Tensor
 
 from tda_nerfstudio.autoencoder.architecture import check_architecture
 from tda_nerfstudio.autoencoder.base import Autoencoder
-from tda_nerfstudio.autoencoder.build import AutoencoderConfig, Kind, Start
+from tda_nerfstudio.autoencoder.build import build
+from tda_nerfstudio.autoencoder.config import AutoencoderConfig, InitialWeights, Kind
 from tda_nerfstudio.base.atomic import replace_file, write_text
 from tda_nerfstudio.base.errors import StoreError
 from tda_nerfstudio.core.ray_sampling import SamplingConfig
@@ -184,7 +185,7 @@ def read_shared_parts(folder: Path) -> SharedParts:
 
 def _build(sizes: Sizes) -> tuple[Autoencoder, LatentScenes]:
     """Build the parts without their numbers, from sizes alone: no other file and no network is asked."""
-    autoencoder = replace(sizes.autoencoder, start="scratch").build().eval().requires_grad_(False)
+    autoencoder = build(replace(sizes.autoencoder, start="scratch")).eval().requires_grad_(False)
     return autoencoder, LatentScenes(1, autoencoder.point_channels, sizes.triplane).requires_grad_(False)
 
 
@@ -243,7 +244,7 @@ def _check(sizes: Sizes, shots: Shots) -> None:
             f"it names a source of its autoencoder ({str(a.source or a.revision)[:80]!r}), which is not followed: a"
             " store holds all that it needs"
         )
-    if a.kind not in get_args(Kind) or a.start not in get_args(Start):
+    if a.kind not in get_args(Kind) or a.start not in get_args(InitialWeights):
         raise ValueError(f"its autoencoder is of the kind {str(a.kind)[:40]!r} from {str(a.start)[:40]!r}")
     if a.kind in ("kl", "tiny"):
         check_architecture(a.kind, a.architecture)

@@ -7,7 +7,8 @@ from pathlib import Path
 import pytest
 import torch
 
-from tda_nerfstudio.autoencoder.build import AutoencoderConfig
+from tda_nerfstudio.autoencoder.build import build, resolve
+from tda_nerfstudio.autoencoder.config import AutoencoderConfig
 from tda_nerfstudio.core.ray_sampling import SamplingConfig
 from tda_nerfstudio.core.scenes import LatentScenes, TriPlaneConfig
 from tda_nerfstudio.store.scene_files import LearntScene, Record
@@ -20,7 +21,7 @@ TRIPLANE = TriPlaneConfig(resolution=6, micro_channels=3, macro_channels=2, base
 @pytest.fixture
 def sizes() -> Sizes:
     """A latent pixel for 4 x 4 image pixels."""
-    config = AutoencoderConfig(f=4, channels=4, width=16, blocks=1, start="scratch").resolve()
+    config = resolve(AutoencoderConfig(f=4, channels=4, width=16, blocks=1, start="scratch"))
     return Sizes(TRIPLANE, config, SamplingConfig(6, 6))
 
 
@@ -48,7 +49,7 @@ def learnt(table: LatentScenes) -> list[LearntScene]:
 @pytest.fixture
 def codec(sizes: Sizes):
     """An autoencoder whose numbers float16 holds exactly."""
-    model = sizes.autoencoder.build(3).eval()
+    model = build(sizes.autoencoder, 3).eval()
     with torch.no_grad():
         for tensor in model.parameters():
             tensor.copy_(tensor.half().float())

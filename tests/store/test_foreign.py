@@ -13,7 +13,8 @@ from typing import Any
 import pytest
 
 from tda_nerfstudio.autoencoder.architecture import check_architecture
-from tda_nerfstudio.autoencoder.build import AutoencoderConfig
+from tda_nerfstudio.autoencoder.build import build, resolve
+from tda_nerfstudio.autoencoder.config import AutoencoderConfig
 from tda_nerfstudio.base.errors import StoreError
 from tda_nerfstudio.core.scenes import LatentScenes
 from tda_nerfstudio.store import shared_parts
@@ -53,8 +54,8 @@ def no_network(monkeypatch: pytest.MonkeyPatch) -> None:
 @pytest.fixture(params=["kl", "tiny"])
 def foreign(request: pytest.FixtureRequest, sizes: Sizes, tmp_path: Path) -> Store:
     """A store of one scene through an autoencoder of diffusers."""
-    config = AutoencoderConfig(kind=request.param, architecture={"kl": KL, "tiny": TINY}[request.param]).resolve()
-    sizes, codec = replace(sizes, autoencoder=config), config.build(3).eval()
+    config = resolve(AutoencoderConfig(kind=request.param, architecture={"kl": KL, "tiny": TINY}[request.param]))
+    sizes, codec = replace(sizes, autoencoder=config), build(config, 3).eval()
     table = LatentScenes(1, codec.point_channels, sizes.triplane, seed=1)
     parts = SharedParts(sizes, table, codec, table.weights.detach()[0], table.occupied[0])
     write_shared_parts(tmp_path / "foreign", parts, Shots(16, 16, 20.0, 3.0), {})
