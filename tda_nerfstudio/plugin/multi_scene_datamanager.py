@@ -23,7 +23,7 @@ from tda_nerfstudio.atlas.images import ImageStore
 from tda_nerfstudio.atlas.layouts.views import Views
 from tda_nerfstudio.base.errors import TdaError
 from tda_nerfstudio.base.randomness import scene_seed, seeded
-from tda_nerfstudio.core.upright import upright_for_spirals
+from tda_nerfstudio.core.camera_ring import spiral_start
 from tda_nerfstudio.plugin.atlas_dataset import AtlasDataset
 from tda_nerfstudio.plugin.exports import refuse_exports
 from tda_nerfstudio.plugin.options import DataManagerOptions
@@ -134,7 +134,7 @@ class MultiSceneDataManager(VanillaDataManager):
         """Give ns-render spiral, which asks nothing else of it, the camera that it begins with."""
         cameras, centre = self.eval_dataset.cameras, self.dataparser.box().mean(0)
         start = cameras[:1]
-        start.camera_to_worlds = upright_for_spirals(cameras.camera_to_worlds, centre)[None]
+        start.camera_to_worlds = spiral_start(cameras.camera_to_worlds, centre)[None]
         return SpiralStart(start)
 
     @property

@@ -41,7 +41,7 @@ def facts_of(config: TdaPipelineConfig) -> dict[str, Any] | None:
         return read_manifest(run)
     if store is None or not shared_parts.is_store(store):
         return None
-    facts = shared_parts.read_manifest(store).about.get(ABOUT)
+    facts = shared_parts.Manifest.read(store).about.get(ABOUT)
     if not isinstance(facts, dict) or not isinstance(facts.get("data"), str):
         return None
     names, loss = facts.get("scene_names"), facts.get("start_loss")

@@ -20,7 +20,14 @@ from tda_nerfstudio.plugin.tda_model import TdaModel
 from tda_nerfstudio.plugin.tda_pipeline import TdaPipeline
 from tda_nerfstudio.store.precision import Precision
 from tda_nerfstudio.store.scene_files import TOGETHER, LearntScene, Record
-from tda_nerfstudio.store.shared_parts import SharedParts, Shots, Sizes, is_store, shared_hash, write_shared_parts
+from tda_nerfstudio.store.shared_parts import (
+    DefaultCamera,
+    SharedConfig,
+    SharedParts,
+    is_store,
+    shared_hash,
+    write_shared_parts,
+)
 from tda_nerfstudio.store.store import Store
 
 SCORES = ("psnr", "ssim", "sharpness", "ceiling_psnr")
@@ -34,15 +41,15 @@ def shared_parts(model: TdaModel, start: Start | None) -> SharedParts:
     else:
         weights, occupied = mean_start(table.weights.detach(), table.occupied, "This run")
     origin = {"start": "scratch", "source": None, "revision": None}  # a store needs none of them
-    sizes = Sizes(config.triplane, replace(resolve(config.autoencoder), **origin), config.sampling)
-    return SharedParts(sizes, table, model.autoencoder, weights, occupied)
+    shared = SharedConfig(config.triplane, replace(resolve(config.autoencoder), **origin), config.sampling)
+    return SharedParts(shared, table, model.autoencoder, weights, occupied)
 
 
-def shots(model: TdaModel, manager: MultiSceneDataManager) -> Shots:
-    """Say how a run's training images were taken."""
+def default_camera(model: TdaModel, manager: MultiSceneDataManager) -> DefaultCamera:
+    """Say how a run's scenes are shown by default: as its training images were taken."""
     atlas, cameras = manager.atlas, manager.train_store
     distance = (cameras.c2w[:, :, 3] - model.field.scenes.box.cpu().mean(0)).norm(dim=-1).median()
-    return Shots(atlas.width, atlas.height, float(cameras.fx.median()), float(distance))
+    return DefaultCamera(atlas.width, atlas.height, float(cameras.fx.median()), float(distance))
 
 
 def learnt_scene(model: TdaModel, row: int, record: Record) -> LearntScene:
@@ -60,7 +67,7 @@ def open_store(folder: Path, pipeline: TdaPipeline, start: Start | None = None) 
     parts = shared_parts(pipeline.model, start)
     if not is_store(folder):
         about = told_by_run(pipeline.config.autoencoder)
-        write_shared_parts(folder, parts, shots(pipeline.model, pipeline.datamanager), about)
+        write_shared_parts(folder, parts, default_camera(pipeline.model, pipeline.datamanager), about)
     store, own = Store(folder), shared_hash(parts)
     if store.manifest.hash != own:
         raise StoreError(

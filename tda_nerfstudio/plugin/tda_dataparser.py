@@ -25,7 +25,7 @@ from tda_nerfstudio.atlas.bounds import fit_box
 from tda_nerfstudio.atlas.layouts.views import Scene, Views
 from tda_nerfstudio.atlas.prepared import plain_files
 from tda_nerfstudio.base.errors import TdaError, listed, suggest
-from tda_nerfstudio.core.upright import in_a_ring
+from tda_nerfstudio.core.camera_ring import order_by_azimuth
 from tda_nerfstudio.plugin.quiet import silence_our_commands
 
 silence_our_commands()
@@ -119,7 +119,7 @@ class TdaAtlas(DataParser):
         if split == "train":
             return scene.train
         views = scene.test if len(scene.test) else scene.train
-        return views.select(in_a_ring(views.c2w, self.box().mean(0)).tolist())
+        return views.select(order_by_azimuth(views.c2w, self.box().mean(0)).tolist())
 
     def outputs(self, name: str | None, split: Literal["train", "test"]) -> DataparserOutputs:
         """Describe one scene's views to nerfstudio, with `scene_idx` on every camera."""

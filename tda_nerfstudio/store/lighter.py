@@ -55,7 +55,7 @@ def lighten(store: Store, folder: Path, bases: int | None = None, precision: Pre
         planes, change = orthonormal(parts.scenes.base, torch.stack([scene.weights for scene in learnt]))
         planes, change = planes[:bases], change[:, :bases]
         parts = _with_planes(parts, planes, change)
-    write_shared_parts(folder, parts, store.manifest.shots, store.manifest.about)
+    write_shared_parts(folder, parts, store.manifest.camera, store.manifest.about)
     lighter = Store(folder)
     for i in range(0, len(learnt), TOGETHER):
         scenes = learnt[i : i + TOGETHER]
@@ -68,9 +68,9 @@ def _changed(scene: LearntScene, change: Tensor | None) -> LearntScene:
 
 
 def _with_planes(parts: SharedParts, planes: Tensor, change: Tensor) -> SharedParts:
-    triplane = replace(parts.sizes.triplane, bases=len(planes))
+    triplane = replace(parts.config.triplane, bases=len(planes))
     scenes = LatentScenes(1, parts.scenes.channels, triplane).requires_grad_(False)
     scenes.hidden, scenes.head, scenes.box = parts.scenes.hidden, parts.scenes.head, parts.scenes.box
     scenes.base.copy_(planes)
-    sizes = replace(parts.sizes, triplane=triplane)
-    return replace(parts, sizes=sizes, scenes=scenes, weights=parts.weights @ change)
+    config = replace(parts.config, triplane=triplane)
+    return replace(parts, config=config, scenes=scenes, weights=parts.weights @ change)

@@ -39,8 +39,8 @@ FRAME = "OpenGL cameras (x right, y up, looking along -z), camera-to-world, worl
 
 
 @dataclass(frozen=True)
-class Sizes:
-    """All that must be known before tensors can be read, and how rays are sampled."""
+class SharedConfig:
+    """Configurations of the shared parts: what must be known before their tensors can be read."""
 
     triplane: TriPlaneConfig
     autoencoder: AutoencoderConfig
@@ -48,8 +48,8 @@ class Sizes:
 
 
 @dataclass(frozen=True)
-class Shots:
-    """How the images were taken that scenes were learnt from; only a default for how they are shown."""
+class DefaultCamera:
+    """How scenes are shown unless a camera is given: as the images were taken that they were learnt from."""
 
     width: int
     """In pixels, like height and focal length."""
@@ -63,7 +63,7 @@ class Shots:
 class SharedParts:
     """The parts themselves, in float32."""
 
-    sizes: Sizes
+    config: SharedConfig
     scenes: LatentScenes
     """A table of one scene, which holds whatever scene is shown; base planes, MLP and box are the store's."""
     autoencoder: Autoencoder
@@ -87,9 +87,34 @@ class Manifest:
     """Of sizes and of all tensors that images depend on: scenes name the shared parts by it."""
     growth: str
     """Of the tensors that only new scenes need."""
-    sizes: Sizes
-    shots: Shots
+    config: SharedConfig
+    camera: DefaultCamera
     about: dict[str, Any]
+
+    @classmethod
+    def read(cls, folder: Path) -> Manifest:
+        """Read what a store says about itself.
+
+        Raises StoreError for a folder that is no store, and for a manifest that is damaged or names impossible sizes.
+        """
+        path = folder / MANIFEST
+        if not path.is_file():
+            raise StoreError(f"{folder} is no store: it has no {MANIFEST}. Give the folder that tda-scenes wrote.")
+        with damage_named(path, "The manifest"):
+            if path.stat().st_size > LARGEST_MANIFEST:
+                raise ValueError(f"it has {path.stat().st_size} bytes, more than {LARGEST_MANIFEST}")
+            content = json.loads(path.read_text())
+            if content["format"] != FORMAT:
+                raise ValueError(f"its format is {str(content['format'])[:40]!r}, not {FORMAT!r}")
+            kinds = {"triplane": TriPlaneConfig, "autoencoder": AutoencoderConfig, "sampling": SamplingConfig}
+            config = SharedConfig(**{key: kinds[key](**given) for key, given in content["sizes"].items()})
+            camera, about = DefaultCamera(**content["shots"]), content["about"]
+            _check(config, camera)
+            if not (
+                isinstance(content["shared"], str) and isinstance(content["growth"], str) and isinstance(about, dict)
+            ):
+                raise ValueError("its hashes are no texts, or what it tells is no set of keys")
+        return cls(content["shared"], content["growth"], config, camera, about)
 
 
 def is_store(folder: Path) -> bool:
@@ -97,7 +122,7 @@ def is_store(folder: Path) -> bool:
     return (folder / MANIFEST).is_file()
 
 
-def write_shared_parts(folder: Path, parts: SharedParts, shots: Shots, about: Mapping[str, Any]) -> str:
+def write_shared_parts(folder: Path, parts: SharedParts, camera: DefaultCamera, about: Mapping[str, Any]) -> str:
     """Write a new store without scenes and return its hash: of sizes and of all tensors that images depend on.
 
     What is `about` the store is kept for its readers.
@@ -109,16 +134,16 @@ def write_shared_parts(folder: Path, parts: SharedParts, shots: Shots, about: Ma
         content = save(tensors)
         with room_for(len(content), folder):
             replace_file(folder / name, lambda file, content=content: file.write(content))
-    digest, growth, sizes = _hash(asdict(parts.sizes), shown), _hash({}, learnt_with), asdict(parts.sizes)
+    digest, growth, sizes = _hash(asdict(parts.config), shown), _hash({}, learnt_with), asdict(parts.config)
     manifest = {"format": FORMAT, "shared": digest, "growth": growth, "frame": FRAME, "sizes": sizes}
-    manifest |= {"shots": asdict(shots), "about": dict(about)}
+    manifest |= {"shots": asdict(camera), "about": dict(about)}
     write_text(folder / MANIFEST, json.dumps(manifest, indent=1) + "\n")
     return digest
 
 
 def shared_hash(parts: SharedParts) -> str:
     """Compute the hash that a store of these parts would have."""
-    return _hash(asdict(parts.sizes), _split(parts)[0])
+    return _hash(asdict(parts.config), _split(parts)[0])
 
 
 def _split(parts: SharedParts) -> tuple[dict[str, Tensor], dict[str, Tensor]]:
@@ -138,55 +163,32 @@ def _rounded(tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
     }
 
 
-def read_manifest(folder: Path) -> Manifest:
-    """Read what a store says about itself.
-
-    Raises StoreError for a folder that is no store, and for a manifest that is damaged or names impossible sizes.
-    """
-    path = folder / MANIFEST
-    if not path.is_file():
-        raise StoreError(f"{folder} is no store: it has no {MANIFEST}. Give the folder that tda-scenes wrote.")
-    with damage_named(path, "The manifest"):
-        if path.stat().st_size > LARGEST_MANIFEST:
-            raise ValueError(f"it has {path.stat().st_size} bytes, more than {LARGEST_MANIFEST}")
-        content = json.loads(path.read_text())
-        if content["format"] != FORMAT:
-            raise ValueError(f"its format is {str(content['format'])[:40]!r}, not {FORMAT!r}")
-        kinds = {"triplane": TriPlaneConfig, "autoencoder": AutoencoderConfig, "sampling": SamplingConfig}
-        sizes = Sizes(**{key: kinds[key](**given) for key, given in content["sizes"].items()})
-        shots, about = Shots(**content["shots"]), content["about"]
-        _check(sizes, shots)
-        if not (isinstance(content["shared"], str) and isinstance(content["growth"], str) and isinstance(about, dict)):
-            raise ValueError("its hashes are no texts, or what it tells is no set of keys")
-    return Manifest(content["shared"], content["growth"], sizes, shots, about)
-
-
 def read_shared_parts(folder: Path) -> SharedParts:
     """Read all that scenes share. Raises StoreError when anything is damaged or does not fit the manifest."""
     from safetensors.torch import load_file
 
-    manifest, state = read_manifest(folder), {}
-    sizes = manifest.sizes
+    manifest, state = Manifest.read(folder), {}
+    config = manifest.config
     for name, wanted in ((TENSORS, manifest.hash), (GROWTH, manifest.growth)):
         with damage_named(folder / name, "The shared parts"):
             kept = load_file(folder / name)
-            found = _hash(asdict(sizes) if name == TENSORS else {}, kept)
+            found = _hash(asdict(config) if name == TENSORS else {}, kept)
             if found != wanted:
                 raise ValueError(f"the hash of them and their sizes is {found}, and {MANIFEST} says {wanted}")
             state |= {key: value.float() if value.is_floating_point() else value for key, value in kept.items()}
     with damage_named(folder / TENSORS, "The shared parts"):
         with torch.device("meta"):  # shapes alone: nothing is made that is larger than what the files hold
-            _check_shapes(state, *_build(sizes))
-        autoencoder, scenes = _build(sizes)
+            _check_shapes(state, *_build(config))
+        autoencoder, scenes = _build(config)
         autoencoder.load_state_dict(_below(state, "autoencoder."))
         scenes.load_state_dict(_below(state, "scenes."), strict=False)
-    return SharedParts(sizes, scenes, autoencoder, state["weights"], state["occupied"].bool())
+    return SharedParts(config, scenes, autoencoder, state["weights"], state["occupied"].bool())
 
 
-def _build(sizes: Sizes) -> tuple[Autoencoder, LatentScenes]:
-    """Build the parts without their numbers, from sizes alone: no other file and no network is asked."""
-    autoencoder = build(replace(sizes.autoencoder, start="scratch")).eval().requires_grad_(False)
-    return autoencoder, LatentScenes(1, autoencoder.point_channels, sizes.triplane).requires_grad_(False)
+def _build(config: SharedConfig) -> tuple[Autoencoder, LatentScenes]:
+    """Build the parts without their numbers, from configurations alone: no other file and no network is asked."""
+    autoencoder = build(replace(config.autoencoder, start="scratch")).eval().requires_grad_(False)
+    return autoencoder, LatentScenes(1, autoencoder.point_channels, config.triplane).requires_grad_(False)
 
 
 def _check_shapes(state: Mapping[str, Tensor], autoencoder: Autoencoder, scenes: LatentScenes) -> None:
@@ -212,9 +214,9 @@ def _hash(sizes: Mapping[str, Any], tensors: Mapping[str, Tensor]) -> str:
     return digest.hexdigest()[:32]
 
 
-def _check(sizes: Sizes, shots: Shots) -> None:
+def _check(config: SharedConfig, camera: DefaultCamera) -> None:
     """Raise ValueError for sizes that no store has, before anything of such a size is made."""
-    t, a, s = sizes.triplane, sizes.autoencoder, sizes.sampling
+    t, a, s = config.triplane, config.autoencoder, config.sampling
     bounds = {
         "resolution": (t.resolution, 2, 1024),
         "micro_channels": (t.micro_channels, 0, 256),
@@ -230,13 +232,13 @@ def _check(sizes: Sizes, shots: Shots) -> None:
         "fine": (s.fine, 1, 1024),
         "side": (s.side or 1, 1, 64),
         "rays_per_chunk": (s.rays_per_chunk, 1, 1 << 24),
-        "width": (shots.width, 1, LARGEST_SIDE),
-        "height": (shots.height, 1, LARGEST_SIDE),
+        "width": (camera.width, 1, LARGEST_SIDE),
+        "height": (camera.height, 1, LARGEST_SIDE),
     }
     for name, (value, low, high) in bounds.items():
         if not isinstance(value, int) or not low <= value <= high:
             raise ValueError(f"{name} is {str(value)[:40]}, not from {low} to {high}")
-    for name, length in (("focal", shots.focal), ("distance", shots.distance)):
+    for name, length in (("focal", camera.focal), ("distance", camera.distance)):
         if not isinstance(length, float | int) or not 0 < length < 1e9:
             raise ValueError(f"{name} is {str(length)[:40]}, not from 0 to 1e9")
     if a.source is not None or a.revision is not None:

@@ -26,7 +26,7 @@ from tda_nerfstudio.store.scene_files import (
     write_packed,
     write_scenes,
 )
-from tda_nerfstudio.store.shared_parts import SharedParts, read_manifest, read_shared_parts
+from tda_nerfstudio.store.shared_parts import Manifest, SharedParts, read_shared_parts
 from tda_nerfstudio.store.stored_scene import StoredScene, mean_psnr
 
 SCENES, ASIDE = "scenes", "quarantine"
@@ -45,19 +45,19 @@ class Store(Mapping[str, StoredScene]):
     def __init__(self, folder: Path | str, device: torch.device | str | None = None) -> None:
         self.folder = Path(folder)
         self.device = torch.device(device or ("cuda" if torch.cuda.is_available() else "cpu"))
-        self.manifest = read_manifest(self.folder)
+        self.manifest = Manifest.read(self.folder)
         self.files: list[SceneFile] = []
         self.damaged: list[StoreError] = []
         for path in sorted((self.folder / SCENES).glob(f"*{SUFFIX}")):
             try:
-                self.files.append(SceneFile(path, self.manifest.hash, self.manifest.sizes.triplane))
+                self.files.append(SceneFile(path, self.manifest.hash, self.manifest.config.triplane))
             except StoreError as error:
                 self.damaged.append(error)
         self._index()
 
     def __repr__(self) -> str:
-        names, shots = self.names, self.manifest.shots
-        facts = [f"{len(names)} scene{'' if len(names) == 1 else 's'} of {shots.width} x {shots.height} pixels"]
+        names, camera = self.names, self.manifest.camera
+        facts = [f"{len(names)} scene{'' if len(names) == 1 else 's'} of {camera.width} x {camera.height} pixels"]
         facts += mean_psnr([self.record(name) for name in names])
         shown = f": {', '.join(names[:3])}{', ...' if len(names) > 3 else ''}" if names else ""
         return f"<Store {str(self.folder)!r}: {', '.join(facts)}{shown}>"
@@ -89,7 +89,7 @@ class Store(Mapping[str, StoredScene]):
     def __getitem__(self, name: str) -> StoredScene:
         """Read a scene. Raises StoreError for an unknown name and for a damaged file."""
         learnt = self.file(name).load(name)
-        return StoredScene(self._shown_with, self.manifest.shots, learnt)
+        return StoredScene(self._shown_with, self.manifest.camera, learnt)
 
     def record(self, name: str) -> Record:
         """Tell what is known of a scene without reading it."""
@@ -130,7 +130,7 @@ class Store(Mapping[str, StoredScene]):
 
     def _noted(self, path: Path) -> Path:
         """Take a file of scenes that was just written into account."""
-        file = SceneFile(path, self.manifest.hash, self.manifest.sizes.triplane)
+        file = SceneFile(path, self.manifest.hash, self.manifest.config.triplane)
         self.files = [known for known in self.files if known.path != path] + [file]
         self._index()
         for record in file.records:
@@ -197,8 +197,8 @@ class Store(Mapping[str, StoredScene]):
 
         Images have the size of those, or (width, height) pixels, or as many both ways.
         """
-        shots, centre = self.manifest.shots, self.shared.scenes.box.mean(0)
-        view = orbit(count, shots.distance, elevation, shots.focal, (shots.width, shots.height), centre)
+        camera, centre = self.manifest.camera, self.shared.scenes.box.mean(0)
+        view = orbit(count, camera.distance, elevation, camera.focal, (camera.width, camera.height), centre)
         return view if size is None else view.resized(*image_size(size))
 
     def file(self, name: str) -> SceneFile:

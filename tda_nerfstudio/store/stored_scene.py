@@ -15,7 +15,7 @@ from tda_nerfstudio.core.cameras import View
 from tda_nerfstudio.core.scenes import LatentScenes
 from tda_nerfstudio.core.view import image_size
 from tda_nerfstudio.store.learnt_scene import LearntScene, Record
-from tda_nerfstudio.store.shared_parts import SharedParts, Shots
+from tda_nerfstudio.store.shared_parts import DefaultCamera, SharedParts
 
 PIXELS_TOGETHER = 1 << 20
 """Image pixels that are rendered at once, to bound memory: 64 views of 128 x 128."""
@@ -35,11 +35,11 @@ def put(table: LatentScenes, learnt: LearntScene, background: Tensor) -> None:
 class StoredScene:
     """One scene of a store, ready to be rendered on the device that the shared parts are on."""
 
-    def __init__(self, shared: SharedParts, shots: Shots, learnt: LearntScene) -> None:
-        self.shared, self.shots, self.learnt = shared, shots, learnt
+    def __init__(self, shared: SharedParts, camera: DefaultCamera, learnt: LearntScene) -> None:
+        self.shared, self.camera, self.learnt = shared, camera, learnt
 
     def __repr__(self) -> str:
-        facts = [f"{self.shots.width} x {self.shots.height} pixels", *mean_psnr([self.record])]
+        facts = [f"{self.camera.width} x {self.camera.height} pixels", *mean_psnr([self.record])]
         facts += [] if self.record.finished else ["unfinished"]
         return f"<StoredScene {self.record.name!r}: {', '.join(facts)}>"
 
@@ -65,10 +65,10 @@ class StoredScene:
         By default images have the size that the view says, else that of the images that the scene was learnt from. In
         another size all that was in sight stays in sight. `core.showing.show` says what a longer focal length does.
         """
-        table, codec, sampling = self.shared.scenes, self.shared.autoencoder, self.shared.sizes.sampling
+        table, codec, sampling = self.shared.scenes, self.shared.autoencoder, self.shared.config.sampling
         device = table.box.device
         put(table, replace(self.learnt, occupied=self.occupied), codec.background)
-        wide, high = view.width or self.shots.width, view.height or self.shots.height
+        wide, high = view.width or self.camera.width, view.height or self.camera.height
         if height is None and width is not None:
             height = max(round(width * high / wide), 1)
         if width is None and height is not None:
@@ -79,7 +79,7 @@ class StoredScene:
         together, scene = max(PIXELS_TOGETHER // (height * width), 1), (table, planes, table.occupied, codec)
         for start in _tracked(range(0, len(view), together), f"Rendering {self.record.name}", progress):
             some = view[start : start + together]
-            shown = showing.show(*scene, some, height, width, sampling, self.shots.focal, ("rgb",))
+            shown = showing.show(*scene, some, height, width, sampling, self.camera.focal, ("rgb",))
             images[start : start + together] = shown["rgb"].cpu()
         return images
 
