@@ -17,7 +17,6 @@ from tyro.conf import Fixed
 from tda_nerfstudio.atlas.latent_cache import ENCODE_BATCH
 from tda_nerfstudio.base.errors import TdaError
 from tda_nerfstudio.base.randomness import seeded
-from tda_nerfstudio.base.saved import Saved
 from tda_nerfstudio.core.occupancy import due_scenes
 from tda_nerfstudio.learning.schedule import RgbBaseline, Schedule, Span
 from tda_nerfstudio.plugin.evaluation import announced, evaluate, scalars
@@ -35,7 +34,7 @@ BACKGROUND_EVERY = 50
 
 
 @dataclass
-class TdaPipelineConfig(Saved, VanillaPipelineConfig):
+class TdaPipelineConfig(VanillaPipelineConfig):
     """Datamanager, model, and the schedule that trains them."""
 
     _target: type = field(default_factory=lambda: TdaPipeline)

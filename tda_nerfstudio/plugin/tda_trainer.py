@@ -22,7 +22,6 @@ from nerfstudio.utils import writer
 from tda_nerfstudio.base.atomic import save_tensors
 from tda_nerfstudio.base.errors import TdaError
 from tda_nerfstudio.base.interrupts import signals_deferred
-from tda_nerfstudio.base.saved import Saved
 from tda_nerfstudio.plugin import resolve, run_folder
 from tda_nerfstudio.plugin.bank import Bank
 from tda_nerfstudio.plugin.claim import release
@@ -47,7 +46,7 @@ from tda_nerfstudio.store.shared_parts import is_store
 
 
 @dataclass
-class TdaTrainerConfig(Saved, TrainerOptions):
+class TdaTrainerConfig(TrainerOptions):
     """A nerfstudio run whose length is in visits per scene, and whose folder is the one that its config.yml lies in."""
 
     _target: type = field(default_factory=lambda: TdaTrainer)
@@ -60,7 +59,7 @@ class TdaTrainerConfig(Saved, TrainerOptions):
     """Where the config.yml lay that this was read from; a new run's folder follows from its names."""
 
     def __setstate__(self, state: dict[str, Any]) -> None:
-        super().__setstate__(state)
+        self.__dict__.update(state)
         file = run_folder.being_read()
         if file is not None and self.timestamp != "{timestamp}":  # it is no copy of a method's defaults
             with run_folder.errors_shown():
