@@ -18,16 +18,11 @@ from tda_nerfstudio.plugin.stage_one import told_by_run
 from tda_nerfstudio.plugin.start import Start, mean_start
 from tda_nerfstudio.plugin.tda_model import TdaModel
 from tda_nerfstudio.plugin.tda_pipeline import TdaPipeline
+from tda_nerfstudio.store.learnt_scene import LearntScene, Record
+from tda_nerfstudio.store.manifest import DefaultCamera, SharedConfig
 from tda_nerfstudio.store.precision import Precision
-from tda_nerfstudio.store.scene_files import TOGETHER, LearntScene, Record
-from tda_nerfstudio.store.shared_parts import (
-    DefaultCamera,
-    SharedConfig,
-    SharedParts,
-    is_store,
-    shared_hash,
-    write_shared_parts,
-)
+from tda_nerfstudio.store.scene_files import TOGETHER
+from tda_nerfstudio.store.shared_parts import SharedParts, is_store, shared_hash, write_shared_parts
 from tda_nerfstudio.store.store import Store
 
 SCORES = ("psnr", "ssim", "sharpness", "ceiling_psnr")

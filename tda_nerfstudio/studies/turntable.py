@@ -22,7 +22,8 @@ from tda_nerfstudio.plugin.run_folder import is_config
 from tda_nerfstudio.plugin.stored_pipeline import StoredPipeline, store_of
 from tda_nerfstudio.plugin.storing import default_camera
 from tda_nerfstudio.plugin.tda_pipeline import TdaPipeline
-from tda_nerfstudio.store.shared_parts import DefaultCamera, is_store
+from tda_nerfstudio.store.manifest import DefaultCamera
+from tda_nerfstudio.store.shared_parts import is_store
 from tda_nerfstudio.store.store import Store
 from tda_nerfstudio.studies.outputs import VIDEOS, require_output
 from tda_nerfstudio.studies.pictures import as_picture

@@ -11,8 +11,9 @@ from tda_nerfstudio.autoencoder.build import build, resolve
 from tda_nerfstudio.autoencoder.config import AutoencoderConfig
 from tda_nerfstudio.core.ray_sampling import SamplingConfig
 from tda_nerfstudio.core.scenes import LatentScenes, TriPlaneConfig
-from tda_nerfstudio.store.scene_files import LearntScene, Record
-from tda_nerfstudio.store.shared_parts import DefaultCamera, SharedConfig, SharedParts, write_shared_parts
+from tda_nerfstudio.store.learnt_scene import LearntScene, Record
+from tda_nerfstudio.store.manifest import DefaultCamera, SharedConfig
+from tda_nerfstudio.store.shared_parts import SharedParts, write_shared_parts
 from tda_nerfstudio.store.store import Store
 
 TRIPLANE = TriPlaneConfig(resolution=6, micro_channels=3, macro_channels=2, bases=4, hidden=5, grid=3)

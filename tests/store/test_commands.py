@@ -13,7 +13,7 @@ from torchvision.utils import save_image
 
 from tda_nerfstudio.base.errors import TdaError
 from tda_nerfstudio.cli import store as commands
-from tda_nerfstudio.store.scene_files import Record
+from tda_nerfstudio.store.learnt_scene import Record
 from tda_nerfstudio.store.shared_parts import write_shared_parts
 from tda_nerfstudio.store.store import Store
 

@@ -19,7 +19,8 @@ from tda_nerfstudio.base.errors import StoreError
 from tda_nerfstudio.core.scenes import LatentScenes
 from tda_nerfstudio.store import shared_parts
 from tda_nerfstudio.store.learnt_scene import LearntScene, Record
-from tda_nerfstudio.store.shared_parts import MANIFEST, DefaultCamera, SharedConfig, SharedParts, write_shared_parts
+from tda_nerfstudio.store.manifest import MANIFEST, DefaultCamera, SharedConfig
+from tda_nerfstudio.store.shared_parts import SharedParts, write_shared_parts
 from tda_nerfstudio.store.store import Store
 
 HUB = {"source": "stabilityai/sd-vae-ft-mse", "revision": "0123456789abcdef0123456789abcdef01234567"}

@@ -14,7 +14,7 @@ import pytest
 import torch
 
 from tda_nerfstudio.base.errors import StoreError
-from tda_nerfstudio.store.scene_files import LearntScene, Record
+from tda_nerfstudio.store.learnt_scene import LearntScene, Record
 from tda_nerfstudio.store.store import Store
 
 KILLS = 200

@@ -9,8 +9,8 @@ import torch
 
 from tda_nerfstudio.base.errors import StoreError
 from tda_nerfstudio.core.scenes import LatentScenes, TriPlaneConfig
+from tda_nerfstudio.store.learnt_scene import LearntScene, Record
 from tda_nerfstudio.store.lighter import lighten, orthonormal
-from tda_nerfstudio.store.scene_files import LearntScene, Record
 from tda_nerfstudio.store.shared_parts import SharedParts, write_shared_parts
 from tda_nerfstudio.store.store import Store
 

@@ -13,8 +13,9 @@ import torch
 from tda_nerfstudio.base.errors import StoreError, TdaError
 from tda_nerfstudio.core import showing
 from tda_nerfstudio.core.cameras import orbit
-from tda_nerfstudio.store.scene_files import Record
-from tda_nerfstudio.store.shared_parts import GROWTH, MANIFEST, TENSORS, write_shared_parts
+from tda_nerfstudio.store.learnt_scene import Record
+from tda_nerfstudio.store.manifest import MANIFEST
+from tda_nerfstudio.store.shared_parts import GROWTH, TENSORS, write_shared_parts
 from tda_nerfstudio.store.store import SCENES, Store
 
 
