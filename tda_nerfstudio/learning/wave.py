@@ -130,7 +130,7 @@ def learn_wave(
     (wave,) = plan(schedule, size, chosen.pixels, len(names), total=steps)
     beginning = None if schedule.start == "cold" else Beginning(shared.weights, shared.occupied)
     batches = Batches(chosen, codec, size, seed, folder=latents)
-    learner = Learner(table, codec, batches, wave, shared.sizes.sampling, seed, beginning, keeps_space=True)
+    learner = Learner(table, codec, batches, wave, shared.config.sampling, seed, beginning, keeps_space=True)
     for step in track(range(wave.start, wave.end), f"Learning {counted(len(names), 'scene')}"):
         if stopped():
             return None

@@ -11,6 +11,7 @@ from torch import Tensor
 
 from tda_nerfstudio.atlas.atlas import Atlas
 from tda_nerfstudio.atlas.bounds import fit_box
+from tda_nerfstudio.autoencoder.build import resolve as resolve_autoencoder
 from tda_nerfstudio.base.atomic import require_writable
 from tda_nerfstudio.base.errors import TdaError, counted
 from tda_nerfstudio.learning.schedule import SHORT_WARMUP, WARMUP, StageOne
@@ -43,7 +44,7 @@ def resolve(config: TdaTrainerConfig) -> None:
     began = read_beginning(config)
     resolve_start(config, resuming(config), began)
     model = config.pipeline.model
-    model.autoencoder = model.autoencoder.resolve()
+    model.autoencoder = resolve_autoencoder(model.autoencoder)
     _start(config)
     if config.pipeline.datamanager.rays_per_view is not None and model.autoencoder.f > 1:
         raise TdaError(

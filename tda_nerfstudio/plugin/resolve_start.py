@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from tda_nerfstudio.autoencoder.build import AutoencoderConfig
+from tda_nerfstudio.autoencoder.config import AutoencoderConfig
 from tda_nerfstudio.base.atomic import require_writable
 from tda_nerfstudio.base.errors import TdaError
 from tda_nerfstudio.core.scenes import TriPlaneConfig
@@ -72,10 +72,10 @@ def _check_independence(config: TdaTrainerConfig) -> None:
 
 
 def _start_from_store(config: TdaTrainerConfig, store: Store, resuming: bool) -> None:
-    pipeline, sizes = config.pipeline, store.manifest.sizes
+    pipeline, shared = config.pipeline, store.manifest.config
     pipeline.autoencoder_hash = store.shared.autoencoder.fingerprint()
-    pipeline.model.autoencoder, pipeline.model.triplane = sizes.autoencoder, sizes.triplane
-    pipeline.model.sampling = sizes.sampling
+    pipeline.model.autoencoder, pipeline.model.triplane = shared.autoencoder, shared.triplane
+    pipeline.model.sampling = shared.sampling
     pipeline.datamanager.dataparser.box = tuple(store.shared.scenes.box.flatten().tolist())
     _check_least_squares(config, f"the store {store.folder}")
     CONSOLE.print(

@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING, Any
 
 from tda_nerfstudio.base.errors import TdaError
 from tda_nerfstudio.plugin.manifest import read_manifest
-from tda_nerfstudio.store import shared_parts
+from tda_nerfstudio.store.manifest import Manifest
+from tda_nerfstudio.store.shared_parts import is_store
 
 if TYPE_CHECKING:
     from tda_nerfstudio.plugin.tda_pipeline import TdaPipelineConfig
@@ -39,9 +40,9 @@ def facts_of(config: TdaPipelineConfig) -> dict[str, Any] | None:
     run, store = config.autoencoder, config.store
     if run is not None:
         return read_manifest(run)
-    if store is None or not shared_parts.is_store(store):
+    if store is None or not is_store(store):
         return None
-    facts = shared_parts.read_manifest(store).about.get(ABOUT)
+    facts = Manifest.read(store).about.get(ABOUT)
     if not isinstance(facts, dict) or not isinstance(facts.get("data"), str):
         return None
     names, loss = facts.get("scene_names"), facts.get("start_loss")

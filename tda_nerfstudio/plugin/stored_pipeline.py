@@ -85,14 +85,14 @@ class StoredPipeline(Pipeline):
                 f"{store.folder} holds no scenes yet. Learn some: ns-train tda-scenes --pipeline.store ..."
             )
         self.store, parts, device = store, store.shared, store.device
-        sizes = parts.sizes
-        config = TdaModelConfig(triplane=sizes.triplane, autoencoder=sizes.autoencoder, sampling=sizes.sampling)
+        shared = parts.config
+        config = TdaModelConfig(triplane=shared.triplane, autoencoder=shared.autoencoder, sampling=shared.sampling)
         box = SceneBox(aabb=parts.scenes.box)
         names = {"scene_names": ["shown"]}
         self._model = config.setup(scene_box=box, num_train_data=0, metadata=names, device=device, grad_scaler=None)
         self.model.load_state_dict(start_of_store(store.folder, parts).shared, strict=False)
         self.model.to(device).eval().requires_grad_(False)
-        self.model.native_focal = store.manifest.shots.focal
+        self.model.native_focal = store.manifest.camera.focal
         self.datamanager = StoredManager(store, self.model)
         self.select_scene(None)
         self.scene_control = SceneControl(self)

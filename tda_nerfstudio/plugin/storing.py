@@ -7,6 +7,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+from tda_nerfstudio.autoencoder.build import resolve
 from tda_nerfstudio.base.atomic import require_writable
 from tda_nerfstudio.base.errors import StoreError, TdaError, counted
 from tda_nerfstudio.base.progress import track
@@ -18,9 +19,10 @@ from tda_nerfstudio.plugin.stage_one import told_by_run
 from tda_nerfstudio.plugin.start import Start, mean_start
 from tda_nerfstudio.plugin.tda_model import TdaModel
 from tda_nerfstudio.plugin.tda_pipeline import TdaPipeline
+from tda_nerfstudio.store.manifest import DefaultCamera, SharedConfig
 from tda_nerfstudio.store.precision import Precision
 from tda_nerfstudio.store.scene_files import TOGETHER
-from tda_nerfstudio.store.shared_parts import SharedParts, Shots, Sizes, is_store, shared_hash, write_shared_parts
+from tda_nerfstudio.store.shared_parts import SharedParts, is_store, shared_hash, write_shared_parts
 from tda_nerfstudio.store.store import Store
 
 
@@ -32,15 +34,15 @@ def shared_parts(model: TdaModel, start: Start | None) -> SharedParts:
     else:
         weights, occupied = mean_start(table.weights.detach(), table.occupied, "This run")
     origin = {"start": "scratch", "source": None, "revision": None}  # a store needs none of them
-    sizes = Sizes(config.triplane, replace(config.autoencoder.resolve(), **origin), config.sampling)
-    return SharedParts(sizes, table, model.autoencoder, weights, occupied)
+    shared = SharedConfig(config.triplane, replace(resolve(config.autoencoder), **origin), config.sampling)
+    return SharedParts(shared, table, model.autoencoder, weights, occupied)
 
 
-def shots(model: TdaModel, manager: MultiSceneDataManager) -> Shots:
-    """Say how a run's training images were taken."""
+def default_camera(model: TdaModel, manager: MultiSceneDataManager) -> DefaultCamera:
+    """Say how a run's scenes are shown by default: as its training images were taken."""
     views, view = manager.views, manager.views.train.view
     distance = (view.c2w[:, :, 3] - model.field.scenes.box.cpu().mean(0)).norm(dim=-1).median()
-    return Shots(views.width, views.height, float(view.fx.median()), float(distance))
+    return DefaultCamera(views.width, views.height, float(view.fx.median()), float(distance))
 
 
 def open_store(folder: Path, pipeline: TdaPipeline, start: Start | None = None) -> Store:
@@ -51,7 +53,7 @@ def open_store(folder: Path, pipeline: TdaPipeline, start: Start | None = None) 
     parts = shared_parts(pipeline.model, start)
     if not is_store(folder):
         about = told_by_run(pipeline.config.autoencoder)
-        write_shared_parts(folder, parts, shots(pipeline.model, pipeline.datamanager), about)
+        write_shared_parts(folder, parts, default_camera(pipeline.model, pipeline.datamanager), about)
     store, own = Store(folder), shared_hash(parts)
     if store.manifest.hash != own:
         raise StoreError(

@@ -12,7 +12,6 @@ from torch import Tensor
 from tyro.conf import Fixed
 
 from tda_nerfstudio.base.errors import TdaError
-from tda_nerfstudio.base.saved import Saved
 from tda_nerfstudio.learning.batches import Batches
 from tda_nerfstudio.learning.beginning import Beginning
 from tda_nerfstudio.learning.learner import Learner
@@ -28,7 +27,7 @@ from tda_nerfstudio.plugin.viewer.scene_control import SceneControl
 
 
 @dataclass
-class TdaPipelineConfig(Saved, VanillaPipelineConfig):
+class TdaPipelineConfig(VanillaPipelineConfig):
     """Datamanager, model, and the schedule that trains them."""
 
     _target: type = field(default_factory=lambda: TdaPipeline)

@@ -24,7 +24,6 @@ from torch import Tensor
 from tda_nerfstudio.base.atomic import save_tensors
 from tda_nerfstudio.base.errors import TdaError
 from tda_nerfstudio.base.interrupts import signals_deferred
-from tda_nerfstudio.base.saved import Saved
 from tda_nerfstudio.base.terminal import CONSOLE, clear_errors, hushed
 from tda_nerfstudio.learning.forecast import forecast
 from tda_nerfstudio.learning.schedule import span_at
@@ -49,7 +48,7 @@ from tda_nerfstudio.store.shared_parts import is_store
 
 
 @dataclass
-class TdaTrainerConfig(Saved, TrainerOptions):
+class TdaTrainerConfig(TrainerOptions):
     """A nerfstudio run whose length is in visits per scene, and whose folder is the one that its config.yml lies in."""
 
     _target: type = field(default_factory=lambda: TdaTrainer)
@@ -62,7 +61,7 @@ class TdaTrainerConfig(Saved, TrainerOptions):
     """Where the config.yml lay that this was read from; a new run's folder follows from its names."""
 
     def __setstate__(self, state: dict[str, Any]) -> None:
-        super().__setstate__(state)
+        self.__dict__.update(state)
         file = run_folder.being_read()
         if file is not None and self.timestamp != "{timestamp}":  # it is no copy of a method's defaults
             with run_folder.errors_shown():

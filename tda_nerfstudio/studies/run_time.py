@@ -49,11 +49,11 @@ def _planned(
     if steps is None or not given or not scenes:
         return []
     try:
-        schedule = getattr(phases, given[TYPE])
+        schedule = getattr(schedules, given[TYPE])
         known = {field.name for field in fields(schedule)}
         placed = schedule(**{key: value for key, value in given.items() if key in known}).phases()
         images = min(manager["scenes_per_step"], len(scenes)) * manager["views_per_scene"]
-        spans = phases.timeline(placed, len(scenes), images, steps)
+        spans = schedules.timeline(placed, len(scenes), images, steps)
     except (AttributeError, KeyError, TypeError, ValueError) as error:
         problems.append(f"The schedule of an older version is not understood ({error}): phases are not known.")
         return []
