@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from tda_nerfstudio.base.errors import TdaError
+from tda_nerfstudio.learning import schedule as schedules
 from tda_nerfstudio.plugin.manifest import read_manifest
 from tda_nerfstudio.studies.run_files import STEP_SECONDS, TYPE, look_up, read_config, read_scalars, short
 
