@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -171,11 +170,3 @@ def _steps(config: TdaTrainerConfig, atlas: Atlas) -> None:
     for phase in config.pipeline.schedule.phases():
         if phase.visits > 0 and phase not in placed:
             CONSOLE.print(f"[yellow]{total} steps leave none to the phase '{phase.name}': it is left out.[/yellow]")
-
-
-def check_load_dir(folder: Path) -> None:
-    """Check that a folder holds checkpoints. Raises TdaError that says what to give instead."""
-    if not folder.is_dir():
-        raise TdaError(f"--load-dir {folder} does not exist. Give the nerfstudio_models folder of a run.")
-    if not any(re.fullmatch(r"step-\d{9}\.ckpt", path.name) for path in folder.iterdir()):
-        raise TdaError(f"--load-dir {folder} holds no checkpoint (step-*.ckpt). Give a run's nerfstudio_models folder.")

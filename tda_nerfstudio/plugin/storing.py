@@ -10,12 +10,12 @@ from typing import Any
 from tda_nerfstudio.base.atomic import require_writable
 from tda_nerfstudio.base.errors import StoreError, TdaError, counted
 from tda_nerfstudio.base.progress import track
+from tda_nerfstudio.learning.beginning import mean_beginning
 from tda_nerfstudio.learning.wave import learnt_scenes
+from tda_nerfstudio.plugin import stage_one
 from tda_nerfstudio.plugin.manifest import read_manifest
 from tda_nerfstudio.plugin.multi_scene_datamanager import MultiSceneDataManager
 from tda_nerfstudio.plugin.open_run import open_run
-from tda_nerfstudio.plugin.stage_one import told_by_run
-from tda_nerfstudio.plugin.start import Start, mean_start
 from tda_nerfstudio.plugin.tda_model import TdaModel
 from tda_nerfstudio.plugin.tda_pipeline import TdaPipeline
 from tda_nerfstudio.store.precision import Precision
@@ -24,13 +24,13 @@ from tda_nerfstudio.store.shared_parts import SharedParts, Shots, Sizes, is_stor
 from tda_nerfstudio.store.store import Store
 
 
-def shared_parts(model: TdaModel, start: Start | None) -> SharedParts:
-    """Collect what a run's scenes share, as they are; new scenes will start there, or at the mean of this run's."""
+def shared_parts(model: TdaModel, given: SharedParts | None) -> SharedParts:
+    """Collect what a run's scenes share. New scenes begin where the `given` parts say, or at the mean of this run's."""
     config, table = model.config, model.field.scenes
-    if start is not None:
-        weights, occupied = start.weights, start.occupied
+    if given is not None:
+        weights, occupied = given.weights, given.occupied
     else:
-        weights, occupied = mean_start(table.weights.detach(), table.occupied, "This run")
+        weights, occupied = mean_beginning(table.weights.detach(), table.occupied, "This run")
     origin = {"start": "scratch", "source": None, "revision": None}  # a store needs none of them
     sizes = Sizes(config.triplane, replace(config.autoencoder.resolve(), **origin), config.sampling)
     return SharedParts(sizes, table, model.autoencoder, weights, occupied)
@@ -43,14 +43,14 @@ def shots(model: TdaModel, manager: MultiSceneDataManager) -> Shots:
     return Shots(views.width, views.height, float(view.fx.median()), float(distance))
 
 
-def open_store(folder: Path, pipeline: TdaPipeline, start: Start | None = None) -> Store:
-    """Open a store for a run's scenes, made if there is none; more scenes will start where it says.
+def open_store(folder: Path, pipeline: TdaPipeline, given: SharedParts | None = None) -> Store:
+    """Open a store for a run's scenes, made if there is none; more scenes begin where the `given` parts say.
 
     Raises StoreError when it was made with other shared parts.
     """
-    parts = shared_parts(pipeline.model, start)
+    parts = shared_parts(pipeline.model, given)
     if not is_store(folder):
-        about = told_by_run(pipeline.config.autoencoder)
+        about = stage_one.tell(pipeline.config.autoencoder)
         write_shared_parts(folder, parts, shots(pipeline.model, pipeline.datamanager), about)
     store, own = Store(folder), shared_hash(parts)
     if store.manifest.hash != own:

@@ -115,6 +115,12 @@ def write_shared_parts(folder: Path, parts: SharedParts, shots: Shots, about: Ma
     return digest
 
 
+def shared_tensors(scenes: LatentScenes, autoencoder: Autoencoder) -> dict[str, Tensor]:
+    """Name the tensors that scenes share, as a store does."""
+    state = {f"autoencoder.{name}": tensor for name, tensor in autoencoder.state_dict().items()}
+    return state | {f"scenes.{name}": tensor for name, tensor in scenes.state_dict().items() if name not in OWN}
+
+
 def shared_hash(parts: SharedParts) -> str:
     """Compute the hash that a store of these parts would have."""
     return _hash(asdict(parts.sizes), _split(parts)[0])
@@ -122,8 +128,7 @@ def shared_hash(parts: SharedParts) -> str:
 
 def _split(parts: SharedParts) -> tuple[dict[str, Tensor], dict[str, Tensor]]:
     """Tell what images depend on from what only new scenes need, both rounded as they are kept."""
-    state = {f"autoencoder.{name}": tensor for name, tensor in parts.autoencoder.state_dict().items()}
-    state |= {f"scenes.{name}": t for name, t in parts.scenes.state_dict().items() if name not in OWN}
+    state = shared_tensors(parts.scenes, parts.autoencoder)
     shown = {name: tensor for name, tensor in state.items() if name.startswith(SHOWN)}
     learnt_with = {name: tensor for name, tensor in state.items() if name not in shown}
     return _rounded(shown), _rounded(learnt_with | {"weights": parts.weights, "occupied": parts.occupied})
@@ -175,23 +180,27 @@ def read_shared_parts(folder: Path) -> SharedParts:
             state |= {key: value.float() if value.is_floating_point() else value for key, value in kept.items()}
     with damage_named(folder / TENSORS, "The shared parts"):
         with torch.device("meta"):  # shapes alone: nothing is made that is larger than what the files hold
-            _check_shapes(state, *_build(sizes))
-        autoencoder, scenes = _build(sizes)
-        autoencoder.load_state_dict(_below(state, "autoencoder."))
-        scenes.load_state_dict(_below(state, "scenes."), strict=False)
+            _check_shapes(state, *build(sizes))
+        return assemble(sizes, state)
+
+
+def assemble(sizes: Sizes, state: Mapping[str, Tensor]) -> SharedParts:
+    """Put shared parts together from their tensors, named as in a store, with `weights` and `occupied`."""
+    scenes, autoencoder = build(sizes)
+    autoencoder.load_state_dict(_below(state, "autoencoder."))
+    scenes.load_state_dict(_below(state, "scenes."), strict=False)
     return SharedParts(sizes, scenes, autoencoder, state["weights"], state["occupied"].bool())
 
 
-def _build(sizes: Sizes) -> tuple[Autoencoder, LatentScenes]:
+def build(sizes: Sizes) -> tuple[LatentScenes, Autoencoder]:
     """Build the parts without their numbers, from sizes alone: no other file and no network is asked."""
     autoencoder = replace(sizes.autoencoder, start="scratch").build().eval().requires_grad_(False)
-    return autoencoder, LatentScenes(1, autoencoder.point_channels, sizes.triplane).requires_grad_(False)
+    return LatentScenes(1, autoencoder.point_channels, sizes.triplane).requires_grad_(False), autoencoder
 
 
-def _check_shapes(state: Mapping[str, Tensor], autoencoder: Autoencoder, scenes: LatentScenes) -> None:
+def _check_shapes(state: Mapping[str, Tensor], scenes: LatentScenes, autoencoder: Autoencoder) -> None:
     """Raise ValueError unless a store's tensors are the shared ones of these parts."""
-    wanted = {f"autoencoder.{name}": tensor.shape for name, tensor in autoencoder.state_dict().items()}
-    wanted |= {f"scenes.{name}": tensor.shape for name, tensor in scenes.state_dict().items() if name not in OWN}
+    wanted = {name: tensor.shape for name, tensor in shared_tensors(scenes, autoencoder).items()}
     wanted |= {"weights": scenes.weights.shape[1:], "occupied": scenes.occupied.shape[1:]}
     found = {name: tensor.shape for name, tensor in state.items()}
     if other := sorted(name for name in wanted.keys() | found if wanted.get(name) != found.get(name)):

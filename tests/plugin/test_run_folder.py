@@ -108,12 +108,12 @@ def test_stage_2_goes_on_without_its_stage_1(stage_two, tmp_path: Path, capsys) 
     trainer.train()
     text = " ".join(capsys.readouterr().out.split())
     assert f"Stage 1 at {tmp_path / 'gone'} is not there any more: going on with what this run has kept of it." in text
-    start = trainer.pipeline.stage_start()
-    assert start.where == f"The store {run / 'store'}" and start.weights.shape == (3,)
+    parts, where = trainer.pipeline.stage_one()
+    assert where == f"The store {run / 'store'}" and parts.weights.shape == (3,)
     shutil.rmtree(run / "store")
-    trainer.pipeline._start = None
+    trainer.pipeline._stage_one = None
     with pytest.raises(TdaError, match="gone is not there any more, and no store keeps its parts. Put it back."):
-        trainer.pipeline.stage_start()
+        trainer.pipeline.stage_one()
 
 
 @pytest.fixture

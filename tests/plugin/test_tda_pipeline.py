@@ -10,13 +10,14 @@ from types import SimpleNamespace
 import pytest
 import torch
 from nerfstudio.engine.optimizers import Optimizers
+from tda_nerfstudio.plugin.evaluation import quality
+from tda_nerfstudio.plugin.forecast import forecast
 
 from tda_nerfstudio.base.errors import TdaError
 from tda_nerfstudio.core import occupancy
 from tda_nerfstudio.learning.schedule import RAMP
-from tda_nerfstudio.plugin import start, tda_pipeline
-from tda_nerfstudio.plugin.evaluation import quality
-from tda_nerfstudio.plugin.forecast import forecast
+from tda_nerfstudio.plugin import stage_one as stage_one_module
+from tda_nerfstudio.plugin import tda_pipeline
 from tda_nerfstudio.plugin.multi_scene_datamanager import MultiSceneDataManager
 
 MOVING = {
@@ -127,10 +128,11 @@ def test_new_scenes_start_from_all_the_space_that_those_of_stage_one_fill(stage_
     import yaml
 
     config = yaml.load(stage_two.config.read_text(), Loader=yaml.Loader)
-    given = start.stage_one_tensors(stage_one.manifest | {"run": str(stage_one.folder)})
+    (path,) = stage_one.models.iterdir()
+    given = stage_one_module.model_tensors(path)
     given["field.scenes.occupied"].zero_()
     given["field.scenes.occupied"][0, :3] = given["field.scenes.occupied"][2, 30:] = True
-    monkeypatch.setattr(start, "stage_one_tensors", lambda manifest: given)
+    monkeypatch.setattr(stage_one_module, "model_tensors", lambda path: given)
     pipeline = config.pipeline.setup(device="cpu")
     pipeline.start_from_stage_one()
     occupied = pipeline.model.field.scenes.occupied

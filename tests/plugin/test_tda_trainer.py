@@ -15,10 +15,11 @@ from PIL import Image
 from tda_nerfstudio.base.errors import StoreError, TdaError
 from tda_nerfstudio.base.interrupts import signals_deferred
 from tda_nerfstudio.plugin import bank, resolve
+from tda_nerfstudio.plugin.checkpoint import check_load_dir
 from tda_nerfstudio.plugin.claim import _HELD
 from tda_nerfstudio.plugin.manifest import read_manifest
 from tda_nerfstudio.plugin.next_steps import show_next_steps
-from tda_nerfstudio.plugin.start import read_start
+from tda_nerfstudio.plugin.stage_one import read as read_stage_one
 from tda_nerfstudio.plugin.tda_pipeline import TdaPipeline
 from tda_nerfstudio.plugin.tda_trainer import TdaTrainer, clear_errors
 from tda_nerfstudio.store.store import Store
@@ -146,13 +147,13 @@ def test_scenes_of_stage_1_that_diverged_are_named_loudly_and_start_no_others(tr
     text = shown(capsys)
     assert "Mind" in text and "1 of 4 scenes went wrong and count in no score: vehicle_0002." in text
     assert read_manifest(trainer.base_dir)["start_loss"] > 0
-    start = read_start(trainer.base_dir, None)
-    assert torch.equal(start.weights, table.weights[[0, 1, 3]].mean(0))
+    parts, _ = read_stage_one(trainer.base_dir, None)
+    assert torch.equal(parts.weights, table.weights[[0, 1, 3]].mean(0))
     state = torch.load(trainer.checkpoint_of(11), weights_only=True)
     state["pipeline"]["_model.field.scenes.weights"].fill_(torch.nan)
     torch.save(state, trainer.checkpoint_of(11))
     with pytest.raises(TdaError, match="has no scene to start from: all of them diverged. Train it again."):
-        read_start(trainer.base_dir, None)
+        read_stage_one(trainer.base_dir, None)
 
 
 def test_a_run_ends_with_lines_that_can_be_copied(trainer, capsys) -> None:
@@ -274,7 +275,7 @@ def test_a_folder_without_checkpoints_is_refused(tmp_path: Path, make: bool, err
         folder.mkdir()
         (folder / "notes.txt").touch()
     with pytest.raises(TdaError, match=f"--load-dir {folder} {error}"):
-        resolve.check_load_dir(folder)
+        check_load_dir(folder)
 
 
 def test_a_total_below_one_step_is_refused(configure: Callable) -> None:
