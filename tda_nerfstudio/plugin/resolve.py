@@ -12,6 +12,7 @@ from tda_nerfstudio.atlas.atlas import Atlas
 from tda_nerfstudio.atlas.bounds import fit_box
 from tda_nerfstudio.base.atomic import require_writable
 from tda_nerfstudio.base.errors import TdaError, counted
+from tda_nerfstudio.base.terminal import CONSOLE, warn
 from tda_nerfstudio.learning.schedule import SHORT_WARMUP, WARMUP, StageOne
 from tda_nerfstudio.learning.waves import plan
 from tda_nerfstudio.plugin.atlas_report import report_oddities
@@ -20,7 +21,6 @@ from tda_nerfstudio.plugin.check_options import check_options
 from tda_nerfstudio.plugin.resolve_start import resolve_start
 from tda_nerfstudio.plugin.run_folder import in_selector, take_folder
 from tda_nerfstudio.plugin.tda_dataparser import TdaAtlas
-from tda_nerfstudio.plugin.terminal import CONSOLE, warn
 from tda_nerfstudio.plugin.which_scenes import atlas_of_stage_one, split_of
 
 if TYPE_CHECKING:

@@ -7,11 +7,11 @@ from typing import TYPE_CHECKING, Any
 
 from tda_nerfstudio.base.atomic import require_writable
 from tda_nerfstudio.base.errors import TdaError
+from tda_nerfstudio.base.terminal import CONSOLE
 from tda_nerfstudio.learning.schedule import StageTwo
 from tda_nerfstudio.learning.scoring import quality
 from tda_nerfstudio.plugin import stage_one
 from tda_nerfstudio.plugin.tda_dataparser import TdaAtlas
-from tda_nerfstudio.plugin.terminal import CONSOLE
 from tda_nerfstudio.plugin.which_scenes import left_over, warn_of_stage_one
 from tda_nerfstudio.store.shared_parts import is_store
 from tda_nerfstudio.store.store import Store

@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING, Any
 
 from tda_nerfstudio.atlas.selection import read_json
 from tda_nerfstudio.base.errors import TdaError
+from tda_nerfstudio.base.terminal import CONSOLE, warn
 from tda_nerfstudio.plugin import stage_one
 from tda_nerfstudio.plugin.tda_dataparser import TdaAtlas, TdaAtlasConfig
-from tda_nerfstudio.plugin.terminal import CONSOLE, warn
 from tda_nerfstudio.store.shared_parts import is_store
 
 if TYPE_CHECKING:
