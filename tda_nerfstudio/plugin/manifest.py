@@ -16,15 +16,18 @@ STORE = "store"
 """Folder of a run's own scene store, beside its config.yml."""
 
 
-def write_manifest(run: Path, content: dict[str, Any]) -> None:
+def write_finished(run: Path, content: dict[str, Any]) -> None:
     """Mark a run as finished, with the versions that made it."""
     packages = ("tda-nerfstudio", "nerfstudio", "torch", "numpy")
     versions = {"python": platform.python_version()} | {name: version(name) for name in packages}
     write_text(run / NAME, json.dumps(content | {"versions": versions}, indent=2))
 
 
-def read_manifest(run: Path) -> dict[str, Any]:
-    """Read the manifest of a run, given its folder or any file in it. Raises TdaError when it has none."""
+def read_finished(run: Path) -> dict[str, Any]:
+    """Read a finished run's manifest, given its folder or any file in it. Raises TdaError when it has none.
+
+    It comes with the run's folder, `run`, and names its store as seen from here.
+    """
     if not run.exists():
         raise TdaError(f"{run} does not exist. Give the folder of a finished run, or its config.yml.")
     folder = run if run.is_dir() else run.parent
@@ -39,6 +42,5 @@ def read_manifest(run: Path) -> dict[str, Any]:
         raise TdaError(f"{folder / NAME} cannot be read ({error}). Train that run again.") from error
     folder = folder.resolve()
     if content.get("store") is not None:
-        own = folder / STORE  # older versions recorded where it was
-        content["store"] = str(own if own.exists() else folder / content["store"])
+        content["store"] = str(folder / content["store"])
     return content | {"run": str(folder)}

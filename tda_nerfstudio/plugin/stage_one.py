@@ -19,7 +19,7 @@ from tda_nerfstudio.core.ray_sampling import SamplingConfig
 from tda_nerfstudio.core.scenes import LatentScenes, TriPlaneConfig
 from tda_nerfstudio.learning.beginning import mean_beginning
 from tda_nerfstudio.plugin.checkpoint import check_state, model_tensors
-from tda_nerfstudio.plugin.manifest import NAME, read_manifest
+from tda_nerfstudio.plugin.manifest import NAME, read_finished
 from tda_nerfstudio.store import shared_parts
 from tda_nerfstudio.store.shared_parts import OWN, SharedParts, Sizes, is_store, read_shared_parts, shared_tensors
 
@@ -34,7 +34,7 @@ def finished_runs(output_dir: Path) -> list[dict[str, Any]]:
     found = []
     for path in output_dir.glob(f"*/tda-ae/*/{NAME}"):
         try:
-            found.append((path.stat().st_mtime_ns, read_manifest(path)))
+            found.append((path.stat().st_mtime_ns, read_finished(path)))
         except TdaError:
             continue
     return [facts for _, facts in sorted(found, key=lambda pair: -pair[0])]
@@ -45,7 +45,7 @@ def find(output_dir: Path, chosen: Path | None, fingerprint: str | None = None) 
 
     Raises TdaError when there is none, for another method's run, and for an autoencoder of another fingerprint.
     """
-    runs = finished_runs(output_dir) if chosen is None else [read_manifest(chosen)]
+    runs = finished_runs(output_dir) if chosen is None else [read_finished(chosen)]
     if not runs:
         raise TdaError(
             f"No finished tda-ae run below {output_dir.resolve()}, and tda-scenes needs one to start from. Run"
@@ -71,14 +71,14 @@ def sizes_of(facts: dict[str, Any]) -> tuple[TriPlaneConfig, AutoencoderConfig]:
 
 def tell(run: Path | None) -> dict[str, Any]:
     """Collect what a store keeps of the stage 1 that it is made from; nothing where that is gone, or very long."""
+    if run is None:
+        return {}
     try:
-        known = {} if run is None else read_manifest(run)
+        facts = read_finished(run)
     except TdaError:
         return {}
-    facts = {key: known[key] for key in ("scene_names", "start_loss") if key in known}
-    if "data" in known:
-        facts["data"] = Path(known["data"]).name
-    return {ABOUT: facts} if facts and len(json.dumps(facts)) < MOST else {}
+    facts = {key: facts[key] for key in ("scene_names", "start_loss")} | {"data": Path(facts["data"]).name}
+    return {ABOUT: facts} if len(json.dumps(facts)) < MOST else {}
 
 
 def known(run: Path | None, store: Path | None) -> dict[str, Any] | None:
@@ -87,7 +87,7 @@ def known(run: Path | None, store: Path | None) -> dict[str, Any] | None:
     A store knows the name of its stage 1's data alone. Raises TdaError for a damaged run or store.
     """
     if run is not None:
-        return read_manifest(run)
+        return read_finished(run)
     if store is None or not is_store(store):
         return None
     facts = shared_parts.read_manifest(store).about.get(ABOUT)
@@ -105,7 +105,7 @@ def read(run: Path | None, store: Path | None, own_store: Path | None = None) ->
     A run's own store has them from its first save on. Raises TdaError when nothing has them, or they are damaged.
     """
     if run is not None and run.exists():
-        facts = read_manifest(run)
+        facts = read_finished(run)
         where = f"Stage 1 at {facts['run']}"
         return _parts_of_run(facts, where), where
     stores = [folder for folder in (store, own_store) if folder is not None]

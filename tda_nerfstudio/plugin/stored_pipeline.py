@@ -14,7 +14,7 @@ from torch import Tensor, nn
 from tda_nerfstudio.base.errors import StoreError, TdaError
 from tda_nerfstudio.core.cameras import View
 from tda_nerfstudio.plugin.cameras import as_cameras
-from tda_nerfstudio.plugin.manifest import STORE, read_manifest
+from tda_nerfstudio.plugin.manifest import STORE, read_finished
 from tda_nerfstudio.plugin.run_folder import is_config
 from tda_nerfstudio.plugin.tda_model import TdaModel, TdaModelConfig
 from tda_nerfstudio.plugin.viewer.scene_control import SceneControl
@@ -35,7 +35,7 @@ def store_of(source: Path) -> Path | None:
     run = source.parent if source.is_file() else source
     folders = [run / STORE]
     with suppress(TdaError):  # a run that is not finished has a store of its own, if any
-        folders += [Path(folder) for folder in [read_manifest(run).get("store")] if folder]
+        folders += [Path(folder) for folder in [read_finished(run).get("store")] if folder]
     return next((folder for folder in folders if is_store(folder)), None)
 
 

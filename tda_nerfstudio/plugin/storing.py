@@ -13,7 +13,7 @@ from tda_nerfstudio.base.progress import track
 from tda_nerfstudio.learning.beginning import mean_beginning
 from tda_nerfstudio.learning.wave import learnt_scenes
 from tda_nerfstudio.plugin import stage_one
-from tda_nerfstudio.plugin.manifest import read_manifest
+from tda_nerfstudio.plugin.manifest import read_finished
 from tda_nerfstudio.plugin.multi_scene_datamanager import MultiSceneDataManager
 from tda_nerfstudio.plugin.open_run import open_run
 from tda_nerfstudio.plugin.tda_model import TdaModel
@@ -64,7 +64,7 @@ def open_store(folder: Path, pipeline: TdaPipeline, given: SharedParts | None = 
 def export_run(load_config: Path, folder: Path, precision: Precision = "int4") -> Store:
     """Put a finished run's scenes into a store. Raises TdaError for what is no finished run, or one in waves."""
     require_writable(folder)
-    pipeline, manifest = open_run(load_config), read_manifest(load_config)
+    pipeline, manifest = open_run(load_config), read_finished(load_config)
     if len(pipeline.waves) > 1:
         raise TdaError(
             f"{load_config} was learnt in waves, and its checkpoint holds the last one alone. Its scenes are in"

@@ -35,7 +35,7 @@ from tda_nerfstudio.plugin.bank import Bank, check_learnt
 from tda_nerfstudio.plugin.claim import release
 from tda_nerfstudio.plugin.describe_run import describe_run
 from tda_nerfstudio.plugin.history import History
-from tda_nerfstudio.plugin.manifest import write_manifest
+from tda_nerfstudio.plugin.manifest import write_finished
 from tda_nerfstudio.plugin.next_steps import show_next_steps
 from tda_nerfstudio.plugin.options import TrainerOptions
 from tda_nerfstudio.plugin.progress import TrainingLine
@@ -322,7 +322,7 @@ class TdaTrainer(Trainer):
             "checkpoint": str(self.checkpoint_of(step).relative_to(self.base_dir)),
         }
         own |= {"store": self.bank.place(), "metrics": metrics}
-        write_manifest(self.base_dir, describe_run(self.config, self.pipeline, self.history) | own)
+        write_finished(self.base_dir, describe_run(self.config, self.pipeline, self.history) | own)
         CONSOLE.print(f"Done: {quality(metrics)}.", soft_wrap=True)
         store = self.bank.folder if self.bank.folder is not None and is_store(self.bank.folder) else None
         data, waves = self.pipeline.datamanager.get_datapath(), len(self.pipeline.waves)

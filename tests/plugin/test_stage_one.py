@@ -13,7 +13,7 @@ import torch
 
 from tda_nerfstudio.base.errors import TdaError
 from tda_nerfstudio.plugin import stage_one
-from tda_nerfstudio.plugin.manifest import write_manifest
+from tda_nerfstudio.plugin.manifest import write_finished
 from tda_nerfstudio.store.shared_parts import OWN, build, shared_tensors
 
 
@@ -25,7 +25,7 @@ def finished(request: pytest.FixtureRequest):
 
 def test_the_stage_one_that_finished_last_is_found_among_all_atlases(tmp_path: Path) -> None:
     for age, name in enumerate(["cars/tda-ae/b", "vans/tda-ae/a", "cars/tda-ae/c", "cars/tda-scenes/d"]):
-        write_manifest(tmp_path / name, {"method": name.split("/")[1], "model": {"fingerprint": "it"}})
+        write_finished(tmp_path / name, {"method": name.split("/")[1], "model": {"fingerprint": "it"}})
         os.utime(tmp_path / name / "finished.json", (1000 - age, 1000 - age))
     os.utime(tmp_path / "vans/tda-ae/a/finished.json", (2000, 2000))
     (tmp_path / "cars/tda-ae/broken").mkdir()
