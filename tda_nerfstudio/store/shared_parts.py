@@ -71,6 +71,12 @@ def write_shared_parts(folder: Path, parts: SharedParts, camera: DefaultCamera, 
     return digest
 
 
+def shared_tensors(scenes: LatentScenes, autoencoder: Autoencoder) -> dict[str, Tensor]:
+    """Name the tensors that scenes share, as a store does."""
+    state = {f"autoencoder.{name}": tensor for name, tensor in autoencoder.state_dict().items()}
+    return state | {f"scenes.{name}": tensor for name, tensor in scenes.state_dict().items() if name not in OWN}
+
+
 def shared_hash(parts: SharedParts) -> str:
     """Compute the hash that a store of these parts would have."""
     return _hash(asdict(parts.config), _split(parts)[0])
@@ -91,17 +97,21 @@ def read_shared_parts(folder: Path) -> SharedParts:
             state |= {key: value.float() if value.is_floating_point() else value for key, value in kept.items()}
     with damage_named(folder / TENSORS, "The shared parts"):
         with torch.device("meta"):  # shapes alone: nothing is made that is larger than what the files hold
-            _check_shapes(state, *_build(config))
-        autoencoder, scenes = _build(config)
-        autoencoder.load_state_dict(_below(state, "autoencoder."))
-        scenes.load_state_dict(_below(state, "scenes."), strict=False)
+            _check_shapes(state, *build_parts(config))
+        return assemble(config, state)
+
+
+def assemble(config: SharedConfig, state: Mapping[str, Tensor]) -> SharedParts:
+    """Put shared parts together from their tensors, named as in a store, with `weights` and `occupied`."""
+    scenes, autoencoder = build_parts(config)
+    autoencoder.load_state_dict(_below(state, "autoencoder."))
+    scenes.load_state_dict(_below(state, "scenes."), strict=False)
     return SharedParts(config, scenes, autoencoder, state["weights"], state["occupied"].bool())
 
 
 def _split(parts: SharedParts) -> tuple[dict[str, Tensor], dict[str, Tensor]]:
     """Collect the tensors that images depend on, and those that only new scenes need, both as they are kept."""
-    state = {f"autoencoder.{name}": tensor for name, tensor in parts.autoencoder.state_dict().items()}
-    state |= {f"scenes.{name}": t for name, t in parts.scenes.state_dict().items() if name not in OWN}
+    state = shared_tensors(parts.scenes, parts.autoencoder)
     state |= {"weights": parts.weights, "occupied": parts.occupied}
     shown, growth = {}, {}
     for name, tensor in state.items():
@@ -110,16 +120,15 @@ def _split(parts: SharedParts) -> tuple[dict[str, Tensor], dict[str, Tensor]]:
     return shown, growth
 
 
-def _build(config: SharedConfig) -> tuple[Autoencoder, LatentScenes]:
+def build_parts(config: SharedConfig) -> tuple[LatentScenes, Autoencoder]:
     """Build the parts without their numbers, from configurations alone: no other file and no network is asked."""
     autoencoder = build(replace(config.autoencoder, start="scratch")).eval().requires_grad_(False)
-    return autoencoder, LatentScenes(1, autoencoder.point_channels, config.triplane).requires_grad_(False)
+    return LatentScenes(1, autoencoder.point_channels, config.triplane).requires_grad_(False), autoencoder
 
 
-def _check_shapes(state: Mapping[str, Tensor], autoencoder: Autoencoder, scenes: LatentScenes) -> None:
+def _check_shapes(state: Mapping[str, Tensor], scenes: LatentScenes, autoencoder: Autoencoder) -> None:
     """Raise ValueError unless a store's tensors are the shared ones of these parts."""
-    wanted = {f"autoencoder.{name}": tensor.shape for name, tensor in autoencoder.state_dict().items()}
-    wanted |= {f"scenes.{name}": tensor.shape for name, tensor in scenes.state_dict().items() if name not in OWN}
+    wanted = {name: tensor.shape for name, tensor in shared_tensors(scenes, autoencoder).items()}
     wanted |= {"weights": scenes.weights.shape[1:], "occupied": scenes.occupied.shape[1:]}
     found = {name: tensor.shape for name, tensor in state.items()}
     if other := sorted(name for name in wanted.keys() | found if wanted.get(name) != found.get(name)):

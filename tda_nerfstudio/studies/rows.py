@@ -11,7 +11,7 @@ from typing import Any
 from tda_nerfstudio.base.atomic import write_text
 from tda_nerfstudio.base.errors import TdaError
 from tda_nerfstudio.core.metrics import score_names
-from tda_nerfstudio.plugin.manifest import read_manifest
+from tda_nerfstudio.plugin.manifest import read_finished
 from tda_nerfstudio.studies.run_files import (
     LOSSES,
     TYPE,
@@ -86,7 +86,7 @@ def _row_of(run: Path) -> dict[str, Any]:
             problems.append(str(error).replace(f"{run.parent}/", ""))
             return {}
 
-    manifest = attempt(lambda: read_manifest(run))
+    manifest = attempt(lambda: read_finished(run))
     if not run.is_dir():
         return EMPTY | {"name": run.name, "problems": problems}
     config = attempt(lambda: read_config(run))

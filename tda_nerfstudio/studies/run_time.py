@@ -8,7 +8,7 @@ from typing import Any
 
 from tda_nerfstudio.base.errors import TdaError
 from tda_nerfstudio.learning import schedule as schedules
-from tda_nerfstudio.plugin.manifest import read_manifest
+from tda_nerfstudio.plugin.manifest import read_finished
 from tda_nerfstudio.studies.run_files import STEP_SECONDS, TYPE, look_up, read_config, read_scalars, short
 
 
@@ -78,7 +78,7 @@ def stage_one_of(config: dict[str, Any], problems: list[str]) -> dict[str, Any]:
     found = {"name": Path(given).name, "fingerprint": look_up(config, "pipeline.autoencoder_hash")}
     run = Path(given)
     try:
-        manifest, own = read_manifest(run), read_config(run)
+        manifest, own = read_finished(run), read_config(run)
     except TdaError:
         problems.append(f"Stage 1, '{run.name}', is not where it was: its space and its minutes are not known.")
         return found

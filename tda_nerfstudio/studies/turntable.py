@@ -67,7 +67,7 @@ def render_video(
     import imageio.v2 as imageio
     from nerfstudio.cameras.cameras import Cameras
 
-    from tda_nerfstudio.plugin.terminal import CONSOLE
+    from tda_nerfstudio.base.terminal import CONSOLE
 
     _check(output, frames, fps, size, names, elevation)
     drawn = None if camera_path is None else read_camera_path(camera_path)

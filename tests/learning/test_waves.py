@@ -22,7 +22,7 @@ from tda_nerfstudio.learning.schedule import RgbBaseline, StageTwo
 from tda_nerfstudio.learning.scoring import merge
 from tda_nerfstudio.learning.waves import plan, wave_at
 from tda_nerfstudio.plugin.bank import Bank
-from tda_nerfstudio.plugin.manifest import read_manifest
+from tda_nerfstudio.plugin.manifest import read_finished
 from tda_nerfstudio.plugin.tda_trainer import TdaTrainer
 from tda_nerfstudio.store.store import Store
 
@@ -115,11 +115,11 @@ def test_a_scene_is_the_same_whatever_the_wave(runner, whole: Store, tmp_path: P
     assert sorted(store) == NAMES and not store.verify()
     assert_alike(store, whole, NAMES)
     assert len(trainer.pipeline.model.field.scenes) == per_wave
-    manifest = read_manifest(trainer.base_dir)
+    manifest = read_finished(trainer.base_dir)
     assert manifest["scene_names"] == NAMES and sorted(manifest["metrics"]["scenes"]) == NAMES
     scored = trainer.pipeline.get_average_eval_image_metrics()  # as ns-eval asks: what is in memory, and what is not
     assert sorted(scored["scenes"].keys() | scored["left_out"].keys()) == NAMES and NAMES[3] in scored["scenes"]
-    before = read_manifest(tmp_path / "whole/tiny/tda-scenes/run")
+    before = read_finished(tmp_path / "whole/tiny/tda-scenes/run")
     assert manifest["metrics"]["psnr"] == pytest.approx(before["metrics"]["psnr"], abs=1e-9)
     for phase, other in zip(manifest["phases"], before["phases"], strict=True):
         same = ("name", "start", "end", "visits", "timed_steps")
@@ -197,7 +197,7 @@ def test_a_scene_with_a_damaged_image_is_put_aside_and_no_other_minds(
     assert_alike(store, whole, good)
     ((name, reason),) = store.aside().items()
     assert name == NAMES[1] and f"{NAMES[1]}/{split}/r_000.png cannot be decoded" in reason
-    assert read_manifest(trainer.base_dir)["metrics"]["left_out"] == {name: reason}
+    assert read_finished(trainer.base_dir)["metrics"]["left_out"] == {name: reason}
     assert not list((tmp_path / "bad/latents").rglob(f"{name}.safetensors")) or split == "test"
     shutil.rmtree(data)
     shutil.copytree(tiny_atlas, data)  # mended
@@ -318,7 +318,7 @@ def test_a_run_into_a_store_that_was_cut_has_the_scenes_it_began_with(runner, tm
     before = files(folder)
     again = runner(tmp_path / "two", per_wave=1, store=folder)
     assert sorted(learn(again)) == NAMES
-    assert read_manifest(again.base_dir)["scene_names"] == NAMES[1:]
+    assert read_finished(again.base_dir)["scene_names"] == NAMES[1:]
     kept = [path for path in before if path in files(folder)]
     assert len(kept) >= 2
 

@@ -21,7 +21,6 @@ def manager(configure: Callable):
     return config.setup(device="cpu")
 
 
-@pytest.mark.parametrize("at_once", [1, 3, 4])
 def test_the_active_scene_changes_nothing_that_learns(pipeline, monkeypatch: pytest.MonkeyPatch) -> None:
     def draws(of) -> list:
         batches = [of.learner.batches.batch(step, of.learner.wave.phases[0]) for step in range(4)]

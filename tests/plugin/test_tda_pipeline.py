@@ -9,17 +9,17 @@ import torch
 
 from tda_nerfstudio.base.errors import TdaError
 from tda_nerfstudio.learning.scoring import quality
-from tda_nerfstudio.plugin import start
 
 
 def test_new_scenes_start_from_all_the_space_that_those_of_stage_one_fill(stage_one, stage_two, monkeypatch) -> None:
     import yaml
 
     config = yaml.load(stage_two.config.read_text(), Loader=yaml.Loader)
-    given = start.stage_one_tensors(stage_one.manifest | {"run": str(stage_one.folder)})
+    (path,) = stage_one.models.iterdir()
+    given = stage_one_module.model_tensors(path)
     given["field.scenes.occupied"].zero_()
     given["field.scenes.occupied"][0, :3] = given["field.scenes.occupied"][2, 30:] = True
-    monkeypatch.setattr(start, "stage_one_tensors", lambda manifest: given)
+    monkeypatch.setattr(stage_one_module, "model_tensors", lambda path: given)
     pipeline = config.pipeline.setup(device="cpu")
     pipeline.start_from_stage_one()
     occupied = pipeline.model.field.scenes.occupied
