@@ -21,8 +21,11 @@ from tda_nerfstudio.atlas.selection import select
 from tda_nerfstudio.base.errors import TdaError
 
 LAYOUTS = (blender, nerfstudio, srn)
-"""The readers, each with a NAME, `matches` and `read`; the first that matches a folder reads it."""
-_TRACES = ("images", "rgb", "pose", "intrinsics.txt")  # of a scene that somebody meant
+"""The layouts that can be read; the first one that matches a folder reads it.
+
+A new layout is a new module, like `blender`, and its name in this line. It has NAME (for messages), TRACES (patterns of
+the files and folders by which a broken scene is still known as one), `matches` and `read`.
+"""
 
 
 def has_layout(folder: Path) -> bool:
@@ -42,10 +45,8 @@ def looks_meant(folder: Path) -> bool:
         paths = list(folder.iterdir())
     except OSError:
         return True
-    return any(
-        path.name in _TRACES or path.suffix.lower() in IMAGE_SUFFIXES or path.match("transforms*.json")
-        for path in paths
-    )
+    traces = {trace for layout in LAYOUTS for trace in layout.TRACES}
+    return any(path.suffix.lower() in IMAGE_SUFFIXES or any(map(path.match, traces)) for path in paths)
 
 
 def read_scene(folder: Path, eval_every: int = 8, test_views: Sequence[str] = ()) -> Scene:

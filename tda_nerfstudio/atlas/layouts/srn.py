@@ -12,6 +12,7 @@ from tda_nerfstudio.base.errors import TdaError
 
 NAME = "ShapeNet-SRN (rgb/, pose/, intrinsics.txt)"
 _INTRINSICS = "intrinsics.txt"
+TRACES = ("rgb", "pose", _INTRINSICS)
 _OPENCV_TO_OPENGL = np.array([1.0, -1.0, -1.0, 1.0])  # flips the camera's y and z axes, columns of camera-to-world
 
 
