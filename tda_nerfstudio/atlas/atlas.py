@@ -69,7 +69,10 @@ def read_atlas(
     broken: dict[str, str] = {}
     for name in select(list(folders), scenes, default_key, numbered=numbered):
         try:
-            good.append(_read(folders[name], eval_every, test_views))
+            if not is_safe(name):
+                problem = f"no store could keep it under this name. A scene's is {NAMES}. Rename its folder."
+                raise TdaError(f"Scene '{name}': {problem}")
+            good.append(read_scene(folders[name], eval_every, test_views))
         except TdaError as error:
             broken[name] = str(error)
     if not good:
@@ -107,14 +110,6 @@ def _far_off(scenes: Sequence[Scene]) -> dict[str, str]:
         for scene, share in zip(scenes, times.tolist(), strict=True)
         if _FAR_OFF < share < math.inf
     }
-
-
-def _read(folder: Path, eval_every: int, test_views: Sequence[str]) -> Scene:
-    if not is_safe(folder.name):
-        raise TdaError(
-            f"Scene '{folder.name}': no store could keep it under this name. A scene's is {NAMES}. Rename its folder."
-        )
-    return read_scene(folder, eval_every, test_views)
 
 
 def _scene_folders(root: Path) -> dict[str, Path]:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-import struct
 from typing import IO
 
 PNG, JPEG = b"\x89PNG\r\n\x1a\n", b"\xff\xd8"
@@ -20,28 +19,17 @@ def is_whole(file: IO[bytes], head: bytes) -> bool:
     """
     file.seek(max(0, file.seek(0, 2) - _TAIL))
     tail = file.read()
-    if head.startswith(PNG):
-        return _PNG_END in tail or _png_ends(file)
-    if head.startswith(JPEG):
-        return _JPEG_END in tail or _jpeg_ends(file)
-    return True
-
-
-def _png_ends(file: IO[bytes]) -> bool:
-    """Go from chunk to chunk."""
-    file.seek(len(PNG))
-    while len(head := file.read(8)) == 8:
-        length, kind = struct.unpack(">I4s", head)
-        if kind == b"IEND":
-            return True
-        file.seek(length + 4, 1)  # its checksum follows
-    return False
-
-
-def _jpeg_ends(file: IO[bytes]) -> bool:
-    """Go from marker to marker, so that a thumbnail's end is not taken for the picture's."""
+    end = _PNG_END if head.startswith(PNG) else _JPEG_END if head.startswith(JPEG) else b""
+    if end in tail:
+        return True
     file.seek(0)
-    content, at = file.read(), len(JPEG)
+    content = file.read()
+    return end in content and (end == _PNG_END or _jpeg_ends(content))
+
+
+def _jpeg_ends(content: bytes) -> bool:
+    """Go from marker to marker, so that a thumbnail's end is not taken for the picture's."""
+    at = len(JPEG)
     while found := _MARKER.search(content, at):
         at = found.end()
         if found[1] == _JPEG_END[1:]:

@@ -16,7 +16,7 @@ from torch import Tensor
 
 from tda_nerfstudio.atlas.decoding import decode, decode_mask
 from tda_nerfstudio.atlas.image_ends import PNG, is_whole
-from tda_nerfstudio.atlas.image_errors import DECODE_ERRORS, UNREADABLE, reason
+from tda_nerfstudio.atlas.image_errors import UNREADABLE, explained
 from tda_nerfstudio.atlas.lenses import Lens
 from tda_nerfstudio.atlas.resampling import resample, same_shape
 from tda_nerfstudio.base.errors import TdaError
@@ -46,21 +46,17 @@ def probe_image(path: Path, what: str = "Image") -> tuple[int, int]:
     Raises TdaError for a missing, foreign, truncated or huge file and for numbers that are no colours. A damaged
     body shows only when the image is read.
     """
-    try:
-        with path.open("rb") as file:
-            head, size = file.read(33), None
-            if head.startswith(PNG) and head[12:16] == b"IHDR" and len(head) == 33:
-                size = struct.unpack(">II", head[16:24])
-            if size is None or size[0] * size[1] > 2 * (Image.MAX_IMAGE_PIXELS or math.inf):  # more is refused by PIL
-                with Image.open(path) as image:
-                    size = image.size
-                    if what == "Image" and image.mode in UNREADABLE:
-                        raise ValueError(UNREADABLE[image.mode])
-            whole = is_whole(file, head)
-    except FileNotFoundError:
-        raise TdaError(f"{what} {path} is missing. Restore it, or remove its frame.") from None
-    except DECODE_ERRORS as error:
-        raise TdaError(f"{what} {path} cannot be read ({reason(error)}). Write it again as PNG or JPEG.") from error
+    explain = explained(f"{what} {path}", "cannot be read", "Write it again as PNG or JPEG.")
+    with explain, path.open("rb") as file:
+        head, size = file.read(33), None
+        if head.startswith(PNG) and head[12:16] == b"IHDR" and len(head) == 33:
+            size = struct.unpack(">II", head[16:24])
+        if size is None or size[0] * size[1] > 2 * (Image.MAX_IMAGE_PIXELS or math.inf):  # more is refused by PIL
+            with Image.open(path) as image:
+                size = image.size
+                if what == "Image" and image.mode in UNREADABLE:
+                    raise ValueError(UNREADABLE[image.mode])
+        whole = is_whole(file, head)
     if not whole:
         raise TdaError(f"{what} {path} is truncated: its end marker is missing. Copy or render it again.")
     return size[0], size[1]
@@ -126,16 +122,12 @@ class ImageStore:
         width, height = self._size
         images = torch.empty(len(indices), height, width, 3, dtype=torch.uint8)
         for row, index in enumerate(indices):
-            images[row] = self._image(int(index), keep)
+            if (image := self._images[index]) is None:
+                image = read_image(self._sources[index], width, height)
+                if keep:
+                    self._images[index] = image
+            images[row] = image
         return images
-
-    def _image(self, index: int, keep: bool) -> UInt8[Tensor, "height width 3"]:
-        image = self._images[index]
-        if image is None:
-            image = read_image(self._sources[index], *self._size)
-            if keep:
-                self._images[index] = image
-        return image
 
 
 def _picture(source: Path | Picture) -> Picture:

@@ -43,12 +43,9 @@ def relative(folder: Path, file_path: Any, source: str, key: str = "file_path") 
     if not isinstance(file_path, str) or not file_path.strip("./") or not _is_possible(file_path):
         raise TdaError(f"{source}: {key} {file_path!r} is not a file path.")
     path: PurePosixPath | None = PurePosixPath(file_path.replace("\\", "/"))
-    assert path is not None
-    if ".." in path.parts:
-        path = None
-    elif is_absolute(file_path):
+    if is_absolute(file_path) and ".." not in path.parts:
         path = _within(folder, path)
-    if path is None:
+    if path is None or ".." in path.parts:
         raise TdaError(f"{source}: {key} '{file_path}' leads out of the scene folder and is refused. Make it relative.")
     if path.suffix.lower() in IMAGE_SUFFIXES:
         return str(path)

@@ -18,7 +18,8 @@ def find_masks(folder: Path, frames: Sequence[Frame], sizes: Sequence[tuple[int,
 
     Raises TdaError for one that is missing, unreadable or of another shape than its image.
     """
-    names = [_named(folder, frame) for frame in frames]
+    given = [(frame, frame.camera.get("mask_path")) for frame in frames]
+    names = [None if path in (None, "") else relative(folder, path, f.camera_source, "mask_path") for f, path in given]
     if not any(names):
         names = _beside(folder, frames)
     masks: list[Path | None] = []
@@ -30,11 +31,6 @@ def find_masks(folder: Path, frames: Sequence[Frame], sizes: Sequence[tuple[int,
                 " Make it of one size with its image."
             )
     return masks
-
-
-def _named(folder: Path, frame: Frame) -> str | None:
-    path = frame.camera.get("mask_path")
-    return None if path in (None, "") else relative(folder, path, frame.camera_source, "mask_path")
 
 
 def _beside(folder: Path, frames: Sequence[Frame]) -> list[str | None]:

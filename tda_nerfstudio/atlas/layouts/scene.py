@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Sequence
+from itertools import pairwise
 from pathlib import Path
 
 import numpy as np
@@ -63,7 +64,7 @@ def read_scene(folder: Path, eval_every: int = 8, test_views: Sequence[str] = ()
         frames, held_out = _read_frames(folder)
         frames = sorted(frames, key=lambda frame: frame.name)
         names = [frame.name for frame in frames]
-        for name, successor in zip(names, names[1:], strict=False):
+        for name, successor in pairwise(names):
             if name == successor:
                 raise TdaError(f"Image '{name}' is listed twice. Keep one frame, in one split.")
         if test_views:

@@ -8,10 +8,15 @@ import numpy as np
 from jaxtyping import Float
 
 from tda_nerfstudio.base.errors import TdaError
+from tda_nerfstudio.making.models.gltf import read_gltf
+from tda_nerfstudio.making.models.obj import read_obj
 from tda_nerfstudio.making.models.parts import Source, build
+from tda_nerfstudio.making.models.ply import read_ply
 from tda_nerfstudio.making.raycast import Mesh
 
-SUFFIXES = (".glb", ".gltf", ".obj", ".ply")
+_READERS = {".glb": read_gltf, ".gltf": read_gltf, ".obj": read_obj, ".ply": read_ply}
+SUFFIXES = tuple(_READERS)
+"""Of the formats that can be read."""
 RADIUS = 0.62
 """Largest reach of a fitted model from the origin: cameras at 1.9 with 39.6 degrees see all of it."""
 
@@ -25,14 +30,7 @@ def read_model(path: Path, root: Path | None = None, up: str = "y", front: str =
     turn = axes(up, front)
     try:
         source = Source(path, root or path.parent)
-        suffix = path.suffix.lower()
-        if suffix in (".glb", ".gltf"):
-            from tda_nerfstudio.making.models.gltf import read_gltf as read
-        elif suffix == ".obj":
-            from tda_nerfstudio.making.models.obj import read_obj as read
-        elif suffix == ".ply":
-            from tda_nerfstudio.making.models.ply import read_ply as read
-        else:
+        if (read := _READERS.get(path.suffix.lower())) is None:
             raise TdaError(f"Its format is not known. Known are {', '.join(SUFFIXES)}.")
         mesh = build(read(source))
     except TdaError as error:

@@ -75,13 +75,8 @@ def _transform(node: dict[str, Any]) -> Float[np.ndarray, "4 4"]:
         return np.array(node["matrix"], np.float64).reshape(4, 4).T
     quaternion = np.array(node.get("rotation", [0, 0, 0, 1]), np.float64)
     x, y, z, w = quaternion / max(float(np.linalg.norm(quaternion)), 1e-12)
-    rotation = np.array(
-        [
-            [1 - 2 * (y * y + z * z), 2 * (x * y - z * w), 2 * (x * z + y * w)],
-            [2 * (x * y + z * w), 1 - 2 * (x * x + z * z), 2 * (y * z - x * w)],
-            [2 * (x * z - y * w), 2 * (y * z + x * w), 1 - 2 * (x * x + y * y)],
-        ]
-    )
+    cross = np.array([[0, -z, y], [z, 0, -x], [-y, x, 0]])
+    rotation = np.eye(3) + 2 * w * cross + 2 * cross @ cross
     matrix = np.eye(4)
     matrix[:3, :3] = rotation * np.array(node.get("scale", [1, 1, 1]), np.float64)
     matrix[:3, 3] = node.get("translation", [0, 0, 0])

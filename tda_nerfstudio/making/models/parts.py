@@ -12,7 +12,7 @@ from jaxtyping import Float, Int, UInt8
 
 from tda_nerfstudio.base.errors import TdaError
 from tda_nerfstudio.making.models.textures import Pyramids, Texture, open_texture, read_pixels
-from tda_nerfstudio.making.raycast import Mesh, Paint, corner_normals
+from tda_nerfstudio.making.raycast import Mesh, Paint, corner_normals, join
 
 MAX_BYTES = 2**28
 """Size of a file that is read at all."""
@@ -100,23 +100,18 @@ def build(parts: Sequence[Part]) -> Mesh:
     if not good:
         raise TdaError("It holds no triangle with an area (points and lines are not rendered). Export a surface.")
     textures = {key: _seen(part.material) for part in good if (key := _key(part))}
-    rows: dict[tuple | None, int] = {key: row for row, key in enumerate(textures)}
+    rows = {None: -1} | {key: row for row, key in enumerate(textures)}
     sizes = [len(part.faces) for part in good]
-    starts = np.cumsum([0, *(len(part.vertices) for part in good)])
+    colours = [_corners(p.colours, p.faces, (1, 1, 1, 1)) * np.array(p.material.factor, np.float32) for p in good]
     paint = Paint(
-        np.concatenate([_corner_colours(part) for part in good]),
+        np.concatenate(colours),
         np.concatenate([_corners(part.uv, part.faces, (0, 0)) for part in good]),
-        np.repeat([rows.get(_key(part), -1) for part in good], sizes),
+        np.repeat([rows[_key(part)] for part in good], sizes),
         np.repeat([part.material.cutoff for part in good], sizes),
         Pyramids(list(textures.values())) if textures else None,
     )
-    return Mesh(
-        np.concatenate([part.vertices for part in good]),
-        np.concatenate([part.faces + start for part, start in zip(good, starts, strict=False)]),
-        np.concatenate([_corner_normals(part) for part in good]),
-        np.empty((0, 3)),
-        paint,
-    )
+    plain = [Mesh(part.vertices, part.faces, _corner_normals(part), np.empty((0, 3))) for part in good]
+    return join(plain)._replace(paint=paint)
 
 
 def _key(part: Part) -> tuple | None:
@@ -157,10 +152,6 @@ def _corners(
     if values is None:
         return np.tile(np.array(default, np.float32), (len(faces), 3, 1))
     return values[faces].astype(np.float32)
-
-
-def _corner_colours(part: Part) -> Float[np.ndarray, "face 3 4"]:
-    return _corners(part.colours, part.faces, (1, 1, 1, 1)) * np.array(part.material.factor, np.float32)
 
 
 def _corner_normals(part: Part) -> Float[np.ndarray, "face 3 3"]:

@@ -180,7 +180,7 @@ def vehicle(seed: int, index: int) -> Mesh:
     for x in shape.axles:
         for side in (-1, 1):
             parts.append(wheel(x, side * (wide / 2 - 0.02), shape.wheel, rim))
-    parts += fittings(shape, kind, wide, hull, accent, rng)
+    parts += fittings(shape, kind, wide, hull, accent)
     if shape.box:
         back, front, top = shape.box
         parts.append(block((back, -wide * 0.5, 0.15), (front, wide * 0.5, top * tall), accent))
@@ -189,12 +189,7 @@ def vehicle(seed: int, index: int) -> Mesh:
 
 
 def fittings(
-    shape: Shape,
-    kind: str,
-    wide: float,
-    hull: tuple[tuple[float, float], ...],
-    accent: NDArray,
-    rng: np.random.Generator,
+    shape: Shape, kind: str, wide: float, hull: tuple[tuple[float, float], ...], accent: NDArray
 ) -> list[Mesh]:
     """Add lamps, brake lights, bumpers, a grille, a pick-up's bed or a racer's wing."""
     front, rear = hull[-1][1], hull[0][1]
