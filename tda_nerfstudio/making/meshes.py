@@ -103,9 +103,9 @@ def _cameras(name: str, look: Look) -> Mapping[str, Iterable[Camera]]:
     scene = read_scene(folder)
 
     def cameras(images: PosedImages) -> Iterator[Camera]:
-        for row in range(len(images)):
-            fx, fy, cx, cy = (float(values[row]) for values in (images.fx, images.fy, images.cx, images.cy))
-            yield Camera(images.c2w[row].double().numpy(), fx, fy, cx, cy, images.width, images.height)
+        for c2w, *intrinsics in zip(*images, strict=True):
+            fx, fy, cx, cy = map(float, intrinsics)
+            yield Camera(c2w.double().numpy(), fx, fy, cx, cy, images.width, images.height)
 
     return {"train": cameras(scene.train), "test": cameras(scene.test)}
 

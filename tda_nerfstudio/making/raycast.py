@@ -218,7 +218,9 @@ class Raycaster:
         light = self.light
         facing = np.maximum(normal @ self._towards, 0)
         lit = facing > 0
-        lit[lit] = self._unblocked(points[lit] + normal[lit] * 20 * OFFSET)
+        above = points[lit] + normal[lit] * 20 * OFFSET
+        towards = np.broadcast_to(self._towards, above.shape)
+        lit[lit] = self._scene.run(_single(above), _single(towards), query="OCCLUDED") != 0
         ambient = light.ground + (light.sky - light.ground) * (normal[:, 2] * 0.5 + 0.5)
         reflected = albedo * (ambient + light.key * facing * lit)[:, None]
         if light.shine:
@@ -226,10 +228,6 @@ class Raycaster:
             half /= np.linalg.norm(half, axis=1, keepdims=True)
             reflected += (light.shine * lit * np.maximum((normal * half).sum(1), 0) ** 24)[:, None]
         return reflected
-
-    def _unblocked(self, points: Float[np.ndarray, "point 3"]) -> NDArray[np.bool_]:
-        towards = np.broadcast_to(self._towards, points.shape)
-        return self._scene.run(_single(points), _single(towards), query="OCCLUDED") != 0
 
 
 def _single(values: NDArray) -> Float[np.ndarray, "ray 3"]:

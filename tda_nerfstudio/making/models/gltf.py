@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 from tda_nerfstudio.base.errors import TdaError
 from tda_nerfstudio.making.models.gltf_file import GltfFile
-from tda_nerfstudio.making.models.gltf_material import GltfMaterials, placed
+from tda_nerfstudio.making.models.gltf_material import placed, read_material
 from tda_nerfstudio.making.models.gltf_nodes import Instance, instances, skinned
 from tda_nerfstudio.making.models.parts import MAX_COUNT, MAX_PARTS, Part, Source, check_count
 
@@ -52,13 +52,11 @@ def _parts(file: GltfFile) -> list[Part]:
                     check_count(vertices, "vertices")
                     check_count(triangles, "triangles")
                     check_count(morphed, "rows of morph targets", MAX_MORPHED)
-        materials = GltfMaterials(file)
-        return [_part(file, materials, *entry) for entry in todo]
+        return [_part(file, *entry) for entry in todo]
 
 
-def _part(file: GltfFile, materials: GltfMaterials, name: str, instance: Instance, primitive: dict[str, Any]) -> Part:
+def _part(file: GltfFile, name: str, instance: Instance, primitive: dict[str, Any]) -> Part:
     attributes, targets = primitive["attributes"], _targets(primitive, instance.weights)
-
     size = file.count(attributes["POSITION"])
 
     def read(key: str, kind: str | None = None) -> Float[np.ndarray, "vertex column"]:
@@ -76,7 +74,7 @@ def _part(file: GltfFile, materials: GltfMaterials, name: str, instance: Instanc
         corners = file.access(primitive["indices"], "SCALAR")[:, 0].astype(np.int64)
     else:
         corners = np.arange(size)
-    material, place = materials.get(primitive.get("material"))
+    material, place = read_material(file, primitive.get("material"))
     normals = uv = colours = None
     if "NORMAL" in attributes:
         normals = read("NORMAL", "VEC3")

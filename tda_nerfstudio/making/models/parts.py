@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
@@ -50,6 +50,7 @@ class Source:
 
     def __init__(self, path: Path, root: Path) -> None:
         self.path, self._root = path, Path(os.path.realpath(root))
+        self._textures: dict[str, UInt8[np.ndarray, "height width 4"]] = {}
         self._pixels = 0
 
     def read(self, name: str, what: str) -> bytes:
@@ -62,14 +63,16 @@ class Source:
             raise TdaError(f"{what} '{name}' leads out of {self._root} and is refused. Copy it there and refer to it.")
         return read_file(path, f"{what} '{name}'")
 
-    def pixels(self, data: bytes, what: str) -> UInt8[np.ndarray, "height width 4"]:
-        """Decode a texture once its pixels, which its header declares, have been counted."""
-        image = open_texture(data, what)
-        self._pixels += image.width * image.height
-        if self._pixels > MAX_PIXELS:
-            limit = f"more than {MAX_PIXELS // 2**20} million pixels in all textures of the model"
-            raise TdaError(f"{what} is {image.width} x {image.height}: {limit}. Shrink them.")
-        return read_pixels(image, data, what)
+    def pixels(self, what: str, read: Callable[[], bytes]) -> UInt8[np.ndarray, "height width 4"]:
+        """Decode a texture, each name once, after counting the pixels that its header declares."""
+        if what not in self._textures:
+            image = open_texture(data := read(), what)
+            self._pixels += image.width * image.height
+            if self._pixels > MAX_PIXELS:
+                limit = f"more than {MAX_PIXELS // 2**20} million pixels in all textures of the model"
+                raise TdaError(f"{what} is {image.width} x {image.height}: {limit}. Shrink them.")
+            self._textures[what] = read_pixels(image, data, what)
+        return self._textures[what]
 
 
 def read_file(path: Path, what: str) -> bytes:

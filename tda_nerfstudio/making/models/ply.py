@@ -105,7 +105,7 @@ def _texture(source: Source, header: str) -> Texture | None:
         return None
     if len(names) > 1:
         raise TdaError(f"It has {len(names)} textures; one is supported in a PLY file. Export it as GLB or OBJ.")
-    return Texture(source.pixels(source.read(names[0], "Texture"), f"Texture '{names[0]}'"))
+    return Texture(source.pixels(f"Texture '{names[0]}'", lambda: source.read(names[0], "Texture")))
 
 
 def _check(data: bytes) -> str:

@@ -169,9 +169,7 @@ def shapes(rng: Rng, size: int) -> NDArray:
     return halved(image)
 
 
-@cache
-def _font(size: int) -> Any:
-    return ImageFont.load_default(size)
+_font = cache(ImageFont.load_default)
 
 
 def text(rng: Rng, size: int) -> NDArray:
