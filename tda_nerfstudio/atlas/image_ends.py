@@ -1,4 +1,4 @@
-"""Whether an image's file is there to its end, without decoding it."""
+"""Tell whether an image file is complete, without decoding it."""
 
 from __future__ import annotations
 
@@ -7,15 +7,15 @@ from typing import IO
 
 PNG, JPEG = b"\x89PNG\r\n\x1a\n", b"\xff\xd8"
 _PNG_END, _JPEG_END = b"IEND\xaeB`\x82", b"\xff\xd9"
-_TAIL = 1024  # an ordinary file's end marker lies here
-_MARKER = re.compile(rb"\xff+([\x01-\xcf\xd8-\xfe])")  # 00 stands for a byte ff of the picture, d0 to d7 restart it
+_TAIL = 1024  # bytes at the end, where an ordinary file has its end marker
+_MARKER = re.compile(rb"\xff+([\x01-\xcf\xd8-\xfe])")  # 00 escapes a byte ff of the picture, d0 to d7 restart decoding
 
 
 def is_whole(file: IO[bytes], head: bytes) -> bool:
     """Say whether a PNG or JPEG file, which starts with `head`, reaches its end marker, whatever follows it.
 
-    Other formats are taken as whole. Cameras append films, depth maps and notes of any length: only where the marker
-    is not near the end, as it is in ordinary files, is the file gone through.
+    Other formats count as whole. Ordinary files have the marker near their end. Cameras append films, depth maps and
+    notes of any length; a file like that is read from its start.
     """
     file.seek(max(0, file.seek(0, 2) - _TAIL))
     tail = file.read()

@@ -30,13 +30,13 @@ class Picture:
 
     path: Path
     mask: Path | None = None
-    """An image that is 0 where the picture is to be empty."""
+    """An image that is 0 where the picture becomes empty."""
     lens: Lens | None = None
-    """The lens that took it, if that bends straight lines."""
+    """The lens that took it, if it bends straight lines."""
 
     @property
     def is_plain(self) -> bool:
-        """Whether the file's pixels are the view's."""
+        """Whether the view shows the file's pixels as they are."""
         return self.mask is None and self.lens is None
 
 
@@ -65,9 +65,9 @@ def probe_image(path: Path, what: str = "Image") -> tuple[int, int]:
 def read_image(source: Path | Picture, width: int, height: int) -> UInt8[Tensor, "height width 3"]:
     """Read one image as sRGB bytes, alpha composited in sRGB on white: rgb * a + (1 - a).
 
-    Grayscale, palette and 16-bit images become 8-bit RGB. What a mask leaves out is white, a lens' distortion is
-    undone, and an image of another size is resampled. Raises TdaError when the file cannot be decoded or is not of the
-    shape of `width` x `height`.
+    Grayscale, palette and 16-bit images become 8-bit RGB. Pixels that a mask leaves out are white, a lens' distortion
+    is undone, and an image of another size is resampled. Raises TdaError when the file cannot be decoded, or has not
+    the shape of `width` x `height`.
     """
     picture = _picture(source)
     image = _decoded(picture, width, height)
@@ -89,7 +89,7 @@ def on_white(rgba: UInt8[np.ndarray, "height width 4"]) -> UInt8[np.ndarray, "he
 def read_alpha(source: Path | Picture, size: tuple[int, int] | None = None) -> UInt8[Tensor, "height width"] | None:
     """Read the opacity of one image, at its own size or (width, height), or None where it has neither alpha nor mask.
 
-    What is not wholly empty is never 0.
+    Only wholly empty pixels are 0.
     """
     picture = _picture(source)
     image = decode(picture.path) if size is None else _decoded(picture, *size)
@@ -102,7 +102,7 @@ def read_alpha(source: Path | Picture, size: tuple[int, int] | None = None) -> U
 
 
 class ImageStore:
-    """Images of one size, each read when first asked for and then, unless told otherwise, kept as bytes."""
+    """Images of one size, each read when it is first asked for, and then kept as bytes by default."""
 
     def __init__(self, sources: Sequence[Path | Picture], width: int, height: int):
         self._sources = tuple(sources)

@@ -28,8 +28,8 @@ def select(
     A selector is a name; a glob (`kenney_*`); an index or Python-style range over the sorted names (`3`, `0:24`,
     `::2`); or a split file, `splits.json` or `splits.json#key`, that holds a list of names or lists under keys
     (`default_key` where none is given). A leading `!` leaves out what follows. A name wins over every other reading.
-    Indices count `numbered`, which are all of the names by default.
-    Raises TdaError for whatever matches nothing.
+    Indices count the names in `numbered`, which is `names` by default.
+    Raises TdaError for a selector that matches nothing.
     """
     chosen: set[str] = set()
     left_out: set[str] = set()
@@ -40,7 +40,7 @@ def select(
         wanted = selector[1:] if exclude else selector
         found = [wanted] if wanted in known else _matches(names, wanted, default_key, what, all_numbered)
         (left_out if exclude else chosen).update(found)
-    chosen = chosen or set(names)  # nothing but exclusions leave the rest
+    chosen = chosen or set(names)  # exclusions alone choose all the rest
     result = [name for name in dict.fromkeys(names) if name in chosen and name not in left_out]
     if selectors and not result:
         raise TdaError(f"{' '.join(selectors)!r} leaves no {what} of {len(names)}. Exclude less.")

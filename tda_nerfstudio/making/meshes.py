@@ -28,7 +28,7 @@ Normalise = Literal["model", "class", "none"]
 
 @dataclass(frozen=True)
 class Look:
-    """How models are read and seen; what a scene's recipe says beside its model."""
+    """How models are read and rendered; a scene's recipe records it beside the model's hash."""
 
     train_views: int = 40
     test_views: int = 10
@@ -39,7 +39,7 @@ class Look:
     up: str = "y"
     front: str = "z"
     poses: str | None = None
-    """An atlas whose cameras are used, scene by scene of the same name, in place of views, size and seed."""
+    """An atlas whose cameras replace views, size and seed: each model takes those of the scene of its name."""
 
 
 @dataclass(frozen=True)
@@ -54,9 +54,9 @@ class _Job:
 def write_mesh_atlas(
     models: Path, out: Path, look: Look | None = None, workers: int | None = None
 ) -> tuple[list[str], dict[str, str]]:
-    """Render every model below a folder, or one, as a scene; scenes that are already there with the same recipe stay.
+    """Render every model below a folder, or a single one, as a scene; existing scenes of the same recipe stay.
 
-    A scene is named after its file (`a/b.glb` is `a_b`; what a name may not have becomes `_`) and written whole or not
+    A scene is named after its file (`a/b.glb` is `a_b`; other characters become `_`) and written whole or not
     at all, so that an interrupted call can be repeated. Returns the names of the good scenes, and why each other model
     was left out. Raises TdaError when no model is good, when `out` holds something else or cannot be written, or when
     sizes make no sense.
@@ -111,7 +111,7 @@ def _cameras(name: str, look: Look) -> Mapping[str, Iterable[Camera]]:
 
 
 def _find(models: Path) -> tuple[dict[str, Path], dict[str, str]]:
-    """List model files by scene name, and those whose name is taken or too long; what is hidden is passed over."""
+    """List model files by scene name, and why others are left out; hidden files are ignored."""
     if not models.exists():
         raise TdaError(f"{models} does not exist. Give a model or a folder of models ({', '.join(SUFFIXES)}).")
     known = [path for path in models.rglob("*") if path.suffix.lower() in SUFFIXES and path.is_file()]
@@ -149,7 +149,7 @@ def _recipe(job: _Job) -> dict[str, Any]:
         with job.path.open("rb") as file:
             digest = hashlib.file_digest(file, "sha256").hexdigest()[:16]
     except OSError:
-        digest = None  # said when the model is read
+        digest = None  # reported when the model is read
     return {"model": digest} | asdict(job.look) | {"scale": job.scale}
 
 

@@ -24,7 +24,7 @@ _RECIPE = "recipe.json"
 
 
 def check_seed(seed: int) -> None:
-    """Raise TdaError for a seed that nothing can be drawn from."""
+    """Raise TdaError for a negative seed."""
     if seed < 0:
         raise TdaError(f"--seed must be at least 0, not {seed}. Any whole number from 0 on makes an atlas of its own.")
 

@@ -1,4 +1,4 @@
-"""Cameras as files describe them: intrinsics at an image's size, and the lens that bends it."""
+"""Read cameras as files describe them: intrinsics for an image's size, and lens distortion."""
 
 from __future__ import annotations
 
@@ -11,20 +11,20 @@ from tda_nerfstudio.atlas.resampling import same_shape
 from tda_nerfstudio.base.errors import TdaError
 
 COEFFICIENTS = ("k1", "k2", "p1", "p2", "k3", "k4", "k5", "k6")
-"""Of OpenCV's model of a lens, in OpenCV's order."""
+"""Distortion coefficients of OpenCV's lens model, in OpenCV's order."""
 _PARAMS = ("k1", "k2", "k3", "k4", "p1", "p2")  # the order in nerfstudio's distortion_params
 _FISHEYE = "OPENCV_FISHEYE"
 MODELS = ("PINHOLE", "SIMPLE_PINHOLE", "PERSPECTIVE", "OPENCV", "RADIAL", "SIMPLE_RADIAL", _FISHEYE)
 """Values of camera_model that can be read."""
 
 _NAMES = ("a focal length in x", "a focal length in y", "cx", "cy")
-_NEAREST, _FARTHEST = 1e-3, 1e4  # focal lengths in image sides; the farther is for principal points too
+_NEAREST, _FARTHEST = 1e-3, 1e4  # limits of focal lengths, in image sides; the upper one holds for principal points too
 
 
 def read_camera(frame: Frame, image: tuple[int, int], size: tuple[int, int]) -> tuple[tuple[float, ...], Lens | None]:
     """Return fx, fy, cx, cy in pixels of a (width, height), and the lens where there is distortion to undo.
 
-    The file's numbers are for the size that it says, else for the image's own.
+    The file's numbers are for the image size that it states, or else for the image's own size.
     """
     model = _model(frame)
     width, height = _number(frame, "w", image[0]), _number(frame, "h", image[1])
@@ -34,7 +34,7 @@ def read_camera(frame: Frame, image: tuple[int, int], size: tuple[int, int]) -> 
             f" {width:g} x {height:g}: another shape, not another size. Correct w and h, or render it again."
         )
     fx, fy = _focal(frame, "x", width), _focal(frame, "y", height)
-    fx, fy = fx or fy, fy or fx  # one alone is for square pixels
+    fx, fy = fx or fy, fy or fx  # only one of them is given for square pixels
     if fx is None or fy is None:
         raise TdaError(f"{_where(frame)} has neither fl_x nor camera_angle_x. Add one of them.")
     cx, cy = _number(frame, "cx", width / 2), _number(frame, "cy", height / 2)
@@ -99,7 +99,7 @@ def _number(frame: Frame, key: str, default: float | None) -> float:
 
 
 def _distortion(frame: Frame) -> tuple[float, ...]:
-    """Return the coefficients in OpenCV's order; distortion_params win over single ones that they hold."""
+    """Return the coefficients in OpenCV's order; distortion_params win over single keys."""
     params = frame.camera.get("distortion_params")
     if params is not None and (not isinstance(params, list) or len(params) != len(_PARAMS)):
         raise TdaError(f"{_where(frame)} has distortion_params {params!r}; they must be {' '.join(_PARAMS)}.")

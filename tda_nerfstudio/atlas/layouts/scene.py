@@ -1,4 +1,4 @@
-"""One scene folder as cameras and pictures, whatever its layout."""
+"""Read one scene folder, of any layout, as posed images."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ the files and folders by which a broken scene is still known as one), `matches` 
 
 
 def has_layout(folder: Path) -> bool:
-    """Say whether a folder looks like a scene of a known layout; one that cannot be looked into does not."""
+    """Say whether a folder looks like a scene of a known layout; a folder that cannot be opened does not."""
     try:
         return any(layout.matches(folder) for layout in LAYOUTS)
     except OSError:
@@ -40,7 +40,7 @@ def has_layout(folder: Path) -> bool:
 def looks_meant(folder: Path) -> bool:
     """Say whether a folder without a known layout was likely meant as a scene: it holds images or parts of one.
 
-    So was one that cannot be looked into.
+    A folder that cannot be opened counts as meant.
     """
     try:
         paths = list(folder.iterdir())
@@ -84,7 +84,7 @@ def read_scene(folder: Path, eval_every: int = 8, test_views: Sequence[str] = ()
 
 
 def _read_frames(folder: Path) -> tuple[list[Frame], set[str] | None]:
-    """Read the frames of whichever layout the folder has, and the names that its files hold out, if they do."""
+    """Read the frames in the layout that the folder has, and the names of held-out views if its files give them."""
     for layout in LAYOUTS:
         if layout.matches(folder):
             return layout.read(folder)

@@ -18,14 +18,14 @@ _READERS = {".glb": read_gltf, ".gltf": read_gltf, ".obj": read_obj, ".ply": rea
 SUFFIXES = tuple(_READERS)
 """Of the formats that can be read."""
 RADIUS = 0.62
-"""Largest reach of a fitted model from the origin: cameras at 1.9 with 39.6 degrees see all of it."""
+"""Largest distance of a fitted model from the origin: cameras at 1.9 that see 39.6 degrees see all of it."""
 
 
 def read_model(path: Path, root: Path | None = None, up: str = "y", front: str = "z") -> Mesh:
     """Read one model and turn it: z up, front along -y.
 
     `up` and `front` are axes of the file (`y`, `-x`, ...); the defaults are glTF's. Files that it refers to must lie
-    below `root`, its own folder by default. Raises TdaError naming the file for whatever cannot be rendered.
+    below `root`, its own folder by default. Raises TdaError, naming the file, for a model that cannot be rendered.
     """
     turn = axes(up, front)
     try:

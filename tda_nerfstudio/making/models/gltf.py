@@ -1,6 +1,6 @@
 """glTF 2.0 and GLB as parts: primitives, morphed, skinned and put in their places.
 
-Read here and not by trimesh: `tests/atlas/models/test_trimesh.py` shows what that makes of such files.
+trimesh reads many such files wrongly: `tests/making/models/test_trimesh.py` shows how.
 """
 
 from __future__ import annotations
@@ -98,7 +98,7 @@ def _part(file: GltfFile, name: str, instance: Instance, primitive: dict[str, An
 
 
 def _targets(primitive: dict[str, Any], weights: Sequence[float]) -> list[tuple[float, dict[str, int]]]:
-    """Give the morph targets that change something."""
+    """List the morph targets whose weight is not 0."""
     pairs = zip(weights, primitive.get("targets", []), strict=False)
     return [(float(weight), target) for weight, target in pairs if weight]
 

@@ -18,7 +18,7 @@ _NEAREST = 9728
 
 
 def read_material(file: GltfFile, index: int | None) -> tuple[Material, dict[str, Any]]:
-    """Read a material's base colour, and what its texture says of texture coordinates."""
+    """Read a material's base colour, and how its texture is placed."""
     if index is None:
         return Material(), {}
     entry = file.tree["materials"][index]
@@ -47,7 +47,7 @@ def _texture(file: GltfFile, index: int) -> Texture:
 
 
 def _image(index: int, texture: dict[str, Any]) -> int:
-    """Choose the image of a texture: WebP before the one that everybody can read."""
+    """Choose the image of a texture: WebP, or else the plain one."""
     others = texture.get("extensions", {})
     for place in (others.get("EXT_texture_webp", {}), texture):
         if "source" in place:

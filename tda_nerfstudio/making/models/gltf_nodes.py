@@ -1,4 +1,4 @@
-"""Where glTF's meshes stand: the node tree, GPU instances, and skins in the pose of the file's nodes."""
+"""Where glTF's meshes are: the node tree, GPU instances, and skins in the pose of the file's nodes."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ class Instance(NamedTuple):
 
 
 def instances(file: GltfFile) -> Iterator[Instance]:
-    """Give every mesh of the file's scene, as often as it stands there."""
+    """Give every instance of every mesh in the file's scene."""
     nodes, skins = file.tree.get("nodes", []), file.tree.get("skins", [])
     check_count(len(nodes), "nodes")
     check_count(sum(len(skin["joints"]) for skin in skins), "joints")
@@ -52,7 +52,7 @@ def instances(file: GltfFile) -> Iterator[Instance]:
 
 
 def _matrices(file: GltfFile, nodes: list[dict[str, Any]]) -> dict[int, Float[np.ndarray, "4 4"]]:
-    """Walk the tree of the file's scene, without one of all nodes that are nobody's child."""
+    """Walk the node tree of the file's scene; without a scene, start from all nodes that have no parent."""
     if scenes := file.tree.get("scenes"):
         roots = scenes[file.tree.get("scene", 0)].get("nodes", [])
     else:
@@ -119,7 +119,7 @@ def skinned(
     named: Int[np.ndarray, "vertex influence"],
     weights: Float[np.ndarray, "vertex influence"],
 ) -> tuple[Float[np.ndarray, "vertex 3"], Float[np.ndarray, "vertex 3"] | None]:
-    """Move vertices and normals by the weighted mean of their joints, by the first where no weight is given."""
+    """Move vertices and normals by the weighted mean of their joints, or by the first joint without weights."""
     weights = np.where(weights.sum(1, keepdims=True) > 0, weights, np.eye(1, weights.shape[1]))
     named = np.where(weights > 0, named, 0)
     if named.size and not 0 <= named.min() <= named.max() < len(joints):

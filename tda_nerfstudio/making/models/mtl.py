@@ -16,9 +16,9 @@ from tda_nerfstudio.making.models.textures import CLAMP, REPEAT, Texture
 _NUMBERS = re.compile(r"(?:[-+]?(?:\d+\.?\d*|\.\d+)(?:[eE][-+]?\d+)?\s+){1,3}")
 _WORD = re.compile(r"\S+\s+")
 _IGNORED = ("-blendu", "-blendv", "-boost", "-bm", "-cc", "-imfchan", "-texres", "-type")
-"""Options of one value that change filtering, bumps and colour correction."""
+"""Options with one value that are ignored: they change filtering, bumps and colour correction."""
 _NEUTRAL = {"-t": [0.0, 0.0, 0.0], "-mm": [0.0, 1.0]}
-"""Options that are supported only with the values that change nothing: turbulence, and range of values."""
+"""Options that are accepted only with values that change nothing: turbulence, and range of values."""
 
 
 class Skin(NamedTuple):
@@ -42,7 +42,7 @@ class Materials:
         self._entries: dict[str, dict[str, str]] = {}
 
     def add(self, names: str) -> None:
-        """Read the files of an `mtllib` line: `a.mtl`, `a.mtl b.mtl` or `with blanks.mtl`; the first to say wins."""
+        """Read the files of an `mtllib` line (`a.mtl b.mtl`, `with blanks.mtl`); a material's first definition wins."""
         for name in re.findall(r"\S.*?\.mtl(?=\s|$)", names, re.IGNORECASE) or [names]:
             entry: dict[str, str] = {}
             for line in text_of(self._source.read(name, "Material file")).splitlines():
@@ -57,7 +57,7 @@ class Materials:
         return name in self._entries
 
     def get(self, name: str | None) -> Skin:
-        """Read a material: Kd times map_Kd, white where only the map is there; grey if it is unknown."""
+        """Read a material: Kd times map_Kd, where Kd is white if only the map is given; grey for an unknown one."""
         entry = self._entries.get(name or "", {})
         colour: float | list[float] = 1.0 if "map_kd" in entry else GREY
         if "kd" in entry:

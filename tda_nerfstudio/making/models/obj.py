@@ -1,6 +1,6 @@
-"""OBJ files as parts, one a material. Colours are sRGB.
+"""OBJ files as parts, one per material. Colours are sRGB.
 
-Read here and not by trimesh: `tests/atlas/models/test_trimesh.py` shows what that makes of such files.
+trimesh reads many such files wrongly: `tests/making/models/test_trimesh.py` shows how.
 """
 
 from __future__ import annotations
@@ -46,7 +46,7 @@ def read_obj(source: Source) -> list[Part]:
 
 
 def _lines(text: str) -> Iterator[tuple[int, str, str]]:
-    """Give number, keyword and the rest of each line that says something; a backslash joins it to the next."""
+    """Give the number, keyword and rest of each line that is not empty; a backslash joins a line to the next one."""
     joined = ""
     for number, line in enumerate(io.StringIO(text, newline=None), 1):
         joined += line.strip()
@@ -71,7 +71,7 @@ class _Obj:
         self._use(None)
 
     def take(self, number: int, key: str, value: str) -> None:
-        """Take one line; keywords that are not known are passed over."""
+        """Take one line; unknown keywords are ignored."""
         if key == "usemtl":
             self._use(value.strip())
         elif key == "f":
@@ -131,7 +131,7 @@ class _Obj:
         tables: list[NDArray],
         materials: Materials,
     ) -> Part:
-        """Make corners that are alike one vertex."""
+        """Make one vertex of all corners that are alike."""
         positions, uv, normals = tables
         keys = (corners[:, 0] * (len(uv) + 1) + corners[:, 1]) * (len(normals) + 1) + corners[:, 2]
         _, first, faces = np.unique(keys, return_index=True, return_inverse=True)

@@ -15,7 +15,7 @@ from tda_nerfstudio.making.models.textures import Pyramids, Texture, open_textur
 from tda_nerfstudio.making.raycast import Mesh, Paint, corner_normals, join
 
 MAX_BYTES = 2**28
-"""Size of a file that is read at all."""
+"""Files larger than this are refused."""
 MAX_COUNT = 2_000_000
 """Vertices, and triangles, of a model, every instance counted."""
 MAX_PARTS = 20_000
@@ -77,7 +77,7 @@ class Source:
 
 def read_file(path: Path, what: str) -> bytes:
     """Read a file of at most MAX_BYTES."""
-    if not path.is_file():  # a pipe would be waited for
+    if not path.is_file():  # reading a pipe would block
         raise TdaError(f"{what} is missing: there is no file {path}. Copy it there, or remove the reference.")
     try:
         with path.open("rb") as file:
@@ -124,7 +124,7 @@ def _key(part: Part) -> tuple | None:
 
 
 def _seen(material: Material) -> Texture:
-    """Give a material's texture, without alpha where it is opaque: clear texels still have a colour."""
+    """Give a material's texture. An opaque one loses its alpha: clear texels still have a colour."""
     assert material.texture is not None
     if material.cutoff >= 0:
         return material.texture

@@ -1,4 +1,4 @@
-"""Procedural objects of no class at all: a few random solids, stacked, mirrored or heaped, painted at random."""
+"""Procedural objects of no particular class: a few random solids, stacked, mirrored or heaped, painted at random."""
 
 from __future__ import annotations
 
@@ -80,7 +80,7 @@ def centred(parts: list[Mesh]) -> list[Mesh]:
 
 
 def rotation(rng: Rng) -> Float[np.ndarray, "3 3"]:
-    """Draw a rotation, or a reflection: every direction alike."""
+    """Draw a rotation or a reflection; all directions are equally likely."""
     return np.linalg.qr(rng.normal(size=(3, 3)))[0]
 
 
@@ -101,7 +101,7 @@ def random_camera(rng: Rng, size: int) -> tuple[Float[np.ndarray, "3 4"], float]
 
 
 def superquadric(rng: Rng) -> Float[np.ndarray, "ring point 3"]:
-    """Make a ball, a rounded box, a cylinder, a double cone or something between."""
+    """Make a ball, a rounded box, a cylinder, a double cone or something between them."""
     e, n = rng.choice([0.1, 0.3, 1.0, 1.6, 2.0], 2)
     up, around = np.linspace(-np.pi / 2, np.pi / 2, 19)[:, None], np.linspace(0, 2 * np.pi, 36, endpoint=False)[None]
     reach = power(np.cos(up), e)

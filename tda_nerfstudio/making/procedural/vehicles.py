@@ -1,4 +1,4 @@
-"""Procedural vehicles: any number from a seed, all standing alike.
+"""Procedural vehicles: any number from a seed, all in the same frame.
 
 Frame: z up, front along +x, longest side 1, centred in x and y, wheels on z = GROUND.
 """
@@ -71,7 +71,7 @@ def power(wave: NDArray, exponent: float) -> NDArray:
 
 
 def stack(x: NDArray, y: NDArray, z: NDArray) -> Float[np.ndarray, "ring point 3"]:
-    """Put coordinates side by side, each repeated where it has one ring or one point alone."""
+    """Put coordinates side by side, each repeated along the axes that it lacks."""
     return np.stack(np.broadcast_arrays(x, y, z), -1)
 
 
