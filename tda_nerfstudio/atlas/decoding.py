@@ -47,7 +47,8 @@ def eight_bits(image: Image.Image, data: bytes) -> Image.Image:
     if image.mode == "I" or image.mode.startswith("I;16"):
         wide = np.asarray(image).astype(np.int64)
         grey = ((wide.clip(0, 65535) + 128) // 257).astype(np.uint8)
-        return Image.fromarray(np.stack([grey, _opaque(wide != key)], -1) if isinstance(key, int) else grey)
+        opaque = (wide != key).astype(np.uint8) * 255
+        return Image.fromarray(np.stack([grey, opaque], -1) if isinstance(key, int) else grey)
     if image.format == "PNG" and image.mode in ("L", "RGB") and key is not None:
         if data[_DEPTH] == 16:
             image.putalpha(Image.fromarray(_alpha(data)))
@@ -70,8 +71,4 @@ def _alpha(data: bytes) -> UInt8[np.ndarray, "height width"]:
     pixels = cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_UNCHANGED)
     if pixels is None or pixels.ndim != 3 or pixels.shape[2] != 4:
         raise ValueError("its transparent colour cannot be read")
-    return _opaque(pixels[..., 3] != 0)
-
-
-def _opaque(kept: Bool[np.ndarray, "height width"]) -> UInt8[np.ndarray, "height width"]:
-    return np.where(kept, 255, 0).astype(np.uint8)
+    return (pixels[..., 3] != 0).astype(np.uint8) * 255

@@ -56,10 +56,10 @@ def write_mesh_atlas(
 ) -> tuple[list[str], dict[str, str]]:
     """Render every model below a folder, or a single one, as a scene; existing scenes of the same recipe stay.
 
-    A scene is named after its file (`a/b.glb` is `a_b`; other characters become `_`) and written whole or not
-    at all, so that an interrupted call can be repeated. Returns the names of the good scenes, and why each other model
-    was left out. Raises TdaError when no model is good, when `out` holds something else or cannot be written, or when
-    sizes make no sense.
+    A scene is named after its file (`a/b.glb` is `a_b`; characters that names cannot have become `_`). It is written
+    whole or not at all, so that an interrupted call can be repeated. Returns the names of the good scenes, and why each
+    other model was left out. Raises TdaError when no model is good, when `out` holds something else or cannot be
+    written, or when sizes make no sense.
     """
     look = look or Look()
     if min(look.train_views, look.test_views) < 1 or look.size < 8:
@@ -70,8 +70,8 @@ def write_mesh_atlas(
     check_seed(look.seed)
     require_writable(out)
     axes(look.up, look.front)
-    found, broken = _find(models)
-    root = _root(models)
+    root = models.parent if models.is_file() else models  # models may refer to files below it
+    found, broken = _find(models, root)
     jobs = {name: _Job(name, path, root, look) for name, path in found.items()}
     if look.normalise == "class":
         scales = dict(in_processes(_measure, jobs.values(), workers, f"Measuring {len(jobs)} models"))
@@ -110,7 +110,7 @@ def _cameras(name: str, look: Look) -> Mapping[str, Iterable[Camera]]:
     return {"train": cameras(scene.train), "test": cameras(scene.test)}
 
 
-def _find(models: Path) -> tuple[dict[str, Path], dict[str, str]]:
+def _find(models: Path, root: Path) -> tuple[dict[str, Path], dict[str, str]]:
     """List model files by scene name, and why others are left out; hidden files are ignored."""
     if not models.exists():
         raise TdaError(f"{models} does not exist. Give a model or a folder of models ({', '.join(SUFFIXES)}).")
@@ -118,10 +118,10 @@ def _find(models: Path) -> tuple[dict[str, Path], dict[str, str]]:
     found: dict[str, Path] = {}
     broken: dict[str, str] = {}
     for path in [models] if models.is_file() else sorted(known):
-        inside = path.relative_to(_root(models))
+        inside = path.relative_to(root)
         if path != models and any(part.startswith(".") for part in inside.parts):
             continue
-        name = _scene_name(inside)
+        name = "".join(c if is_safe(f"a{c}") else "_" for c in "_".join(inside.with_suffix("").parts))
         if name in found:
             broken[str(inside)] = f"Model {path}: scene '{name}' is {found[name]} already. Rename one of them."
         elif not is_safe(name):
@@ -131,17 +131,6 @@ def _find(models: Path) -> tuple[dict[str, Path], dict[str, str]]:
     if not found and not broken:
         raise TdaError(f"The folder {models} holds no model. Known formats are {', '.join(SUFFIXES)}.")
     return found, broken
-
-
-def _root(models: Path) -> Path:
-    """Give the folder below which models may refer to files."""
-    return models.parent if models.is_file() else models
-
-
-def _scene_name(inside: Path) -> str:
-    """Name a scene after its file and the folders above it, in characters that a scene's name may have."""
-    name = "_".join(inside.with_suffix("").parts)
-    return "".join(letter if is_safe(f"a{letter}") else "_" for letter in name)
 
 
 def _recipe(job: _Job) -> dict[str, Any]:

@@ -12,7 +12,6 @@ from numpy.typing import NDArray
 from PIL import Image, ImageDraw, ImageFont
 
 Rng = np.random.Generator
-BICUBIC = Image.Resampling.BICUBIC
 LETTERS = string.ascii_letters + string.digits + "&%#?!.,:+-/"
 
 
@@ -70,17 +69,13 @@ def turned(rng: Rng, size: int) -> tuple[NDArray, NDArray]:
     return u, at[:, None] * np.cos(angle) - at[None] * np.sin(angle)
 
 
-def enlarge(grid: NDArray, size: int) -> Float[np.ndarray, "size size"]:
-    """Interpolate a small grid smoothly to a picture's size."""
-    return np.asarray(Image.fromarray(grid.astype(np.float32)).resize((size, size), BICUBIC))
-
-
 def value_noise(rng: Rng, size: int) -> Float[np.ndarray, "size size"]:
     """Add grids of random values of growing fineness; about [0, 1]."""
     cells, fade = 2 ** rng.uniform(1, 4.5), rng.uniform(0.3, 0.8)
     level, weight = np.zeros((size, size), np.float32), 1.0
     for _ in range(rng.integers(1, 5)):
-        level += weight * enlarge(rng.random((int(cells), int(cells))), size)
+        grid = Image.fromarray(rng.random((int(cells), int(cells))).astype(np.float32))
+        level += weight * np.asarray(grid.resize((size, size), Image.Resampling.BICUBIC))
         cells, weight = min(2 * cells, size), weight * fade
     return stretched(level)
 
