@@ -47,8 +47,8 @@ class Mark:
 
 
 @dataclass(frozen=True)
-class Views:
-    """Views of all scenes and their latents in (-1, 1), [scene, view, C, h, w]."""
+class LatentViews:
+    """LatentViews of all scenes and their latents in (-1, 1), [scene, view, C, h, w]."""
 
     view: View
     latents: Tensor
@@ -59,13 +59,13 @@ class Views:
         return Batch(scene, slot, view, size, size, latents=self.latents[scene[slot], chosen])
 
 
-def make_views(shop: Workshop, elevations: tuple[float, ...], count: int) -> Views:
+def make_views(shop: Workshop, elevations: tuple[float, ...], count: int) -> LatentViews:
     """Draw all vehicles from cameras on orbits."""
     size = shop.sizes.image
     view = ellipsoids.cameras(elevations, count, size)
     vehicles = [ellipsoids.make_vehicle(1000 + shop.seed + s) for s in range(shop.sizes.fit_scenes)]
     latents = torch.stack([shop.latents(ellipsoids.pictures(vehicle, view, size)) for vehicle in vehicles])
-    return Views(View(*(part.to(shop.device) for part in view)), latents.to(shop.device))
+    return LatentViews(View(*(part.to(shop.device) for part in view)), latents.to(shop.device))
 
 
 def fit(shop: Workshop, show: Callable[[str, float, float], None]) -> list[Mark]:
@@ -120,7 +120,7 @@ def _plain(shop: Workshop) -> tuple[Training, Callable[[Batch], Tensor]]:
 
 
 @torch.no_grad()
-def _score(views: Views, render: Callable[[Batch], Tensor], size: int, most: int = 10) -> tuple[float, float]:
+def _score(views: LatentViews, render: Callable[[Batch], Tensor], size: int, most: int = 10) -> tuple[float, float]:
     """PSNR and mean squared error of up to 10 views of each scene, evenly spread, as latents in [0, 1]."""
     scores, errors, device = [], [], views.latents.device
     for s in range(len(views.latents)):

@@ -28,7 +28,7 @@ VEHICLES, VIEWS = 8, 8
 
 
 @dataclass(frozen=True)
-class Sizes:
+class BenchSizes:
     """How big everything is; the defaults are those of the methods, and of the published design."""
 
     image: int = 128
@@ -68,7 +68,7 @@ class Sizes:
 class Workshop:
     """Make scenes, autoencoders and batches for one device, the same for the same seed."""
 
-    def __init__(self, sizes: Sizes, device: torch.device, seed: int = 0) -> None:
+    def __init__(self, sizes: BenchSizes, device: torch.device, seed: int = 0) -> None:
         self.sizes, self.device, self.seed = sizes, device, seed
         self.box = torch.tensor(ellipsoids.BOX)
         self.background = 2 * torch.tensor(ellipsoids.BACKGROUND, device=device) - 1

@@ -9,7 +9,7 @@ from tda_nerfstudio.autoencoder.muon import Muon
 from tda_nerfstudio.core.row_adam import RowAdam
 from tda_nerfstudio.studies.bench import training
 from tda_nerfstudio.studies.bench.training import PHASES
-from tda_nerfstudio.studies.bench.workshop import Sizes, Workshop
+from tda_nerfstudio.studies.bench.workshop import BenchSizes, Workshop
 
 
 def ours(shop: Workshop, phase: str):
@@ -20,11 +20,11 @@ def ours(shop: Workshop, phase: str):
 def test_settings_and_optimizers_are_the_methods_own():
     methods = pytest.importorskip("tda_nerfstudio.methods", reason="nerfstudio is not installed")
     model = methods.tda_rgb.config.pipeline.model
-    assert Sizes().rgb_sampling == model.sampling and Sizes().rgb_triplane == model.triplane
-    assert Sizes().rgb_rays == methods.tda_rgb.config.pipeline.datamanager.rays_per_view
+    assert BenchSizes().rgb_sampling == model.sampling and BenchSizes().rgb_triplane == model.triplane
+    assert BenchSizes().rgb_rays == methods.tda_rgb.config.pipeline.datamanager.rays_per_view
     latent = methods.tda_scenes.config.pipeline.model
-    assert (Sizes().sampling, Sizes().triplane) == (latent.sampling, latent.triplane)
-    assert Sizes().autoencoder == latent.autoencoder
+    assert (BenchSizes().sampling, BenchSizes().triplane) == (latent.sampling, latent.triplane)
+    assert BenchSizes().autoencoder == latent.autoencoder
     for name, config in methods.OPTIMIZERS.items():
         if name in ("micro", "weights"):
             assert config._target is RowAdam
