@@ -6,11 +6,15 @@ from dataclasses import dataclass, replace
 from typing import Any, Literal
 
 import torch
-from tyro.conf import Suppress
 
 from tda_nerfstudio.autoencoder import embedded
 from tda_nerfstudio.autoencoder.base import Autoencoder
 from tda_nerfstudio.base.errors import TdaError
+
+try:
+    from tyro.conf import Suppress
+except ImportError:  # a machine that only computes needs no command line
+    Suppress = Any
 
 Kind = Literal["light", "kl", "tiny", "identity"]
 Start = Literal["embedded", "scratch"]

@@ -14,7 +14,7 @@ from tda_nerfstudio.autoencoder.muon import Muon
 from tda_nerfstudio.base.randomness import seeded
 from tda_nerfstudio.core import objective as objectives
 from tda_nerfstudio.core.objective import Batch
-from tda_nerfstudio.core.phase import GROUPS, Phase
+from tda_nerfstudio.core.phase import Phase
 from tda_nerfstudio.core.ray_sampling import SamplingConfig
 from tda_nerfstudio.core.row_adam import RowAdam
 from tda_nerfstudio.core.scenes import LatentScenes
@@ -69,9 +69,9 @@ def module_bytes(*modules: nn.Module | None) -> int:
     return sum(t.nbytes for module in modules if module is not None for t in module.state_dict().values())
 
 
-def ours(phase: Phase, scenes: LatentScenes, codec: Autoencoder, sampling: SamplingConfig, seed: int = 0) -> Training:
-    """Train what a phase moves, as `methods.py` and the pipeline set it up."""
-    groups: dict[str, list[nn.Parameter]] = {
+def parameter_groups(scenes: LatentScenes, codec: Autoencoder) -> dict[str, list[nn.Parameter]]:
+    """Group what trains by the names that phases use; empty groups are left out."""
+    groups = {
         "micro": [scenes.micro],
         "weights": [scenes.weights],
         "base": [scenes.base],
@@ -79,12 +79,16 @@ def ours(phase: Phase, scenes: LatentScenes, codec: Autoencoder, sampling: Sampl
         "encoder": list(codec.encoder.parameters()),
         "decoder": list(codec.decoder.parameters()),
     }
+    return {name: params for name, params in groups.items() if sum(param.numel() for param in params)}
+
+
+def ours(phase: Phase, scenes: LatentScenes, codec: Autoencoder, sampling: SamplingConfig, seed: int = 0) -> Training:
+    """Train what a phase moves, as `methods.py` and the pipeline set it up."""
     training = Training(lambda batch, step: objectives.objective(phase, scenes, codec, batch, sampling, seed, step), [])
-    for name in GROUPS:
-        params = [p for p in groups[name] if p.numel()]
+    for name, params in parameter_groups(scenes, codec).items():
         for param in params:
             param.requires_grad_(name in phase.rates)
-        if params and name in phase.rates:
+        if name in phase.rates:
             training.optimizers.append((_optimizer(name, params), phase.rates[name]))
     training.timed = (
         (scenes, "planes", "fuse"),
