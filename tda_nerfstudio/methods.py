@@ -2,18 +2,11 @@
 
 from __future__ import annotations
 
-from copy import deepcopy
-from dataclasses import dataclass
-
 import torch
-from nerfstudio.engine.optimizers import OptimizerConfig
 from nerfstudio.plugins.types import MethodSpecification
 
 from tda_nerfstudio.autoencoder.build import AutoencoderConfig
-from tda_nerfstudio.autoencoder.muon import Muon
-from tda_nerfstudio.core.phase import GROUPS
 from tda_nerfstudio.core.ray_sampling import SamplingConfig
-from tda_nerfstudio.core.row_adam import RowAdam
 from tda_nerfstudio.core.scenes import TriPlaneConfig
 from tda_nerfstudio.learning.schedule import RgbBaseline, StageOne, StageTwo
 from tda_nerfstudio.plugin.multi_scene_datamanager import MultiSceneDataManagerConfig
@@ -23,53 +16,11 @@ from tda_nerfstudio.plugin.tda_pipeline import TdaPipelineConfig
 from tda_nerfstudio.plugin.tda_trainer import TdaTrainerConfig
 
 
-@dataclass
-class RowAdamConfig(OptimizerConfig):
-    """Adam over the rows of visited scenes; its learning rate comes from the phase."""
-
-    _target: type = RowAdam
-    """The optimizer class to use."""
-
-
-@dataclass
-class FusedAdamConfig(OptimizerConfig):
-    """Adam in one pass over memory; its learning rate comes from the phase."""
-
-    _target: type = torch.optim.Adam
-    """The optimizer class to use."""
-    betas: tuple[float, float] = (0.9, 0.99)
-    """How slowly the mean and the square of the gradient are forgotten."""
-    fused: bool = True
-    """Whether to update in one pass."""
-
-
-@dataclass
-class MuonConfig(OptimizerConfig):
-    """Muon, which trains an autoencoder in a fraction of Adam's steps; its learning rate comes from the phase."""
-
-    _target: type = Muon
-    """The optimizer class to use."""
-    eps: float = 1e-8
-    """Added to Adam's denominator, for gains and biases."""
-
-
-OPTIMIZERS: dict[str, OptimizerConfig] = {
-    "micro": RowAdamConfig(),
-    "weights": RowAdamConfig(),
-    "base": FusedAdamConfig(),
-    "mlp": FusedAdamConfig(),
-    "encoder": MuonConfig(),
-    "decoder": MuonConfig(),
-}
-
-
 def _method(name: str, pipeline: TdaPipelineConfig) -> TdaTrainerConfig:
     """Make a method's configuration: any device, a viewer that ends with the run, learning rates set by phases."""
-    optimizers = {group: {"optimizer": OPTIMIZERS[group], "scheduler": None} for group in GROUPS}
     return TdaTrainerConfig(
         method_name=name,
         pipeline=pipeline,
-        optimizers=deepcopy(optimizers),
         machine=MachineOptions(device_type="cuda" if torch.cuda.is_available() else "cpu"),
         vis="viewer+tensorboard",
         steps_per_save=500,

@@ -11,7 +11,7 @@ from jaxtyping import Bool
 from torch import Tensor
 
 from tda_nerfstudio.atlas.bounds import evenly, look_at, silhouette, spread
-from tda_nerfstudio.atlas.layouts.views import Scene
+from tda_nerfstudio.atlas.posed import Scene
 from tda_nerfstudio.base.errors import TdaError
 
 VIEWS = 3

@@ -12,7 +12,7 @@ from pathlib import Path
 import torch
 
 from tda_nerfstudio.atlas.layouts.scene import has_layout, looks_meant, read_scene
-from tda_nerfstudio.atlas.layouts.views import Scene
+from tda_nerfstudio.atlas.posed import Scene
 from tda_nerfstudio.atlas.resampling import same_shape
 from tda_nerfstudio.atlas.selection import select
 from tda_nerfstudio.base.errors import TdaError

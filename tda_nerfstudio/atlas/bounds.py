@@ -11,7 +11,7 @@ from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
 from tda_nerfstudio.atlas.images import read_alpha, read_image
-from tda_nerfstudio.atlas.layouts.views import Scene
+from tda_nerfstudio.atlas.posed import Scene
 from tda_nerfstudio.base.errors import TdaError
 
 _WHITE = 250  # of 255; what JPEG leaves of a white background

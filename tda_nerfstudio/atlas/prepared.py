@@ -10,25 +10,25 @@ from pathlib import Path
 from PIL import Image
 
 from tda_nerfstudio.atlas.images import Picture, read_image
-from tda_nerfstudio.atlas.layouts.views import Scene, Views
+from tda_nerfstudio.atlas.posed import PosedImages
 from tda_nerfstudio.base.atomic import replace_file
 
 _FORMAT = 1  # to be raised when pixels are made in another way
 _PLAIN = ("RGB", "RGBA", "L")  # modes in PIL's words
 
 
-def plain_files(scene: Scene, views: Views) -> list[Path]:
-    """Name a file of 8-bit RGB, RGBA or grey pixels at the scene's size for each of some views.
+def plain_files(images: PosedImages) -> list[Path]:
+    """Name a file of 8-bit RGB, RGBA or grey pixels at its own size for each of some images.
 
-    They are the views' own, or, where one of those is of another kind, copies of all in a folder for such files, made
+    They are the images' own, or, where one of those is of another kind, copies of all in a folder for such files, made
     once. Raises TdaError for an image that cannot be read.
     """
-    size = (scene.width, scene.height)
-    if all(_is_plain(picture, size) for picture in views.pictures):
-        return list(views.paths)
-    folder = _cache() / _key(views, size)
-    files = [folder / f"{row:05d}-{picture.path.stem}.png" for row, picture in enumerate(views.pictures)]
-    for picture, file in zip(views.pictures, files, strict=True):
+    size = (images.width, images.height)
+    if all(_is_plain(picture, size) for picture in images.pictures):
+        return list(images.paths)
+    folder = _cache() / _key(images, size)
+    files = [folder / f"{row:05d}-{picture.path.stem}.png" for row, picture in enumerate(images.pictures)]
+    for picture, file in zip(images.pictures, files, strict=True):
         if not file.is_file():
             image = Image.fromarray(read_image(picture, *size).numpy())
             replace_file(file, lambda target, image=image: image.save(target, "PNG"))
@@ -40,10 +40,10 @@ def _is_plain(picture: Picture, size: tuple[int, int]) -> bool:
         return picture.is_plain and image.size == size and image.mode in _PLAIN and "transparency" not in image.info
 
 
-def _key(views: Views, size: tuple[int, int]) -> str:
+def _key(images: PosedImages, size: tuple[int, int]) -> str:
     """Hash all that the pixels depend on."""
     digest = hashlib.blake2b(repr((_FORMAT, size)).encode(), digest_size=16)
-    for picture in views.pictures:
+    for picture in images.pictures:
         digest.update(repr((picture.path.stem, picture.lens)).encode())
         for path in (picture.path, picture.mask):
             digest.update(hashlib.blake2b(path.read_bytes() if path else b"").digest())

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from operator import index
-from typing import Any
+from typing import Any, Self
 
 import torch
 from jaxtyping import Float
@@ -119,22 +119,26 @@ class View:
     def __len__(self) -> int:
         return len(self.fx)
 
-    def __getitem__(self, chosen: slice | Tensor | Sequence[int]) -> View:
+    def __getitem__(self, chosen: slice | Tensor | Sequence[int]) -> Self:
         """Choose some of the cameras."""
-        return View(*(part[chosen] for part in self), width=self.width, height=self.height)
+        return self._each(lambda part: part[chosen])
 
-    def to(self, device: torch.device | str) -> View:
+    def to(self, device: torch.device | str) -> Self:
         """Move to a device."""
-        return View(*(part.to(device) for part in self), width=self.width, height=self.height)
+        return self._each(lambda part: part.to(device))
 
-    def resized(self, width: int, height: int) -> View:
+    def resized(self, width: int, height: int) -> Self:
         """Ask for images of another size: all that was in sight stays in sight, in the middle, and nothing is bent."""
         if self.width is None or self.height is None or (self.width, self.height) == (width, height):
             return replace(self, width=width, height=height)
         scale = min(width / self.width, height / self.height)
         cx = self.cx * scale + (width - self.width * scale) / 2
         cy = self.cy * scale + (height - self.height * scale) / 2
-        return View(self.c2w, self.fx * scale, self.fy * scale, cx, cy, width=width, height=height)
+        return replace(self, fx=self.fx * scale, fy=self.fy * scale, cx=cx, cy=cy, width=width, height=height)
+
+    def _each(self, change: Callable[[Tensor], Tensor]) -> Self:
+        names = ("c2w", "fx", "fy", "cx", "cy")
+        return replace(self, **{name: change(part) for name, part in zip(names, self, strict=True)})
 
 
 def image_size(size: Size) -> tuple[int, int]:

@@ -94,7 +94,7 @@ def _cameras(name: str, look: Look) -> Mapping[str, Iterable[Camera]]:
     if look.poses is None:
         return sphere_views(look.train_views, look.test_views, look.size, (look.seed, zlib.crc32(name.encode())))
     from tda_nerfstudio.atlas.layouts.scene import read_scene
-    from tda_nerfstudio.atlas.layouts.views import Views
+    from tda_nerfstudio.atlas.posed import PosedImages
 
     folder = Path(look.poses) / name
     if not folder.is_dir():
@@ -102,10 +102,10 @@ def _cameras(name: str, look: Look) -> Mapping[str, Iterable[Camera]]:
         raise TdaError(f"{look.poses} has no scene '{name}' to take poses from.{suggest(name, known)}")
     scene = read_scene(folder)
 
-    def cameras(views: Views) -> Iterator[Camera]:
-        for row in range(len(views)):
-            fx, fy, cx, cy = (float(values[row]) for values in (views.fx, views.fy, views.cx, views.cy))
-            yield Camera(views.c2w[row].double().numpy(), fx, fy, cx, cy, scene.width, scene.height)
+    def cameras(images: PosedImages) -> Iterator[Camera]:
+        for row in range(len(images)):
+            fx, fy, cx, cy = (float(values[row]) for values in (images.fx, images.fy, images.cx, images.cy))
+            yield Camera(images.c2w[row].double().numpy(), fx, fy, cx, cy, images.width, images.height)
 
     return {"train": cameras(scene.train), "test": cameras(scene.test)}
 

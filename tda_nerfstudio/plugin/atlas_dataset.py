@@ -8,15 +8,15 @@ from nerfstudio.data.datasets.base_dataset import InputDataset
 from numpy.typing import NDArray
 
 from tda_nerfstudio.atlas.images import read_image
-from tda_nerfstudio.atlas.layouts.views import Views
+from tda_nerfstudio.atlas.posed import PosedImages
 
 
 class AtlasDataset(InputDataset):
     """Show a scene's images as training sees them: on white, masked, undistorted, at the atlas' size."""
 
-    def __init__(self, dataparser_outputs: DataparserOutputs, views: Views, scale_factor: float = 1.0) -> None:
+    def __init__(self, dataparser_outputs: DataparserOutputs, images: PosedImages, scale_factor: float = 1.0) -> None:
         super().__init__(dataparser_outputs, scale_factor)
-        self.pictures = views.pictures
+        self.pictures = images.pictures
 
     def get_numpy_image(self, image_idx: int) -> NDArray[np.uint8]:
         """Read an image, (height, width, 3) bytes. Raises TdaError naming a file that cannot be read."""

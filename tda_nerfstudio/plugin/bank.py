@@ -3,23 +3,22 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from functools import cached_property
 from pathlib import Path
 from typing import Any
 
-from nerfstudio.engine.optimizers import Optimizers
-
 from tda_nerfstudio.base.atomic import write_text
 from tda_nerfstudio.base.errors import TdaError
+from tda_nerfstudio.base.terminal import CONSOLE, warn
+from tda_nerfstudio.learning.learner import Learner
 from tda_nerfstudio.learning.schedule import StageTwo
-from tda_nerfstudio.plugin.divergence import diverged, learn_again
-from tda_nerfstudio.plugin.evaluation import evaluate, merge
+from tda_nerfstudio.learning.scoring import merge
+from tda_nerfstudio.learning.wave import conclude
+from tda_nerfstudio.learning.waves import Wave
 from tda_nerfstudio.plugin.manifest import STORE
 from tda_nerfstudio.plugin.storing import open_store, store_scenes
 from tda_nerfstudio.plugin.tda_pipeline import TdaPipeline
-from tda_nerfstudio.plugin.terminal import CONSOLE
-from tda_nerfstudio.plugin.waves import Wave
 from tda_nerfstudio.store.store import Store
 
 WAVES = "waves"
@@ -74,31 +73,19 @@ class Bank:
         for name, reason in aside.items():
             CONSOLE.print(f"Scene '{name}' is put aside: {reason}", style="yellow", markup=False)
 
-    def close(self, optimizers: Optimizers, stopped: Callable[[], bool]) -> bool | None:
+    def close(self, learner: Learner, stopped: Callable[[], bool]) -> bool | None:
         """Score the wave at work, learn once more what went wrong in it, and keep it.
 
         Says whether any scene changed; None when stopped before it was done, which leaves everything as it was.
         """
-        model, manager = self.pipeline.model, self.pipeline.datamanager
-        metrics, changed, aside = evaluate(model, manager), False, {}
-        if self.pipeline.config.schedule.independent:
-            aside = diverged(metrics, manager.scene_names)
-            again = [name for name in aside if name not in manager.unreadable]
-            if again:
-                for name in again:
-                    CONSOLE.print(f"Scene '{name}' went wrong. {aside[name]}", style="yellow", markup=False)
-                unreadable = manager.unreadable
-                if not learn_again(self.pipeline, optimizers, again, stopped):
-                    return None
-                manager.unreadable, changed = unreadable, True
-                self.pipeline.eval()
-                metrics = evaluate(model, manager)
-                aside = diverged(metrics, manager.scene_names)
-        self.put(metrics, aside)
-        self._last = metrics
+        outcome = conclude(learner, stopped)
+        if outcome is None:
+            return None
+        self.put(outcome.metrics, outcome.aside)
+        self._last = outcome.metrics
         if len(self.pipeline.waves) > 1:
-            write_text(self._path(self.pipeline.wave_at_work()), json.dumps(metrics))
-        return changed
+            write_text(self._path(learner.wave), json.dumps(outcome.metrics))
+        return bool(outcome.again)
 
     def closed(self, step: int) -> bool:
         """Tell whether the wave that ended before a step, if any did, was kept."""
@@ -114,3 +101,19 @@ class Bank:
 
     def _path(self, wave: Wave) -> Path:
         return self.run / WAVES / f"{wave.scenes[0]:06d}.json"
+
+
+def check_learnt(metrics: dict[str, Any], names: Sequence[str]) -> None:
+    """Say which scenes of a whole run went wrong. Raises TdaError when all did: nothing was learnt then."""
+    wrong = {name: reason for name, reason in metrics["left_out"].items() if name in names}
+    if not wrong:
+        return
+    first, reason = next(iter(wrong.items()))
+    if len(wrong) == len(names):
+        raise TdaError(
+            f"All {len(names)} scenes went wrong, so that nothing was learnt and the run is not marked as finished."
+            f" '{first}': {reason} Look at the images and poses of the atlas, and train again with another"
+            " --machine.seed or lower learning rates."
+        )
+    shown = ", ".join(list(wrong)[:8]) + ", ..." * (len(wrong) > 8)
+    warn(f"{len(wrong)} of {len(names)} scenes went wrong and count in no score: {shown}. '{first}': {reason}")

@@ -11,10 +11,10 @@ from torch import Tensor
 from tda_nerfstudio.autoencoder.build import AutoencoderConfig
 from tda_nerfstudio.base.hardware import describe
 from tda_nerfstudio.core.scenes import TriPlaneConfig
+from tda_nerfstudio.learning.first_loss import own_first_loss
+from tda_nerfstudio.learning.waves import Wave
 from tda_nerfstudio.plugin.history import History
-from tda_nerfstudio.plugin.start_loss import own_start_loss
 from tda_nerfstudio.plugin.tda_pipeline import TdaPipeline
-from tda_nerfstudio.plugin.waves import Wave
 
 if TYPE_CHECKING:
     from tda_nerfstudio.plugin.tda_trainer import TdaTrainerConfig
@@ -22,23 +22,24 @@ if TYPE_CHECKING:
 
 def describe_run(config: TdaTrainerConfig, pipeline: TdaPipeline, history: History) -> dict[str, Any]:
     """Collect what it was made of and how long that took."""
-    model, manager = pipeline.model, pipeline.datamanager
+    model, manager, views = pipeline.model, pipeline.datamanager, pipeline.datamanager.views
+    images = manager.config.step_size.images(len(pipeline.waves[0].scenes), views.pixels)
     return {
         "method": config.method_name,
         "data": str(manager.get_datapath()),
         "scene_names": list(manager.dataparser.whole().names),
-        "image_size": [manager.atlas.width, manager.atlas.height],
+        "image_size": [views.width, views.height],
         "machine": describe(model.device),
         "seed": config.machine.seed,
         "steps": pipeline.waves[-1].end,
-        "phases": describe_phases(pipeline.waves, manager.images_per_step, history),
+        "phases": describe_phases(pipeline.waves, images, history),
         "model": describe_model(
             config.pipeline.model.triplane,
             config.pipeline.model.autoencoder,
             model.autoencoder.fingerprint(),
             model.field.scenes.box,
         ),
-        "start_loss": own_start_loss(pipeline) if config.method_name == "tda-ae" else None,
+        "start_loss": own_first_loss(pipeline.learner) if config.method_name == "tda-ae" else None,
     }
 
 

@@ -9,30 +9,14 @@ from rich.live import Live
 from rich.text import Text
 from torch import Tensor
 
-from tda_nerfstudio.plugin.terminal import CONSOLE
-from tda_nerfstudio.plugin.waves import Wave, place
+from tda_nerfstudio.base.terminal import CONSOLE
+from tda_nerfstudio.learning.forecast import in_short
+from tda_nerfstudio.learning.waves import Wave, place
 
 SHARE, SECONDS = 20, 10.0
 """Where nobody watches, a line is printed for each twentieth of the steps, and for no more than one in ten seconds."""
 TRUST = 5.0
 """Seconds of training after which what they took counts for as much as the forecast."""
-
-
-def in_words(seconds: float) -> str:
-    """Say how long something takes, as one would say it."""
-    minutes = round(seconds / 60)
-    if seconds < 60:
-        return "less than a minute"
-    if minutes < 100:
-        return f"about {minutes} minute{'s' * (minutes != 1)}"
-    return f"about {seconds / 3600:.1f} hours"
-
-
-def in_short(seconds: float) -> str:
-    """Say the same in a line that changes all the time."""
-    if seconds < 90:
-        return f"{max(seconds, 1):.0f} s"
-    return f"{seconds / 60:.0f} min" if seconds < 100 * 60 else f"{seconds / 3600:.1f} h"
 
 
 class TrainingLine:

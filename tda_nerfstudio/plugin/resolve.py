@@ -14,6 +14,7 @@ from tda_nerfstudio.atlas.bounds import fit_box
 from tda_nerfstudio.base.atomic import require_writable
 from tda_nerfstudio.base.errors import TdaError, counted
 from tda_nerfstudio.learning.schedule import SHORT_WARMUP, WARMUP, StageOne
+from tda_nerfstudio.learning.waves import plan
 from tda_nerfstudio.plugin.atlas_report import report_oddities
 from tda_nerfstudio.plugin.beginning import check_beginning, describe_beginning, read_beginning, write_beginning
 from tda_nerfstudio.plugin.check_options import check_options
@@ -21,7 +22,6 @@ from tda_nerfstudio.plugin.resolve_start import resolve_start
 from tda_nerfstudio.plugin.run_folder import in_selector, take_folder
 from tda_nerfstudio.plugin.tda_dataparser import TdaAtlas
 from tda_nerfstudio.plugin.terminal import CONSOLE, warn
-from tda_nerfstudio.plugin.waves import plan
 from tda_nerfstudio.plugin.which_scenes import atlas_of_stage_one, split_of
 
 if TYPE_CHECKING:
@@ -160,9 +160,8 @@ def _steps(config: TdaTrainerConfig, atlas: Atlas) -> None:
     manager, total = config.pipeline.datamanager, config.max_num_iterations
     if total is not None and total < 1:
         raise TdaError(f"--max-num-iterations must be at least 1, not {total}.")
-    share = 1.0 if manager.rays_per_view is None else manager.rays_per_view / (atlas.width * atlas.height)
-    per_wave = config.pipeline.scenes_per_wave
-    waves = plan(config.pipeline.schedule, manager, len(atlas.scenes), per_wave, share, total)
+    size, pixels, per_wave = manager.step_size, atlas.width * atlas.height, config.pipeline.scenes_per_wave
+    waves = plan(config.pipeline.schedule, size, pixels, len(atlas.scenes), per_wave, total)
     if not waves:
         raise TdaError("The schedule has no steps: give some phase more visits.")
     config.max_num_iterations = config.pipeline.steps = waves[-1].end

@@ -10,7 +10,7 @@ from tda_nerfstudio.base.atomic import require_writable
 from tda_nerfstudio.base.errors import TdaError
 from tda_nerfstudio.core.scenes import TriPlaneConfig
 from tda_nerfstudio.learning.schedule import StageTwo
-from tda_nerfstudio.plugin.evaluation import quality
+from tda_nerfstudio.learning.scoring import quality
 from tda_nerfstudio.plugin.manifest import finished_stage_ones, newest_stage_one, read_manifest
 from tda_nerfstudio.plugin.stage_one import facts_of
 from tda_nerfstudio.plugin.tda_dataparser import TdaAtlas

@@ -7,13 +7,13 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from nerfstudio.cameras.cameras import Cameras, CameraType
 from nerfstudio.data.scene_box import SceneBox
 from nerfstudio.pipelines.base_pipeline import Pipeline
 from torch import Tensor, nn
 
 from tda_nerfstudio.base.errors import StoreError, TdaError
 from tda_nerfstudio.core.cameras import View
+from tda_nerfstudio.plugin.cameras import as_cameras
 from tda_nerfstudio.plugin.manifest import STORE, read_manifest
 from tda_nerfstudio.plugin.run_folder import is_config
 from tda_nerfstudio.plugin.start import start_of_store
@@ -40,12 +40,12 @@ def store_of(source: Path) -> Path | None:
     return next((folder for folder in folders if is_store(folder)), None)
 
 
-class StoredViews:
+class StoredDataset:
     """Cameras around the scene that is shown, and what they see of it, rendered when asked for."""
 
     def __init__(self, model: TdaModel, view: View) -> None:
         self.model = model
-        self.cameras = Cameras(*view, width=view.width, height=view.height, camera_type=CameraType.PERSPECTIVE)
+        self.cameras = as_cameras(view)
 
     def __len__(self) -> int:
         return len(self.cameras)
@@ -63,9 +63,9 @@ class StoredManager(nn.Module):
         super().__init__()
         self.scene_names = store.names
         self.active_scene = self.scene_names[0]
-        self.train_dataset = StoredViews(model, store.orbit(FRUSTUMS))
+        self.train_dataset = StoredDataset(model, store.orbit(FRUSTUMS))
         between = store.orbit(2 * FRUSTUMS, elevation=25.0)[1::2]  # where the viewer starts
-        self.eval_dataset = StoredViews(model, between)
+        self.eval_dataset = StoredDataset(model, between)
 
     def get_datapath(self) -> Path:
         """Name the folder in which the viewer keeps camera paths: not the store, whose files are only its own."""

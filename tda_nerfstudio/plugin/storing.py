@@ -10,6 +10,7 @@ from typing import Any
 from tda_nerfstudio.base.atomic import require_writable
 from tda_nerfstudio.base.errors import StoreError, TdaError, counted
 from tda_nerfstudio.base.progress import track
+from tda_nerfstudio.learning.wave import learnt_scenes
 from tda_nerfstudio.plugin.manifest import read_manifest
 from tda_nerfstudio.plugin.multi_scene_datamanager import MultiSceneDataManager
 from tda_nerfstudio.plugin.open_run import open_run
@@ -18,11 +19,9 @@ from tda_nerfstudio.plugin.start import Start, mean_start
 from tda_nerfstudio.plugin.tda_model import TdaModel
 from tda_nerfstudio.plugin.tda_pipeline import TdaPipeline
 from tda_nerfstudio.store.precision import Precision
-from tda_nerfstudio.store.scene_files import TOGETHER, LearntScene, Record
+from tda_nerfstudio.store.scene_files import TOGETHER
 from tda_nerfstudio.store.shared_parts import SharedParts, Shots, Sizes, is_store, shared_hash, write_shared_parts
 from tda_nerfstudio.store.store import Store
-
-SCORES = ("psnr", "ssim", "sharpness", "ceiling_psnr")
 
 
 def shared_parts(model: TdaModel, start: Start | None) -> SharedParts:
@@ -39,16 +38,9 @@ def shared_parts(model: TdaModel, start: Start | None) -> SharedParts:
 
 def shots(model: TdaModel, manager: MultiSceneDataManager) -> Shots:
     """Say how a run's training images were taken."""
-    atlas, cameras = manager.atlas, manager.train_store
-    distance = (cameras.c2w[:, :, 3] - model.field.scenes.box.cpu().mean(0)).norm(dim=-1).median()
-    return Shots(atlas.width, atlas.height, float(cameras.fx.median()), float(distance))
-
-
-def learnt_scene(model: TdaModel, row: int, record: Record) -> LearntScene:
-    """Take a row out of the table."""
-    table, r = model.field.scenes, model.config.triplane.resolution
-    micro = table.micro[row].detach().view(3, r, r, -1).cpu().clone()
-    return LearntScene(record, micro, table.weights[row].detach().cpu().clone(), table.occupied[row].cpu().clone())
+    views, view = manager.views, manager.views.train.view
+    distance = (view.c2w[:, :, 3] - model.field.scenes.box.cpu().mean(0)).norm(dim=-1).median()
+    return Shots(views.width, views.height, float(view.fx.median()), float(distance))
 
 
 def open_store(folder: Path, pipeline: TdaPipeline, start: Start | None = None) -> Store:
@@ -98,13 +90,8 @@ def store_scenes(
     Metrics are those of `evaluate`; without, the scenes are not finished. Left out are those that are named and those
     whose numbers are not all finite. Raises OSError where there is no room: what was there before stays then.
     """
-    model, scenes = pipeline.model, []
-    broken = set(leave_out) | set(model.field.scenes.diverged(pipeline.datamanager.scene_names))
-    for row, name in enumerate(pipeline.datamanager.scene_names):
-        if name not in broken:
-            found = ((metrics or {}).get("scenes") or {}).get(name) or {}
-            scores = {key: round(float(found[key]), 4) for key in SCORES if key in found}
-            scenes.append(learnt_scene(model, row, Record(name, scores, dict(provenance), metrics is not None)))
+    names = pipeline.datamanager.scene_names
+    scenes = learnt_scenes(pipeline.model.field.scenes, names, metrics, provenance, leave_out)
     for i in track(range(0, len(scenes), TOGETHER), f"Writing {counted(len(scenes), 'scene')} into the store"):
         store.add(scenes[i : i + TOGETHER], precision)
     store.prune()

@@ -13,7 +13,6 @@ from typing import Annotated, Literal
 
 import torch
 from jaxtyping import Float
-from nerfstudio.cameras.cameras import Cameras, CameraType
 from nerfstudio.data.dataparsers.base_dataparser import DataParser, DataParserConfig, DataparserOutputs
 from nerfstudio.data.scene_box import SceneBox
 from nerfstudio.plugins.registry_dataparser import DataParserSpecification
@@ -22,10 +21,11 @@ from tyro.conf import Suppress
 
 from tda_nerfstudio.atlas.atlas import Atlas, read_atlas
 from tda_nerfstudio.atlas.bounds import fit_box
-from tda_nerfstudio.atlas.layouts.views import Scene, Views
+from tda_nerfstudio.atlas.posed import PosedImages, Scene
 from tda_nerfstudio.atlas.prepared import plain_files
 from tda_nerfstudio.base.errors import TdaError, listed, suggest
 from tda_nerfstudio.core.upright import in_a_ring
+from tda_nerfstudio.plugin.cameras import as_cameras
 from tda_nerfstudio.plugin.quiet import silence_our_commands
 
 silence_our_commands()
@@ -110,7 +110,7 @@ class TdaAtlas(DataParser):
         names = [scene.name for scene in atlas.scenes]
         raise TdaError(f"Unknown scene '{name}' in {atlas.root} ({listed(names)}).{suggest(name, names)}")
 
-    def views(self, name: str | None, split: Literal["train", "test"]) -> Views:
+    def views(self, name: str | None, split: Literal["train", "test"]) -> PosedImages:
         """Give one scene's views of a split; those of training where none is held out.
 
         Held-out views come as a path, for those who render from one to the next.
@@ -119,26 +119,15 @@ class TdaAtlas(DataParser):
         if split == "train":
             return scene.train
         views = scene.test if len(scene.test) else scene.train
-        return views.select(in_a_ring(views.c2w, self.box().mean(0)).tolist())
+        return views[in_a_ring(views.c2w, self.box().mean(0))]
 
     def outputs(self, name: str | None, split: Literal["train", "test"]) -> DataparserOutputs:
         """Describe one scene's views to nerfstudio, with `scene_idx` on every camera."""
         scene, atlas, views = self.find(name), self.atlas(), self.views(name, split)
         index = next(i for i, other in enumerate(atlas.scenes) if other.name == scene.name)
-        cameras = Cameras(
-            camera_to_worlds=views.c2w,
-            fx=views.fx,
-            fy=views.fy,
-            cx=views.cx,
-            cy=views.cy,
-            width=scene.width,
-            height=scene.height,
-            camera_type=CameraType.PERSPECTIVE,
-            metadata={"scene_idx": torch.full((len(views), 1), index)},
-        )
         return DataparserOutputs(
             image_filenames=list(views.paths),
-            cameras=cameras,
+            cameras=as_cameras(views, torch.tensor([index])),
             alpha_color=torch.ones(3),
             scene_box=SceneBox(aabb=self.box()),
             metadata={"scene_names": [other.name for other in atlas.scenes]},

@@ -7,7 +7,6 @@ from dataclasses import dataclass, field
 from typing import Any
 
 import torch
-from jaxtyping import Float
 from nerfstudio.cameras.cameras import Cameras
 from nerfstudio.models.base_model import Model
 from torch import Tensor
@@ -18,17 +17,17 @@ from tyro.conf import Fixed
 from tda_nerfstudio.autoencoder.base import Autoencoder
 from tda_nerfstudio.autoencoder.build import AutoencoderConfig
 from tda_nerfstudio.base.errors import TdaError
-from tda_nerfstudio.core import showing
+from tda_nerfstudio.base.terminal import CONSOLE
 from tda_nerfstudio.core.cameras import View
 from tda_nerfstudio.core.metrics import psnr, ssim
-from tda_nerfstudio.core.objective import Batch, objective
-from tda_nerfstudio.core.phase import Phase
 from tda_nerfstudio.core.ray_sampling import SamplingConfig
 from tda_nerfstudio.core.rendering import Rendering
 from tda_nerfstudio.core.scenes import TriPlaneConfig
+from tda_nerfstudio.core.showing import decode
+from tda_nerfstudio.learning.learner import parameter_groups
+from tda_nerfstudio.plugin.cameras import as_view
 from tda_nerfstudio.plugin.options import ModelOptions
 from tda_nerfstudio.plugin.tda_field import LatentTriPlaneField
-from tda_nerfstudio.plugin.terminal import CONSOLE
 
 
 @dataclass
@@ -45,13 +44,6 @@ class TdaModelConfig(ModelOptions):
     """The autoencoder; the kind 'identity' makes RGB Tri-Planes."""
     seed: Fixed[int] = 0
     """Initialises planes, MLP and autoencoder; set from machine.seed."""
-
-
-def as_view(cameras: Cameras, device: torch.device | str) -> View:
-    """Take a batch of nerfstudio cameras apart, in float32 (camera paths come in float64)."""
-    flat = cameras.reshape((-1,)) if cameras.shape != (len(cameras),) else cameras
-    parts = (flat.camera_to_worlds, flat.fx[:, 0], flat.fy[:, 0], flat.cx[:, 0], flat.cy[:, 0])
-    return View(*(part.to(device, torch.float32) for part in parts))
 
 
 class TdaModel(Model):
@@ -74,42 +66,11 @@ class TdaModel(Model):
 
     def get_param_groups(self) -> dict[str, list[Parameter]]:
         """Group what trains by the names that phases use; empty groups are left out."""
-        scenes = self.field.scenes
-        groups = {
-            "micro": [scenes.micro],
-            "weights": [scenes.weights],
-            "base": [scenes.base],
-            "mlp": [*scenes.hidden.parameters(), *scenes.head.parameters()],
-            "encoder": list(self.autoencoder.encoder.parameters()),
-            "decoder": list(self.autoencoder.decoder.parameters()),
-        }
-        return {name: params for name, params in groups.items() if sum(p.numel() for p in params)}
+        return parameter_groups(self.field.scenes, self.autoencoder)
 
-    def forward(  # type: ignore[override]
-        self, ray_bundle: Cameras, batch: dict[str, Any] | None = None, phase: Phase | None = None, step: int = 0
-    ) -> dict[str, Any]:
-        """Compute a training step's losses (with batch and phase), else the outputs of one camera."""
-        if batch is None or phase is None:
-            return self.get_outputs(ray_bundle)
-        height, width = int(ray_bundle.height[0]), int(ray_bundle.width[0])
-        scene = batch["scene_idx"].to(self.device)
-        views = len(ray_bundle) // len(scene)
-        slot = torch.arange(len(scene), device=self.device).repeat_interleave(views)
-        pixels = batch["pixels"].to(self.device) if "pixels" in batch else None
-        inputs = Batch(
-            scene,
-            slot,
-            as_view(ray_bundle, self.device),
-            height,
-            width,
-            batch.get("image"),
-            batch.get("latent"),
-            pixels,
-            batch["seeds"],
-        )
-        return objective(
-            phase, self.field.scenes, self.autoencoder, inputs, self.config.sampling, self.config.seed, step
-        )
+    def forward(self, ray_bundle: Cameras) -> dict[str, Tensor]:  # type: ignore[override]
+        """Give the outputs of one camera."""
+        return self.get_outputs(ray_bundle)
 
     def get_outputs(self, ray_bundle: Any) -> dict[str, Tensor]:  # type: ignore[override]
         """Render one camera. Raises TdaError for a bundle of rays: a latent pixel needs its whole camera."""
@@ -120,18 +81,10 @@ class TdaModel(Model):
             )
         return self.get_outputs_for_camera(ray_bundle)
 
-    def march(self, scene: int, view: View, height: int, width: int) -> Rendering:
-        """Render the h * w latent pixels of each view of one scene that cover an image size."""
-        return self.field.render(scene, self.autoencoder, view, height, width, self.config.sampling)
-
-    def decode(self, rendering: Rendering, height: int, width: int) -> Float[Tensor, "view 3 height width"]:
-        """Decode what `march` rendered to images in [0, 1]."""
-        return showing.decode(self.autoencoder, rendering, height, width)
-
     def render(self, scene: int, view: View, height: int, width: int) -> tuple[Rendering, Tensor]:
         """Render and decode views of one scene at an image size."""
-        rendering = self.march(scene, view, height, width)
-        return rendering, self.decode(rendering, height, width)
+        rendering = self.field.render(scene, self.autoencoder, view, height, width, self.config.sampling)
+        return rendering, decode(self.autoencoder, rendering, height, width)
 
     def scene_of(self, camera: Cameras) -> int:
         """Find which scene a camera looks at: its own `scene_idx`, else the active scene."""

@@ -16,20 +16,24 @@ from typing import Annotated, Any, Literal
 import torch
 import tyro
 from nerfstudio.engine.callbacks import TrainingCallback, TrainingCallbackLocation
+from nerfstudio.engine.optimizers import Optimizers
 from nerfstudio.engine.trainer import Trainer
-from nerfstudio.utils import writer
+from nerfstudio.utils import profiler, writer
+from torch import Tensor
 
 from tda_nerfstudio.base.atomic import save_tensors
 from tda_nerfstudio.base.errors import TdaError
 from tda_nerfstudio.base.interrupts import signals_deferred
 from tda_nerfstudio.base.saved import Saved
+from tda_nerfstudio.base.terminal import CONSOLE, clear_errors, hushed
+from tda_nerfstudio.learning.forecast import forecast
+from tda_nerfstudio.learning.schedule import span_at
+from tda_nerfstudio.learning.scoring import quality
+from tda_nerfstudio.learning.waves import place
 from tda_nerfstudio.plugin import resolve, run_folder
-from tda_nerfstudio.plugin.bank import Bank
+from tda_nerfstudio.plugin.bank import Bank, check_learnt
 from tda_nerfstudio.plugin.claim import release
 from tda_nerfstudio.plugin.describe_run import describe_run
-from tda_nerfstudio.plugin.divergence import check_learnt
-from tda_nerfstudio.plugin.evaluation import quality
-from tda_nerfstudio.plugin.forecast import forecast
 from tda_nerfstudio.plugin.history import History
 from tda_nerfstudio.plugin.manifest import write_manifest
 from tda_nerfstudio.plugin.next_steps import show_next_steps
@@ -37,12 +41,10 @@ from tda_nerfstudio.plugin.options import TrainerOptions
 from tda_nerfstudio.plugin.progress import TrainingLine
 from tda_nerfstudio.plugin.quiet import silence
 from tda_nerfstudio.plugin.stage_one import facts_of
-from tda_nerfstudio.plugin.start_loss import compare_start
+from tda_nerfstudio.plugin.start_loss import compare_first_loss
 from tda_nerfstudio.plugin.tda_pipeline import TdaPipeline, TdaPipelineConfig
-from tda_nerfstudio.plugin.terminal import CONSOLE, clear_errors, hushed
 from tda_nerfstudio.plugin.viewer.address import where_to_look
 from tda_nerfstudio.plugin.viewer.closing import stop_rendering
-from tda_nerfstudio.plugin.waves import place, wave_at
 from tda_nerfstudio.store.shared_parts import is_store
 
 
@@ -92,6 +94,23 @@ class TdaTrainerConfig(Saved, TrainerOptions):
             CONSOLE.print(f"All settings: {self.get_base_dir() / 'config.yml'}", markup=False, soft_wrap=True)
 
 
+class LearnerOptimizers(Optimizers):
+    """The optimizers of whatever learner is at work, where nerfstudio looks for its own."""
+
+    def __init__(self, pipeline: TdaPipeline) -> None:
+        self.pipeline = pipeline
+        super().__init__({}, {})
+
+    @property
+    def optimizers(self) -> dict[str, torch.optim.Optimizer]:
+        """By parameter group."""
+        return self.pipeline.learner.optimizers
+
+    @optimizers.setter
+    def optimizers(self, none: dict) -> None:
+        """Have none of its own."""
+
+
 class TdaTrainer(Trainer):
     """Run phases to a fixed total of steps; lose nothing on the way."""
 
@@ -117,8 +136,8 @@ class TdaTrainer(Trainer):
             where_to_look(self.viewer_state, self.config.vis)
             if self.config.pipeline.starts_from == "stage-one" and not resolve.resuming(self.config):
                 self.pipeline.start_from_stage_one()
-            self.pipeline.latents.folder = self.config.output_dir / "latents"
-            waves = self.pipeline.plan(self.config.max_num_iterations)
+            self.pipeline.keep_latents(self.config.output_dir / "latents")
+            waves = self.pipeline.waves
             self.total_steps = waves[-1].end
             self.bank = Bank(self.pipeline, self.base_dir, self.provenance())
             self.stop_signal: int | None = None
@@ -132,11 +151,16 @@ class TdaTrainer(Trainer):
                 TrainingCallback([TrainingCallbackLocation.AFTER_TRAIN_ITERATION], self.end_step),
                 TrainingCallback([TrainingCallbackLocation.AFTER_TRAIN], self.finish),
             ]
-            expected = forecast(self.pipeline, waves, self._start_step)
+            learner = self.pipeline.learner_at(self._start_step)
+            expected = forecast(learner, waves, self._start_step, self.pipeline.datamanager.total)
             CONSOLE.print(expected.table, expected.summary)
             self.line = TrainingLine(waves, expected.seconds, self._start_step)
             if not resolve.resuming(self.config):
-                compare_start(self.pipeline, facts_of(self.pipeline.config))
+                compare_first_loss(learner, facts_of(self.pipeline.config))
+
+    def setup_optimizers(self) -> Optimizers:
+        """Give nerfstudio the optimizers that the learner has, to load them by."""
+        return LearnerOptimizers(self.pipeline)
 
     def past(self) -> History:
         """Take over what the checkpoint that was loaded tells of earlier sessions; older ones tell nothing."""
@@ -159,7 +183,6 @@ class TdaTrainer(Trainer):
                     self.save_checkpoint(self.step)
                     return self.finish(self.step)
                 if self._start_step and not self.bank.closed(self._start_step):
-                    self.pipeline.serve(wave_at(self.pipeline.waves, self._start_step - 1))
                     self.close_wave(self._start_step - 1)
                 super().train()
         finally:
@@ -195,11 +218,16 @@ class TdaTrainer(Trainer):
             self.line.stop()
         self.history.begin_step()
 
+    @profiler.time_function
     def train_iteration(self, step: int) -> Any:
-        """Take a step, and keep its loss for the training line."""
-        loss, losses, metrics = super().train_iteration(step)
-        self.line.loss = loss.detach()
-        return self.line.loss, {name: value.detach() for name, value in losses.items()}, metrics
+        """Take a step of the learner, and keep its loss for the training line."""
+        learner = self.pipeline.learner_at(step)
+        losses = {name: value.detach() for name, value in learner.step(step).items()}
+        self.line.loss = torch.stack([*losses.values()]).sum()
+        metrics: dict[str, Any] = {"phase": float(learner.wave.spans.index(span_at(learner.wave.spans, step)))}
+        if self.config.log_gradients:
+            metrics |= _gradients(self.pipeline.model)
+        return self.line.loss, losses, metrics
 
     def eval_iteration(self, step: int) -> None:
         """Look at a held-out view when its time has come, and keep its PSNR for the training line."""
@@ -227,7 +255,7 @@ class TdaTrainer(Trainer):
         """Score and store the wave at work, whose last step is saved; leave if a signal came while scenes relearnt."""
         self.line.stop()
         self.pipeline.eval()
-        changed = self.bank.close(self.optimizers, lambda: self.stop_signal is not None)
+        changed = self.bank.close(self.pipeline.learner_at(step), lambda: self.stop_signal is not None)
         if changed is None:
             CONSOLE.print(f"Left. Go on with:\n  {self.resume_command()}", markup=False, soft_wrap=True)
             raise SystemExit(128 + (self.stop_signal or 0))
@@ -298,3 +326,9 @@ class TdaTrainer(Trainer):
         store = self.bank.folder if self.bank.folder is not None and is_store(self.bank.folder) else None
         data, waves = self.pipeline.datamanager.get_datapath(), len(self.pipeline.waves)
         show_next_steps(self.config.method_name, self.base_dir, data, store, waves)
+
+
+def _gradients(model: torch.nn.Module) -> dict[str, Tensor]:
+    """Measure the norm of every parameter's gradient, and the sum of them."""
+    norms = {f"Gradients/{name}": p.grad.norm() for name, p in model.named_parameters() if p.grad is not None}
+    return norms | {"Gradients/Total": torch.stack([*norms.values()]).sum()}

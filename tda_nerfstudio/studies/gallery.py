@@ -8,11 +8,10 @@ import numpy as np
 import torch
 
 from tda_nerfstudio.base.errors import TdaError
-from tda_nerfstudio.core.cameras import View, grid_size
+from tda_nerfstudio.core.cameras import grid_size
 from tda_nerfstudio.core.metrics import psnr
-from tda_nerfstudio.plugin.evaluation import reconstruct
+from tda_nerfstudio.learning.scoring import reconstruct
 from tda_nerfstudio.plugin.open_run import open_run
-from tda_nerfstudio.plugin.tda_model import as_view
 from tda_nerfstudio.studies.outputs import PICTURES, require_output
 from tda_nerfstudio.studies.pictures import as_picture, latent_colours
 
@@ -41,17 +40,17 @@ def draw_sheet(load_config: Path, output: Path, scenes: int = 8, views: int = 2,
     for column in range(views * len(COLUMNS)):
         draw.text((column * cell + 4, 3), COLUMNS[column % len(COLUMNS)], fill="black")
     top = HEADER
-    for s, cameras, truth in manager.eval_views():
+    for s, cameras, truth in manager.views.held_out_views():
         if s not in chosen:
             continue
         pick = torch.linspace(0, len(truth) - 1, views).round().long()
-        view = View(*(part[pick] for part in as_view(cameras, model.device)))
+        view = cameras[pick]
         truth = truth[pick]
         height, width = truth.shape[-2:]
         out, decoded = model.render(s, view, height, width)
         h, w = grid_size(height, width, model.autoencoder.f)
         latent = latent_colours(out.latent.view(len(pick), h, w, -1).permute(0, 3, 1, 2), model.autoencoder.sub)
-        columns = (truth, latent, decoded, reconstruct(model, truth)[1])
+        columns = (truth, latent, decoded, reconstruct(model.autoencoder, truth)[1])
         for v in range(len(pick)):
             for c, images in enumerate(columns):
                 picture = Image.fromarray(as_picture("rgb", images[v].permute(1, 2, 0)))

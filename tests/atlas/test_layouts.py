@@ -119,7 +119,7 @@ def test_is_fisheye_may_say_no(tmp_path, scene_at, fisheye):
 def test_intrinsics_of_one_frame_win(tmp_path, scene_at):
     folder = scene_at(tmp_path / "car", "nerfstudio")
     edit(folder, lambda c: c["frames"][3].update(fl_x=20.0, cx=3.5), "transforms.json")
-    views = read_scene(folder, eval_every=0).train.select([3, 2])
+    views = read_scene(folder, eval_every=0).train[[3, 2]]
     assert views.fx.tolist() == pytest.approx([20.0, 9.6]) and views.cx.tolist() == [3.5, 4.0]
     assert names(views) == ["000003.png", "000002.png"]
 

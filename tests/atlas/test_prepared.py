@@ -31,7 +31,7 @@ def test_plain_files_are_named_themselves(tmp_path, scene_at, cache, mode):
     for path in (folder / "rgb").iterdir():
         Image.open(path).convert(mode).save(path)
     scene = read_scene(folder)
-    assert plain_files(scene, scene.train) == list(scene.train.paths)
+    assert plain_files(scene.train) == list(scene.train.paths)
     assert not cache.exists()
 
 
@@ -45,15 +45,15 @@ def test_other_files_are_copied_once_with_our_pixels(tmp_path, scene_at, cache, 
         path.unlink()
         (wide if mode == "I;16" else image.convert(mode)).save(path.with_suffix(suffix))
     scene = read_scene(folder)
-    files = plain_files(scene, scene.train)
+    files = plain_files(scene.train)
     for file, picture in zip(files, scene.train.pictures, strict=True):
         assert file.is_relative_to(cache) and file.stem.endswith(picture.path.stem)
         assert (shown(file) == read_image(picture, 8, 8).numpy()).all()
     before = [file.stat().st_mtime_ns for file in files]
-    assert plain_files(scene, scene.train) == files and [file.stat().st_mtime_ns for file in files] == before
+    assert plain_files(scene.train) == files and [file.stat().st_mtime_ns for file in files] == before
     Image.new("LA", (8, 8), (7, 255)).save(scene.train.paths[0].with_suffix(".png"))
     if mode != "CMYK":
-        assert set(plain_files(scene, scene.train)).isdisjoint(files)
+        assert set(plain_files(scene.train)).isdisjoint(files)
 
 
 def test_masks_and_sizes_are_seen_by_stock_readers(tmp_path, scene_at):
@@ -63,7 +63,7 @@ def test_masks_and_sizes_are_seen_by_stock_readers(tmp_path, scene_at):
     masked = tuple(replace(picture, mask=tmp_path / "mask.png") for picture in scene.train.pictures)
     views = replace(scene.train, pictures=masked)
     for changed in (replace(scene, train=views), scene.resized(8, 8)):
-        files = plain_files(changed, changed.train)
+        files = plain_files(changed.train)
         size = (changed.width, changed.height)
         assert (shown(files[2]) == read_image(changed.train.pictures[2], *size).numpy()).all()
 
@@ -76,6 +76,4 @@ def test_without_a_home_the_copies_go_to_a_temporary_folder(tmp_path, scene_at, 
     for path in (folder / "rgb").iterdir():
         Image.open(path).convert("LA").save(path)
     scene = read_scene(folder)
-    assert all(
-        path.parts[len(tmp_path.parts)].startswith("tda_nerfstudio-") for path in plain_files(scene, scene.train)
-    )
+    assert all(path.parts[len(tmp_path.parts)].startswith("tda_nerfstudio-") for path in plain_files(scene.train))

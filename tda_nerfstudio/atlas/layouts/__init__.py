@@ -1,6 +1,0 @@
-"""Scene folders as cameras and pictures: one reader a file, in a list in `scene`."""
-
-from tda_nerfstudio.atlas.layouts.scene import has_layout, looks_meant, read_scene
-from tda_nerfstudio.atlas.layouts.views import Scene, Views
-
-__all__ = ["Scene", "Views", "has_layout", "looks_meant", "read_scene"]

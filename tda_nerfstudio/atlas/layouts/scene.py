@@ -15,7 +15,7 @@ from tda_nerfstudio.atlas.layouts.cameras import read_camera
 from tda_nerfstudio.atlas.layouts.frames import Frame, inside
 from tda_nerfstudio.atlas.layouts.masks import find_masks
 from tda_nerfstudio.atlas.layouts.poses import read_poses
-from tda_nerfstudio.atlas.layouts.views import Scene, Views
+from tda_nerfstudio.atlas.posed import PosedImages, Scene
 from tda_nerfstudio.atlas.resampling import same_shape
 from tda_nerfstudio.atlas.selection import select
 from tda_nerfstudio.base.errors import TdaError
@@ -69,7 +69,7 @@ def read_scene(folder: Path, eval_every: int = 8, test_views: Sequence[str] = ()
             held_out = set(select(names, test_views, what="view"))
         elif held_out is None:
             held_out = set(names[::eval_every]) if eval_every > 0 else set()
-        views, (width, height), notes = _read_views(folder, frames)
+        images, notes = _read_images(folder, frames)
     except TdaError as error:
         raise TdaError(f"Scene '{folder.name}': {error}") from error
     except OSError as error:
@@ -78,7 +78,7 @@ def read_scene(folder: Path, eval_every: int = 8, test_views: Sequence[str] = ()
     if not train:
         raise TdaError(f"Scene '{folder.name}': none of its {len(names)} views is left to train on. Hold out fewer.")
     test = [row for row, name in enumerate(names) if name in held_out]
-    return Scene(folder.name, views.select(train), views.select(test), width, height, notes)
+    return Scene(folder.name, images[train], images[test], notes)
 
 
 def _read_frames(folder: Path) -> tuple[list[Frame], set[str] | None]:
@@ -90,7 +90,7 @@ def _read_frames(folder: Path) -> tuple[list[Frame], set[str] | None]:
     raise TdaError(f"{folder} has no known layout. Known are {', '.join(names)} or {last}.")
 
 
-def _read_views(folder: Path, frames: Sequence[Frame]) -> tuple[Views, tuple[int, int], tuple[str, ...]]:
+def _read_images(folder: Path, frames: Sequence[Frame]) -> tuple[PosedImages, tuple[str, ...]]:
     """Probe every image, check every number, and stack them at the size that most images have."""
     paths = inside(folder, *(frame.name for frame in frames))
     sizes = [probe_image(path) for path in paths]
@@ -116,4 +116,5 @@ def _read_views(folder: Path, frames: Sequence[Frame]) -> tuple[Views, tuple[int
         "pixels where masks are 0 are white": any(masks),
         "images of other sizes are resampled": any(own != size for own in sizes),
     }
-    return Views(pictures, poses, *intrinsics.unbind()), size, tuple(note for note, holds in notes.items() if holds)
+    images = PosedImages(poses, *intrinsics.unbind(), pictures=pictures, width=size[0], height=size[1])
+    return images, tuple(note for note, holds in notes.items() if holds)

@@ -20,7 +20,8 @@ from tda_nerfstudio.core.objective import Batch, objective, render_batch
 from tda_nerfstudio.core.row_adam import RowAdam
 from tda_nerfstudio.core.scenes import LatentScenes
 from tda_nerfstudio.core.showing import march
-from tda_nerfstudio.studies.bench.training import PHASES, parameter_groups
+from tda_nerfstudio.learning.learner import parameter_groups
+from tda_nerfstudio.studies.bench.training import PHASES
 from tda_nerfstudio.studies.bench.workshop import Workshop
 
 SCENES, VISITED, VIEWS = 4, 2, 2

@@ -48,14 +48,14 @@ class Mark:
 
 @dataclass(frozen=True)
 class LatentViews:
-    """LatentViews of all scenes and their latents in (-1, 1), [scene, view, C, h, w]."""
+    """Views of all scenes and their latents in (-1, 1), [scene, view, C, h, w]."""
 
     view: View
     latents: Tensor
 
     def batch(self, scene: Tensor, slot: Tensor, chosen: Tensor, size: int) -> Batch:
         """Pick views, given each one's scene as a position in `scene`."""
-        view = View(*(part[chosen] for part in self.view))
+        view = self.view[chosen]
         return Batch(scene, slot, view, size, size, latents=self.latents[scene[slot], chosen])
 
 
@@ -65,7 +65,7 @@ def make_views(shop: Workshop, elevations: tuple[float, ...], count: int) -> Lat
     view = ellipsoids.cameras(elevations, count, size)
     vehicles = [ellipsoids.make_vehicle(1000 + shop.seed + s) for s in range(shop.sizes.fit_scenes)]
     latents = torch.stack([shop.latents(ellipsoids.pictures(vehicle, view, size)) for vehicle in vehicles])
-    return LatentViews(View(*(part.to(shop.device) for part in view)), latents.to(shop.device))
+    return LatentViews(view.to(shop.device), latents.to(shop.device))
 
 
 def fit(shop: Workshop, show: Callable[[str, float, float], None]) -> list[Mark]:

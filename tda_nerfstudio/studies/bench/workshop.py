@@ -125,7 +125,7 @@ class Workshop:
         again = -(-channels // ellipsoids.CHANNELS)
         latents = self.latents(pictures).repeat(1, again, 1, 1)[:, :channels] if f > 1 else 2 * images - 1
         pixels = None if rays is None else torch.randint(size * size, (len(slot), rays), generator=generator)
-        view = View(*(part[chosen].to(self.device) for part in self.view))
+        view = self.view[chosen].to(self.device)
         tensors = [None if t is None else t.to(self.device) for t in (scene, slot, images, latents, pixels)]
         return Batch(tensors[0], tensors[1], view, size, size, *tensors[2:])  # type: ignore[arg-type]
 

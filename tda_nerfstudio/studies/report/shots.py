@@ -12,10 +12,9 @@ from jaxtyping import Float
 from PIL import Image
 from torch import Tensor
 
-from tda_nerfstudio.core.cameras import View, grid_size
-from tda_nerfstudio.plugin.evaluation import reconstruct
+from tda_nerfstudio.core.cameras import grid_size
+from tda_nerfstudio.learning.scoring import reconstruct
 from tda_nerfstudio.plugin.open_run import open_run
-from tda_nerfstudio.plugin.tda_model import as_view
 from tda_nerfstudio.studies.pictures import as_picture, latent_colours
 from tda_nerfstudio.studies.report.figures import Shot
 
@@ -29,21 +28,21 @@ def take_shots(run: Path, scenes: Sequence[str]) -> dict[str, Shot]:
     pipeline = open_run(run)
     model, manager, sub = pipeline.model, pipeline.datamanager, pipeline.model.autoencoder.sub
     shots: dict[str, Shot] = {}
-    for s, cameras, images in manager.eval_views():
+    for s, cameras, images in manager.views.held_out_views():
         name = manager.scene_names[s]
         if name not in scenes or not len(images):
             continue
         middle = len(images) // 2
         truth = images[middle : middle + 1]
-        view = View(*(part[middle : middle + 1] for part in as_view(cameras, model.device)))
+        view = cameras[middle : middle + 1]
         height, width = truth.shape[-2:]
         out, decoded = model.render(s, view, height, width)
         h, w = grid_size(height, width, model.autoencoder.f)
         rendered = out.latent.view(1, h, w, -1).permute(0, 3, 1, 2)
         shots[name] = Shot(
-            manager.eval_store.names[manager.eval_store.starts[s] + middle],
+            manager.views.held_out.labels[manager.views.held_out.starts[s] + middle],
             data_uri(truth[0]),
-            data_uri(latent_colours(reconstruct(model, truth)[0], sub)[0], exact=True),
+            data_uri(latent_colours(reconstruct(model.autoencoder, truth)[0], sub)[0], exact=True),
             data_uri(latent_colours(rendered, sub)[0], exact=True),
             data_uri(decoded[0]),
         )

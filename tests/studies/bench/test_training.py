@@ -17,7 +17,7 @@ def ours(shop: Workshop, phase: str):
     return scenes, codec, training.ours(PHASES[phase], scenes, codec, shop.sizes.sampling)
 
 
-def test_settings_and_optimizers_are_the_methods_own():
+def test_settings_are_the_methods_own():
     methods = pytest.importorskip("tda_nerfstudio.methods", reason="nerfstudio is not installed")
     model = methods.tda_rgb.config.pipeline.model
     assert BenchSizes().rgb_sampling == model.sampling and BenchSizes().rgb_triplane == model.triplane
@@ -25,14 +25,13 @@ def test_settings_and_optimizers_are_the_methods_own():
     latent = methods.tda_scenes.config.pipeline.model
     assert (BenchSizes().sampling, BenchSizes().triplane) == (latent.sampling, latent.triplane)
     assert BenchSizes().autoencoder == latent.autoencoder
-    for name, config in methods.OPTIMIZERS.items():
-        if name in ("micro", "weights"):
-            assert config._target is RowAdam
-        elif name in ("encoder", "decoder"):
-            assert config._target is Muon
-        else:
-            assert config._target is torch.optim.Adam and config.fused and config.betas == training.BETAS
-        assert config.max_norm is None
+
+
+def test_optimizers_are_the_methods_own(shop: Workshop):
+    *_, trained = ours(shop, "joint")
+    kinds = {"micro": RowAdam, "weights": RowAdam, "encoder": Muon, "decoder": Muon}
+    for (optimizer, rate), name in zip(trained.optimizers, PHASES["joint"].rates, strict=True):
+        assert type(optimizer) is kinds.get(name, torch.optim.Adam) and rate == PHASES["joint"].rates[name]
 
 
 @pytest.mark.parametrize("phase", PHASES)

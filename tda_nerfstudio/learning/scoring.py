@@ -12,52 +12,61 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
+from tda_nerfstudio.autoencoder.base import Autoencoder
 from tda_nerfstudio.base.errors import counted
 from tda_nerfstudio.base.progress import track
+from tda_nerfstudio.base.terminal import CONSOLE
 from tda_nerfstudio.core.metrics import high_frequency_share, lpips, psnr, sharpness, ssim
-from tda_nerfstudio.plugin.multi_scene_datamanager import MultiSceneDataManager
-from tda_nerfstudio.plugin.tda_model import TdaModel, as_view
-from tda_nerfstudio.plugin.terminal import CONSOLE
+from tda_nerfstudio.core.ray_sampling import SamplingConfig
+from tda_nerfstudio.core.scenes import LatentScenes
+from tda_nerfstudio.core.showing import decode, march
+from tda_nerfstudio.learning.views import SceneViews
 
 
 @torch.no_grad()
 def reconstruct(
-    model: TdaModel, images: Float[Tensor, "view 3 height width"]
+    codec: Autoencoder, images: Float[Tensor, "view 3 height width"]
 ) -> tuple[Float[Tensor, "view channel h w"], Float[Tensor, "view 3 height width"]]:
     """Encode and decode images: their normalised latents, and the best that a scene in this space could show."""
-    (height, width), z = images.shape[-2:], model.autoencoder.encode(images)
-    return model.autoencoder.normalise(z), model.autoencoder.decode(z)[..., :height, :width].clamp(0, 1)
+    (height, width), z = images.shape[-2:], codec.encode(images)
+    return codec.normalise(z), codec.decode(z)[..., :height, :width].clamp(0, 1)
 
 
 @torch.no_grad()
-def evaluate(model: TdaModel, datamanager: MultiSceneDataManager, output_path: Path | None = None) -> dict[str, Any]:
-    """Score all held-out views of all scenes.
+def evaluate(
+    scenes: LatentScenes,
+    codec: Autoencoder,
+    views: SceneViews,
+    sampling: SamplingConfig,
+    output_path: Path | None = None,
+) -> dict[str, Any]:
+    """Score all held-out views of all scenes, which are the first rows of the table.
 
     Scenes whose images cannot be read, or whose numbers are not finite, are left out, with the reason. Returns means
     over images of psnr [dB], ssim and sharpness, the same of the autoencoder's own reconstruction
     (`ceiling_*`), lpips where its weights are on this machine, statistics of the latents, seconds a view to march and
     to decode, and everything by scene and view. With `output_path`, truth and decoding are written there side by side.
     """
-    names, scenes, latents, views = datamanager.scene_names, {}, [], 0
-    diverged = dict.fromkeys(model.field.scenes.diverged(names), "It diverged: its numbers are not finite.")
-    left_out = datamanager.atlas.broken | diverged | datamanager.unreadable
+    names, device, scored, latents, count = views.names, scenes.box.device, {}, [], 0
+    diverged = dict.fromkeys(scenes.diverged(names), "It diverged: its numbers are not finite.")
+    left_out = views.atlas.broken | diverged | views.unreadable
     started = time.perf_counter()
     march_seconds = decode_seconds = 0.0
-    batches = datamanager.eval_views()
-    for s, cameras, truth in track(batches, "Scoring held-out views", len(names)):
+    for s, view, truth in track(views.held_out_views(), "Scoring held-out views", len(names)):
         if not len(truth) or names[s] in left_out:
             continue
         if not truth.isfinite().all():
-            left_out[names[s]] = datamanager.unreadable[names[s]]
+            left_out[names[s]] = views.unreadable[names[s]]
             continue
         height, width = truth.shape[-2:]
-        times = [_now(model.device)]
-        rendering = model.march(s, as_view(cameras, model.device), height, width)
-        times.append(_now(model.device))
-        decoded = model.decode(rendering, height, width)
-        times.append(_now(model.device))
+        row = torch.tensor([s], device=device)
+        times = [_now(device)]
+        rendering = march(scenes, scenes.planes(row), scenes.occupied[row], codec, view, height, width, sampling)
+        times.append(_now(device))
+        decoded = decode(codec, rendering, height, width)
+        times.append(_now(device))
         march_seconds, decode_seconds = march_seconds + times[1] - times[0], decode_seconds + times[2] - times[1]
-        encoded, ceiling = reconstruct(model, truth)
+        encoded, ceiling = reconstruct(codec, truth)
         latents.append(encoded.cpu())
         columns = {
             "psnr": psnr(decoded, truth),
@@ -69,19 +78,19 @@ def evaluate(model: TdaModel, datamanager: MultiSceneDataManager, output_path: P
         }
         if (distance := lpips(decoded, truth)) is not None:
             columns["lpips"] = distance
-        start = datamanager.eval_store.starts[s]
+        start = views.held_out.starts[s]
         rows = {key: value.tolist() for key, value in columns.items()}
-        scenes[names[s]] = {key: sum(value) / len(value) for key, value in rows.items()} | {
+        scored[names[s]] = {key: sum(value) / len(value) for key, value in rows.items()} | {
             "views": {
-                datamanager.eval_store.names[start + i]: {key: value[i] for key, value in rows.items()}
+                views.held_out.labels[start + i]: {key: value[i] for key, value in rows.items()}
                 for i in range(len(truth))
             }
         }
-        views += len(truth)
+        count += len(truth)
         if output_path is not None:
-            _write_pairs(output_path / names[s], truth, decoded, list(scenes[names[s]]["views"]))
-    flat = [view for scene in scenes.values() for view in scene["views"].values()]
-    result = {"left_out": left_out, "scenes": scenes}
+            _write_pairs(output_path / names[s], truth, decoded, list(scored[names[s]]["views"]))
+    flat = [view for scene in scored.values() for view in scene["views"].values()]
+    result = {"left_out": left_out, "scenes": scored}
     if not flat:
         return result
     means = {key: sum(view[key] for view in flat) / len(flat) for key in flat[0]}
@@ -93,8 +102,8 @@ def evaluate(model: TdaModel, datamanager: MultiSceneDataManager, output_path: P
                 round(float(v), 4) for v in spread.std((0, 2, 3), correction=min(spread[:, 0].numel() - 1, 1))
             ],
             "latent_high_frequencies": high_frequency_share(spread),
-            "march_seconds_per_view": march_seconds / views,
-            "decode_seconds_per_view": decode_seconds / views,
+            "march_seconds_per_view": march_seconds / count,
+            "decode_seconds_per_view": decode_seconds / count,
             "seconds": time.perf_counter() - started,
         }
         | result

@@ -1,0 +1,42 @@
+"""How far scenes are from their images where they begin: far for a class that stage 1 did not see."""
+
+from __future__ import annotations
+
+from functools import partial
+
+import torch
+
+from tda_nerfstudio.base.errors import TdaError
+from tda_nerfstudio.base.terminal import CONSOLE
+from tda_nerfstudio.core.phase import Phase
+from tda_nerfstudio.learning.beginning import mean_beginning
+from tda_nerfstudio.learning.learner import Learner
+from tda_nerfstudio.learning.retry import table_beside
+from tda_nerfstudio.learning.schedule import Span
+
+STEPS = 4
+"""Steps whose views are looked at."""
+PROBE = Span(Phase("probe", 1, {"latent": 1.0}, {}), 0, STEPS)
+
+
+@torch.no_grad()
+def first_loss(learner: Learner) -> float:
+    """Measure L_latent of the views of the wave's first steps, with the scenes as they are; nothing changes."""
+    phases, start, latents = learner.wave.phases, learner.wave.start, learner.batches.latents
+    cached = any("latent" in phase.losses for phase in phases) and not any(phase.encodes for phase in phases)
+    look_up = latents if cached else partial(latents.encode, keep=False)
+    losses = [float(learner.losses(step, PROBE, look_up)["latent"]) for step in range(start, start + STEPS)]
+    return sum(losses) / STEPS
+
+
+@torch.no_grad()
+def own_first_loss(learner: Learner) -> float | None:
+    """Measure the same for scenes of stage 1's own, put where new ones will begin. None where that fails."""
+    own = learner.scenes
+    try:
+        table = table_beside(own, len(own))
+        table.warm_start(*mean_beginning(own.weights, own.occupied, "This run"))
+        return first_loss(learner.beside(table, learner.batches, learner.wave))
+    except TdaError as error:  # an image that cannot be read any more, say: everything is learnt without it
+        CONSOLE.print(f"Where new scenes start is not known: {error}", style="yellow", markup=False)
+        return None

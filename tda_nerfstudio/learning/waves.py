@@ -1,0 +1,93 @@
+"""Waves: groups of scenes that are learnt one after the other, each from the first phase to the last.
+
+With frozen shared parts scenes do not depend on each other, so a wave needs memory for its own scenes alone. Where
+shared parts move, all scenes are one wave.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+from typing import NamedTuple
+
+from tda_nerfstudio.core.phase import Phase
+from tda_nerfstudio.learning.batches import StepSize
+from tda_nerfstudio.learning.schedule import Schedule, Span, span_at, timeline
+
+
+class Wave(NamedTuple):
+    """Scenes that learn together, and their phases on the run's absolute steps."""
+
+    scenes: Sequence[int]
+    """Their places among the run's scenes."""
+    spans: list[Span]
+
+    @property
+    def start(self) -> int:
+        """The wave's first step."""
+        return self.spans[0].start
+
+    @property
+    def end(self) -> int:
+        """The step after the wave's last one."""
+        return self.spans[-1].end
+
+    @property
+    def phases(self) -> list[Phase]:
+        """The phases in order."""
+        return [span.phase for span in self.spans]
+
+    def visits(self, span: Span, images_per_step: float) -> float:
+        """Count a phase's visits of each scene."""
+        return (span.end - span.start) * images_per_step / len(self.scenes)
+
+    def only(self, rows: Sequence[int], size: StepSize, pixels: int) -> Wave:
+        """Plan as many visits for some of the scenes alone, from the same first step on."""
+        images = size.images(len(self.scenes), pixels)
+        phases = [replace(span.phase, visits=self.visits(span, images)) for span in self.spans]
+        return Wave([self.scenes[row] for row in rows], _spans(phases, len(rows), size, pixels, self.start))
+
+
+def wave_size(scenes: int, per_wave: int | None) -> int:
+    """Count the scenes that are learnt at once."""
+    return min(per_wave or scenes, scenes)
+
+
+def plan(
+    schedule: Schedule, size: StepSize, pixels: int, scenes: int, per_wave: int | None = None, total: int | None = None
+) -> list[Wave]:
+    """Place all waves on the run's steps; with `total` they are rescaled to that many.
+
+    Images have so many pixels. Waves that are left no step by a small total are left out.
+    """
+    waves: list[Wave] = []
+    count, start = wave_size(scenes, per_wave), 0
+    for first in range(0, scenes, count):
+        last = min(first + count, scenes)
+        steps = None if total is None else round(total * last / scenes) - start
+        if steps == 0:
+            continue
+        spans = _spans(schedule.phases(), last - first, size, pixels, start, steps)
+        if spans:
+            waves.append(Wave(range(first, last), spans))
+            start = spans[-1].end
+    return waves
+
+
+def _spans(
+    phases: Sequence[Phase], scenes: int, size: StepSize, pixels: int, start: int, total: int | None = None
+) -> list[Span]:
+    """Place the phases of one wave, from the step `start` on."""
+    spans = timeline(phases, scenes, size.images(scenes, pixels), total, scenes / size.at_once(scenes))
+    return [span._replace(start=span.start + start, end=span.end + start) for span in spans]
+
+
+def wave_at(waves: Sequence[Wave], step: int) -> Wave:
+    """Find the wave of a step; the last one for every step beyond the end."""
+    return next((wave for wave in waves if step < wave.end), waves[-1])
+
+
+def place(waves: Sequence[Wave], step: int) -> tuple[Wave, Span]:
+    """Find the wave and the phase of a step."""
+    wave = wave_at(waves, step)
+    return wave, span_at(wave.spans, step)
