@@ -266,7 +266,7 @@ def bench(
     """Time our path, our RGB baseline and a plain version of the published design side by side on this machine.
 
     Args:
-        out: Folder for bench.json, bench.md and bench.png.
+        out: Folder for bench.json, bench.md and bench.svg.
         repeats: Rounds, in each of which every case runs once.
         only: Groups of cases: steps, view, decode, open, scenes, rays, samples, quality; all by default.
         quick: Three rounds, and nothing is trained through the big autoencoder: a look, no result.

@@ -75,7 +75,7 @@ def pictures(vehicle: Vehicle, view: View, size: int) -> Float[Tensor, "view 4 s
     """Draw a vehicle, one ray a pixel: a latent pixel, averaged over f x f of them, is antialiased."""
     drawn = []
     for i in range(len(view.fx)):
-        origins, directions = rays(View(*(part[i : i + 1] for part in view)), pixel_centres(size, size)[None], 1)
+        origins, directions = rays(view[i : i + 1], pixel_centres(size, size)[None], 1)
         drawn.append(look(vehicle, origins[0], directions[0]).view(size, size, CHANNELS).permute(2, 0, 1))
     return torch.stack(drawn)
 

@@ -6,12 +6,12 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from tda_nerfstudio.studies.bench.quality import Mark
-from tda_nerfstudio.studies.bench.timing import Row, paired, spread
-from tda_nerfstudio.studies.bench.workshop import Sizes
+from tda_nerfstudio.studies.bench.timing import Timing, paired, spread
+from tda_nerfstudio.studies.bench.workshop import BenchSizes
 
 
 @dataclass(frozen=True)
-class Figure:
+class Comparison:
     """One line: what is compared, the value with its quartiles, the target and whether it was reached."""
 
     what: str
@@ -34,23 +34,28 @@ class Figure:
 
 
 def compare(
-    what: str, above: Row | None, below: Row | None, at_least: float = 0.0, at_most: float = 0.0, images: bool = False
-) -> Figure:
+    what: str,
+    above: Timing | None,
+    below: Timing | None,
+    at_least: float = 0.0,
+    at_most: float = 0.0,
+    images: bool = False,
+) -> Comparison:
     """Divide two rows' seconds round by round, per image where asked; no target with neither bound."""
     target = f">= {at_least:g}" if at_least else f"<= {at_most:g}" if at_most else ""
     for row in (above, below):
         if row is None or not row.samples:
             why = "not run" if row is None else f"{row.key} was skipped"
-            return Figure(what, "x", target, why_not=why)
+            return Comparison(what, "x", target, why_not=why)
     assert above is not None and below is not None
     share = below.images / above.images if images else 1.0
     low, value, high = (share * ratio for ratio in spread(paired(above, below)))
     cpu = share * spread([a.cpu / max(b.cpu, 1e-9) for a, b in zip(above.samples, below.samples, strict=True)])[1]
     reached = value >= at_least if at_least else value <= at_most if at_most else None
-    return Figure(what, "x", target, low, value, high, cpu, reached)
+    return Comparison(what, "x", target, low, value, high, cpu, reached)
 
 
-def headline(rows: Mapping[str, Sequence[Row]], marks: Sequence[Mark], sizes: Sizes) -> list[Figure]:
+def headline(rows: Mapping[str, Sequence[Timing]], marks: Sequence[Mark], sizes: BenchSizes) -> list[Comparison]:
     """Compute the figures from all groups' rows and the quality curve; what was not run says so."""
     found = {row.key: row for group in rows.values() for row in group}
     get, few, many = found.get, min(sizes.many_scenes), max(sizes.many_scenes)
@@ -93,7 +98,7 @@ def headline(rows: Mapping[str, Sequence[Row]], marks: Sequence[Mark], sizes: Si
     ]
 
 
-def qualities(marks: Sequence[Mark]) -> list[Figure]:
+def qualities(marks: Sequence[Mark]) -> list[Comparison]:
     """Compare the paths after equal visits: the least lead of ours over all marks, and the loss at the end."""
     ours, plain = ([mark for mark in marks if mark.path == path] for path in ("ours", "plain"))
     lead, loss = (
@@ -101,10 +106,10 @@ def qualities(marks: Sequence[Mark]) -> list[Figure]:
         "loss after equal visits: ours / plain, last mark",
     )
     if not ours or len(ours) != len(plain):
-        return [Figure(lead, "dB", ">= 0", why_not="not run"), Figure(loss, "x", "<= 1", why_not="not run")]
+        return [Comparison(lead, "dB", ">= 0", why_not="not run"), Comparison(loss, "x", "<= 1", why_not="not run")]
     least = min(a.psnr - b.psnr for a, b in zip(ours, plain, strict=True))
     share = ours[-1].loss / plain[-1].loss
     return [
-        Figure(lead, "dB", ">= 0", value=least, reached=least >= 0),
-        Figure(loss, "x", "<= 1", value=share, reached=share <= 1),
+        Comparison(lead, "dB", ">= 0", value=least, reached=least >= 0),
+        Comparison(loss, "x", "<= 1", value=share, reached=share <= 1),
     ]

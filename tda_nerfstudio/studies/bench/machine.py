@@ -13,7 +13,7 @@ from typing import Any
 import torch
 
 from tda_nerfstudio.base.hardware import describe as describe_machine
-from tda_nerfstudio.studies.bench.timing import Row
+from tda_nerfstudio.studies.bench.timing import Timing
 
 BUSY_LOAD = 0.5
 """Runnable processes per core before the start, above which the machine counts as busy."""
@@ -39,7 +39,7 @@ def _version(package: str) -> str:
         return "not installed"
 
 
-def warnings(machine: dict[str, Any], rows: Sequence[Row] = ()) -> list[str]:
+def warnings(machine: dict[str, Any], rows: Sequence[Timing] = ()) -> list[str]:
     """Say what makes the numbers doubtful: others' load before the start, waiting for a core while timing.
 
     On CUDA waiting for the device is no waiting for a core, and only the load counts.

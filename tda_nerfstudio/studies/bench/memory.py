@@ -1,4 +1,7 @@
-"""Memory: what is free, and the most that a piece of work takes."""
+"""Memory: what is free, and the most that a piece of work takes.
+
+Not by psutil: bare machines lack it, it does not know a container's limit, and it cannot reset a peak.
+"""
 
 from __future__ import annotations
 

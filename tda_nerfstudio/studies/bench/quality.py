@@ -48,7 +48,7 @@ class Mark:
 
 
 @dataclass(frozen=True)
-class Drawn:
+class LatentViews:
     """Views of all scenes and their latents in (-1, 1), [scene, view, C, h, w]."""
 
     view: View
@@ -56,17 +56,17 @@ class Drawn:
 
     def batch(self, scene: Tensor, slot: Tensor, chosen: Tensor, size: int) -> Batch:
         """Pick views, given each one's scene as a position in `scene`."""
-        view = View(*(part[chosen] for part in self.view))
+        view = self.view[chosen]
         return Batch(scene, slot, view, size, size, latents=self.latents[scene[slot], chosen])
 
 
-def make_views(shop: Workshop, elevations: tuple[float, ...], count: int) -> Drawn:
+def make_views(shop: Workshop, elevations: tuple[float, ...], count: int) -> LatentViews:
     """Draw all vehicles from cameras on orbits."""
     size = shop.sizes.image
     view = ellipsoids.cameras(elevations, count, size)
     vehicles = [ellipsoids.make_vehicle(1000 + shop.seed + s) for s in range(shop.sizes.fit_scenes)]
     latents = torch.stack([shop.latents(ellipsoids.pictures(vehicle, view, size)) for vehicle in vehicles])
-    return Drawn(View(*(part.to(shop.device) for part in view)), latents.to(shop.device))
+    return LatentViews(view.to(shop.device), latents.to(shop.device))
 
 
 def fit(shop: Workshop, show: Callable[[str, float, float], None]) -> list[Mark]:
@@ -121,7 +121,7 @@ def _plain(shop: Workshop) -> tuple[Training, Callable[[Batch], Tensor]]:
 
 
 @torch.no_grad()
-def _score(views: Drawn, render: Callable[[Batch], Tensor], size: int, most: int = 10) -> tuple[float, float]:
+def _score(views: LatentViews, render: Callable[[Batch], Tensor], size: int, most: int = 10) -> tuple[float, float]:
     """PSNR and mean squared error of up to 10 views of each scene, evenly spread, as latents in [0, 1]."""
     scores, errors, device = [], [], views.latents.device
     for s in range(len(views.latents)):

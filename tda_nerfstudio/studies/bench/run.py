@@ -15,11 +15,11 @@ from tda_nerfstudio.base.errors import TdaError, suggest
 from tda_nerfstudio.studies.bench.headline import headline
 from tda_nerfstudio.studies.bench.machine import describe, warnings
 from tda_nerfstudio.studies.bench.quality import fit
-from tda_nerfstudio.studies.bench.report import Report, draw, show, write
-from tda_nerfstudio.studies.bench.steps import Steps
+from tda_nerfstudio.studies.bench.report import Report, show, write
+from tda_nerfstudio.studies.bench.steps import StepCases
 from tda_nerfstudio.studies.bench.timing import Case, time_group
-from tda_nerfstudio.studies.bench.views import Showing
-from tda_nerfstudio.studies.bench.workshop import Sizes, Workshop
+from tda_nerfstudio.studies.bench.views import ViewCases
+from tda_nerfstudio.studies.bench.workshop import BenchSizes, Workshop
 
 GROUPS = ("steps", "view", "decode", "open", "scenes", "rays", "samples", "quality")
 LEAST, QUICK = 7, 3
@@ -32,7 +32,7 @@ def run_bench(
     only: Sequence[str] = (),
     quick: bool = False,
     device: str | None = None,
-    sizes: Sizes | None = None,
+    sizes: BenchSizes | None = None,
     seed: int = 0,
 ) -> Report:
     """Time all groups or some, print the tables and write them to a folder, which is kept up to date in between.
@@ -41,7 +41,7 @@ def run_bench(
     """
     check(out, repeats, only, quick)
     where, repeats = choose_device(device), QUICK if quick else repeats
-    sizes = sizes or Sizes()
+    sizes = sizes or BenchSizes()
     if quick:
         sizes = replace(sizes, fit_visits=sizes.fit_visits / 4)
     settings = {"repeats": repeats, "quick": quick, "seed": seed, "sizes": asdict(sizes)}
@@ -64,7 +64,6 @@ def run_bench(
             report.warnings = warnings(report.machine, [row for rows in report.groups.values() for row in rows])
             write(report, out)
     show(report)
-    draw(report, out / "bench.png")
     return report
 
 
@@ -81,7 +80,7 @@ def show_on(progress: Progress, name: str) -> Callable[[str, float, float], None
 
 def list_groups(shop: Workshop, folder: Path, quick: bool) -> dict[str, Callable[[], list[Case]]]:
     """Name what makes each group's cases."""
-    steps, views = Steps(shop, quick), Showing(shop, folder, quick)
+    steps, views = StepCases(shop, quick), ViewCases(shop, folder, quick)
     made = (steps.phases, views.views, views.decodes, views.opens, steps.by_scenes, steps.by_rays, steps.by_samples)
     return dict(zip(GROUPS, made, strict=False))
 

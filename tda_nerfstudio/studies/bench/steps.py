@@ -25,7 +25,7 @@ IMAGES = (8, 4)
 """Scenes and views of each in Encode-Scene: 32 images, as many as a published step has."""
 
 
-class Steps:
+class StepCases:
     """Make cases of training steps; `quick` leaves out those through the plain autoencoder."""
 
     def __init__(self, shop: Workshop, quick: bool = False) -> None:

@@ -1,4 +1,8 @@
-"""Time cases side by side: in every round each case runs once, so that whatever else the machine does hits all."""
+"""Time cases side by side: in every round each case runs once, so that other load on the machine hits all of them.
+
+Not by torch.utils.benchmark, whose timer runs a case two more times before each measurement, which would make a round
+three times as long, and measures neither parts nor CPU seconds.
+"""
 
 from __future__ import annotations
 
@@ -102,7 +106,7 @@ class Sample:
 
 
 @dataclass
-class Row:
+class Timing:
     """What was measured of a case, or why nothing was."""
 
     path: str
@@ -138,7 +142,7 @@ def spread(values: Sequence[float]) -> tuple[float, float, float]:
     return low, middle, high
 
 
-def paired(above: Row, below: Row) -> list[float]:
+def paired(above: Timing, below: Timing) -> list[float]:
     """Ratios of two rows' seconds, round by round."""
     return [a / b for a, b in zip(above.seconds, below.seconds, strict=True)]
 
@@ -156,7 +160,7 @@ def sample(job: Job, times: int, device: torch.device) -> Sample:
 
 def time_group(
     cases: Sequence[Case], repeats: int, device: torch.device, show: Callable[[str, float, float], None]
-) -> list[Row]:
+) -> list[Timing]:
     """Build all cases that fit into memory, warm them up, then time them in rounds.
 
     `show` gets the case at work, and how much of the group is done of how much, in seconds by the warm-up's measure.
@@ -164,7 +168,7 @@ def time_group(
     gc.collect()
     rows, ready = [], []
     for case in cases:
-        row = Row(case.path, case.name, case.images, case.x)
+        row = Timing(case.path, case.name, case.images, case.x)
         rows.append(row)
         show(row.key, 0, 0)
         free = available_bytes(device)

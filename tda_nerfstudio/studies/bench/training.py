@@ -10,20 +10,17 @@ import torch
 from torch import Tensor, nn
 
 from tda_nerfstudio.autoencoder.base import Autoencoder
-from tda_nerfstudio.autoencoder.muon import Muon
 from tda_nerfstudio.base.randomness import seeded
 from tda_nerfstudio.core import objective as objectives
 from tda_nerfstudio.core.objective import Batch
-from tda_nerfstudio.core.phase import GROUPS, Phase
+from tda_nerfstudio.core.phase import Phase
 from tda_nerfstudio.core.ray_sampling import SamplingConfig
-from tda_nerfstudio.core.row_adam import RowAdam
 from tda_nerfstudio.core.scenes import LatentScenes
+from tda_nerfstudio.learning.learner import make_optimizer, parameter_groups
 from tda_nerfstudio.learning.schedule import RgbBaseline, StageOne, StageTwo
 from tda_nerfstudio.studies.bench import plain
 from tda_nerfstudio.studies.bench.timing import Stopwatch
 
-BETAS = (0.9, 0.99)
-"""Of the Adam that moves our shared parts."""
 PHASES: dict[str, Phase] = {
     **{phase.name: phase for phase in StageOne().phases()},
     "encode-scene": StageTwo().phases()[0],
@@ -70,35 +67,24 @@ def module_bytes(*modules: nn.Module | None) -> int:
 
 
 def ours(phase: Phase, scenes: LatentScenes, codec: Autoencoder, sampling: SamplingConfig, seed: int = 0) -> Training:
-    """Train what a phase moves, as `methods.py` and the pipeline set it up."""
-    groups: dict[str, list[nn.Parameter]] = {
-        "micro": [scenes.micro],
-        "weights": [scenes.weights],
-        "base": [scenes.base],
-        "mlp": [*scenes.hidden.parameters(), *scenes.head.parameters()],
-        "encoder": list(codec.encoder.parameters()),
-        "decoder": list(codec.decoder.parameters()),
-    }
-    training = Training(lambda batch, step: objectives.objective(phase, scenes, codec, batch, sampling, seed, step), [])
-    for name in GROUPS:
-        params = [p for p in groups[name] if p.numel()]
+    """Train what a phase moves, by the losses and the optimizers of the method."""
+    optimizers = []
+    for name, params in parameter_groups(scenes, codec).items():
         for param in params:
             param.requires_grad_(name in phase.rates)
-        if params and name in phase.rates:
-            training.optimizers.append((_optimizer(name, params), phase.rates[name]))
-    training.timed = (
+        if name in phase.rates:
+            optimizers.append((make_optimizer(name, params), phase.rates[name]))
+    timed = (
         (scenes, "planes", "fuse"),
         (objectives, "render_views", "march"),
         (codec, "encode", "encode"),
         (codec, "decode", "decode"),
     )
-    return training
 
+    def losses(batch: Batch, step: int) -> dict[str, Tensor]:
+        return objectives.objective(phase, scenes, codec, batch, sampling, seed, step)
 
-def _optimizer(name: str, params: list[nn.Parameter]) -> torch.optim.Optimizer:
-    if name in ("micro", "weights"):
-        return RowAdam(params)
-    return Muon(params) if name in ("encoder", "decoder") else torch.optim.Adam(params, betas=BETAS, fused=True)
+    return Training(losses, optimizers, timed)
 
 
 def plainly(

@@ -42,7 +42,7 @@ def see(
     return out.latent.view(len(batch.slot), h, w, -1).permute(0, 3, 1, 2)
 
 
-class Showing:
+class ViewCases:
     """Make cases of a workshop's scenes and autoencoders at work; runs that open are kept in `folder`."""
 
     def __init__(self, shop: Workshop, folder: Path, quick: bool = False) -> None:

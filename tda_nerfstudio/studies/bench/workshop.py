@@ -29,7 +29,7 @@ VEHICLES, VIEWS = 8, 8
 
 
 @dataclass(frozen=True)
-class Sizes:
+class BenchSizes:
     """How big everything is; the defaults are those of the methods, and of the published design."""
 
     image: int = 128
@@ -69,7 +69,7 @@ class Sizes:
 class Workshop:
     """Make scenes, autoencoders and batches for one device, the same for the same seed."""
 
-    def __init__(self, sizes: Sizes, device: torch.device, seed: int = 0) -> None:
+    def __init__(self, sizes: BenchSizes, device: torch.device, seed: int = 0) -> None:
         self.sizes, self.device, self.seed = sizes, device, seed
         self.box = torch.tensor(ellipsoids.BOX)
         self.background = 2 * torch.tensor(ellipsoids.BACKGROUND, device=device) - 1
@@ -126,7 +126,7 @@ class Workshop:
         again = -(-channels // ellipsoids.CHANNELS)
         latents = self.latents(pictures).repeat(1, again, 1, 1)[:, :channels] if f > 1 else 2 * images - 1
         pixels = None if rays is None else torch.randint(size * size, (len(slot), rays), generator=generator)
-        view = View(*(part[chosen].to(self.device) for part in self.view))
+        view = self.view[chosen].to(self.device)
         tensors = [None if t is None else t.to(self.device) for t in (scene, slot, images, latents, pixels)]
         return Batch(tensors[0], tensors[1], view, size, size, *tensors[2:])  # type: ignore[arg-type]
 

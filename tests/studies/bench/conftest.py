@@ -1,4 +1,4 @@
-"""Sizes at which everything takes milliseconds."""
+"""BenchSizes at which everything takes milliseconds."""
 
 from __future__ import annotations
 
@@ -8,13 +8,13 @@ import torch
 from tda_nerfstudio.autoencoder.config import AutoencoderConfig
 from tda_nerfstudio.core.ray_sampling import SamplingConfig
 from tda_nerfstudio.core.scenes import TriPlaneConfig
-from tda_nerfstudio.studies.bench.workshop import Sizes, Workshop
+from tda_nerfstudio.studies.bench.workshop import BenchSizes, Workshop
 
 
 @pytest.fixture
-def tiny() -> Sizes:
+def tiny() -> BenchSizes:
     """Pictures of 16 x 16 pixels, latents of 4 x 4, three scenes."""
-    return Sizes(
+    return BenchSizes(
         image=16,
         scenes=3,
         autoencoder=AutoencoderConfig(f=4, channels=16, width=16, blocks=1),
@@ -35,6 +35,6 @@ def tiny() -> Sizes:
 
 
 @pytest.fixture
-def shop(tiny: Sizes) -> Workshop:
+def shop(tiny: BenchSizes) -> Workshop:
     """Make everything tiny on the CPU."""
     return Workshop(tiny, torch.device("cpu"))

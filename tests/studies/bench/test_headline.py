@@ -6,12 +6,12 @@ import pytest
 
 from tda_nerfstudio.studies.bench.headline import compare, headline, qualities
 from tda_nerfstudio.studies.bench.quality import Mark
-from tda_nerfstudio.studies.bench.timing import Row, Sample
-from tda_nerfstudio.studies.bench.workshop import Sizes
+from tda_nerfstudio.studies.bench.timing import Sample, Timing
+from tda_nerfstudio.studies.bench.workshop import BenchSizes
 
 
-def row(path: str, name: str, *seconds: float, images: float = 1, cpu: float = 1.0) -> Row:
-    return Row(path, name, images, None, samples=[Sample(s, {}, s * cpu) for s in seconds])
+def row(path: str, name: str, *seconds: float, images: float = 1, cpu: float = 1.0) -> Timing:
+    return Timing(path, name, images, None, samples=[Sample(s, {}, s * cpu) for s in seconds])
 
 
 def test_a_ratio_with_its_quartiles_and_its_verdict():
@@ -30,7 +30,7 @@ def test_per_image_and_by_cpu_time():
 
 
 def test_a_skipped_row_has_no_verdict():
-    skipped = Row("plain", "decode-scene", 1, None, skipped="needs about 9 GB")
+    skipped = Timing("plain", "decode-scene", 1, None, skipped="needs about 9 GB")
     figure = compare("it", skipped, row("ours", "b", 1), at_least=20)
     assert figure.value is None and figure.reached is None and figure.verdict == "plain: decode-scene was skipped"
     assert compare("it", None, row("ours", "b", 1)).verdict == "not run"
@@ -42,7 +42,7 @@ def test_the_table_of_the_headline_finds_its_rows_in_all_groups():
     view = [row("plain", "view, rgb", 30), row("ours", "view", 1)]
     view += [row("ours", "view, 2 x 2 rays", 1), row("ours", "view, one ray", 1)]
     scenes = [row("ours", "encode-scene, 10 scenes", 1), row("ours", "encode-scene, 1000 scenes", 1.3)]
-    figures = headline({"steps": steps, "view": view, "scenes": scenes}, [], Sizes())
+    figures = headline({"steps": steps, "view": view, "scenes": scenes}, [], BenchSizes())
     targets = [(figure.value, figure.target, figure.verdict) for figure in figures if figure.target]
     assert targets == [
         (5, ">= 4", "reached"),

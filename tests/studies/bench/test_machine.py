@@ -5,15 +5,15 @@ from __future__ import annotations
 import torch
 
 from tda_nerfstudio.studies.bench.machine import describe, warnings
-from tda_nerfstudio.studies.bench.timing import Row, Sample
+from tda_nerfstudio.studies.bench.timing import Sample, Timing
 
 
 def machine(load: float | None, device: str = "cpu") -> dict:
     return {"load": load, "cores": 4, "device": device}
 
 
-def rows(cpu: float) -> list[Row]:
-    return [Row("ours", "step", 1, None, samples=[Sample(2.0, {}, 2 * cpu)] * 3)]
+def rows(cpu: float) -> list[Timing]:
+    return [Timing("ours", "step", 1, None, samples=[Sample(2.0, {}, 2 * cpu)] * 3)]
 
 
 def test_the_machine_is_named():

@@ -16,7 +16,7 @@ from tda_nerfstudio.core.scenes import TriPlaneConfig
 from tda_nerfstudio.studies.bench import plain
 from tda_nerfstudio.studies.bench.ellipsoids import body_planes
 from tda_nerfstudio.studies.bench.training import plainly
-from tda_nerfstudio.studies.bench.workshop import Sizes, Workshop
+from tda_nerfstudio.studies.bench.workshop import BenchSizes, Workshop
 
 DOWN = torch.tensor([[[0.2, -0.1, 3.0]]]), torch.tensor([[[0.0, 0.0, -1.0]]])
 """One ray of one image; it enters [-1, 1]^3 at 2 and leaves it at 4."""
@@ -178,7 +178,7 @@ def test_without_diffusers_the_autoencoder_says_so(shop: Workshop, monkeypatch: 
 
 @torch.no_grad()
 def test_the_density_that_is_timed_is_a_body_in_empty_space():
-    shop = Workshop(Sizes(triplane=TriPlaneConfig(64, 2, 1, 1)), torch.device("cpu"))
+    shop = Workshop(BenchSizes(triplane=TriPlaneConfig(64, 2, 1, 1)), torch.device("cpu"))
     ours, theirs, first = shop.scenes(1), shop.plain_scenes(1), torch.tensor([0])
     points, slot = torch.tensor([[0.0, 0.0, 0.0], [0.3, 0.0, 0.0], [0.4, 0.2, 0.0], [0.0, 0.0, 0.2]]), torch.zeros(4)
     for density in (

@@ -36,7 +36,7 @@ def test_scores_by_hand(shop: Workshop):
     def render(batch):  # latents in (-1, 1) that are off by 0.2, which is 0.1 in [0, 1]
         return batch.latents.clamp(-1, 0.7) + 0.2
 
-    inside = quality.Drawn(views.view, views.latents.clamp(-0.9, 0.7))
+    inside = quality.LatentViews(views.view, views.latents.clamp(-0.9, 0.7))
     found = quality._score(inside, render, 16)
     assert found == pytest.approx((20.0, 0.01), rel=1e-4)
     assert torch.equal(views.latents, quality.make_views(shop, TEST_ORBITS, 5).latents)

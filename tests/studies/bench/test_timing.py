@@ -7,7 +7,7 @@ import torch
 
 from tda_nerfstudio.base.errors import TdaError
 from tda_nerfstudio.studies.bench import timing
-from tda_nerfstudio.studies.bench.timing import Case, Job, Row, Sample, Stopwatch, paired, spread, time_group
+from tda_nerfstudio.studies.bench.timing import Case, Job, Sample, Stopwatch, Timing, paired, spread, time_group
 
 CPU = torch.device("cpu")
 
@@ -65,8 +65,8 @@ def test_quartiles_by_hand():
     assert spread([7.0]) == (7, 7, 7)
 
 
-def row(name: str, *seconds: float) -> Row:
-    return Row("ours", name, 1, None, samples=[Sample(s, {"march": s / 2}, s) for s in seconds])
+def row(name: str, *seconds: float) -> Timing:
+    return Timing("ours", name, 1, None, samples=[Sample(s, {"march": s / 2}, s) for s in seconds])
 
 
 def test_ratios_are_taken_round_by_round():

@@ -9,7 +9,7 @@ from tda_nerfstudio.autoencoder.muon import Muon
 from tda_nerfstudio.core.row_adam import RowAdam
 from tda_nerfstudio.studies.bench import training
 from tda_nerfstudio.studies.bench.training import PHASES
-from tda_nerfstudio.studies.bench.workshop import Sizes, Workshop
+from tda_nerfstudio.studies.bench.workshop import BenchSizes, Workshop
 
 
 def ours(shop: Workshop, phase: str):
@@ -17,22 +17,21 @@ def ours(shop: Workshop, phase: str):
     return scenes, codec, training.ours(PHASES[phase], scenes, codec, shop.sizes.sampling)
 
 
-def test_settings_and_optimizers_are_the_methods_own():
+def test_settings_are_the_methods_own():
     methods = pytest.importorskip("tda_nerfstudio.methods", reason="nerfstudio is not installed")
     model = methods.tda_rgb.config.pipeline.model
-    assert Sizes().rgb_sampling == model.sampling and Sizes().rgb_triplane == model.triplane
-    assert Sizes().rgb_rays == methods.tda_rgb.config.pipeline.datamanager.rays_per_view
+    assert BenchSizes().rgb_sampling == model.sampling and BenchSizes().rgb_triplane == model.triplane
+    assert BenchSizes().rgb_rays == methods.tda_rgb.config.pipeline.datamanager.rays_per_view
     latent = methods.tda_scenes.config.pipeline.model
-    assert (Sizes().sampling, Sizes().triplane) == (latent.sampling, latent.triplane)
-    assert Sizes().autoencoder == latent.autoencoder
-    for name, config in methods.OPTIMIZERS.items():
-        if name in ("micro", "weights"):
-            assert config._target is RowAdam
-        elif name in ("encoder", "decoder"):
-            assert config._target is Muon
-        else:
-            assert config._target is torch.optim.Adam and config.fused and config.betas == training.BETAS
-        assert config.max_norm is None
+    assert (BenchSizes().sampling, BenchSizes().triplane) == (latent.sampling, latent.triplane)
+    assert BenchSizes().autoencoder == latent.autoencoder
+
+
+def test_optimizers_are_the_methods_own(shop: Workshop):
+    *_, trained = ours(shop, "joint")
+    kinds = {"micro": RowAdam, "weights": RowAdam, "encoder": Muon, "decoder": Muon}
+    for (optimizer, rate), name in zip(trained.optimizers, PHASES["joint"].rates, strict=True):
+        assert type(optimizer) is kinds.get(name, torch.optim.Adam) and rate == PHASES["joint"].rates[name]
 
 
 @pytest.mark.parametrize("phase", PHASES)

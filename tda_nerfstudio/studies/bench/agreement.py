@@ -1,0 +1,199 @@
+"""Whether a device computes what it should: its float32 against float64 on the CPU, from the same numbers.
+
+An error is the norm of the difference as a share of the norm of what is right.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, replace
+from functools import partial
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from tda_nerfstudio.autoencoder.base import Autoencoder
+from tda_nerfstudio.autoencoder.muon import Muon
+from tda_nerfstudio.core.cameras import View
+from tda_nerfstudio.core.objective import Batch, objective, render_batch
+from tda_nerfstudio.core.row_adam import RowAdam
+from tda_nerfstudio.core.scenes import LatentScenes
+from tda_nerfstudio.core.showing import march
+from tda_nerfstudio.learning.learner import parameter_groups
+from tda_nerfstudio.studies.bench.training import PHASES
+from tda_nerfstudio.studies.bench.workshop import Workshop
+
+SCENES, VISITED, VIEWS = 4, 2, 2
+"""Scenes in the table, scenes in a batch, and views of each of these."""
+STEPS = 5
+"""Of an optimizer."""
+EXACT, CLOSE, REDUCED = 1e-3, 1e-2, 5e-2
+"""Tolerances: of float32; of convolutions in TF32 or bfloat16; of gradients and kernels through bfloat16."""
+Quantities = dict[str, Tensor]
+
+
+@dataclass(frozen=True)
+class Agreement:
+    """How far the quantities of one check are from what is right, and how far they may be."""
+
+    check: str
+    tolerance: float
+    errors: dict[str, float]
+
+    @property
+    def worst(self) -> tuple[float, str]:
+        """The largest error, and the quantity that has it."""
+        return max((error, name) for name, error in self.errors.items())
+
+    @property
+    def holds(self) -> bool:
+        """Whether all errors are within the tolerance; NaN is not."""
+        return all(error <= self.tolerance for error in self.errors.values())
+
+
+class Bench:
+    """What the checks compute with, on one device and in one precision; a workshop on the CPU makes all of it."""
+
+    def __init__(self, shop: Workshop, device: torch.device, dtype: torch.dtype) -> None:
+        self.shop, self.device, self.dtype = shop, device, dtype
+
+    def put(self, part: Any) -> Any:
+        """Bring a module, a tensor, cameras or a batch to the device; what is float gets the precision."""
+        if isinstance(part, nn.Module):
+            return part.to(self.device, self.dtype)
+        if isinstance(part, Tensor):
+            return part.to(self.device, self.dtype if part.is_floating_point() else part.dtype)
+        if isinstance(part, View):
+            return View(*map(self.put, part), width=part.width, height=part.height)
+        return Batch(*map(self.put, part)) if isinstance(part, Batch) else part
+
+    def scenes(self, rgb: bool = False) -> LatentScenes:
+        """Make scenes that show a body."""
+        return self.put(self.shop.scenes(SCENES, rgb))
+
+    def codec(self, rgb: bool = False) -> Autoencoder:
+        """Make an autoencoder that starts from nothing."""
+        if rgb:
+            return self.put(self.shop.no_codec())
+        codec, size = replace(self.shop.sizes.autoencoder, start="scratch").build(), self.shop.sizes.image
+        codec.measure_background(size, size)
+        return self.put(codec)
+
+    def batch(self, f: int, rays: int | None = None) -> Batch:
+        """Draw a batch with images and latents."""
+        return self.put(self.shop.batch(0, SCENES, VISITED, VIEWS, f, rays))
+
+    def noise(self, *shape: int, seed: int = 0) -> Tensor:
+        """Draw numbers from a normal distribution."""
+        return self.put(torch.randn(shape, generator=torch.Generator().manual_seed(seed)))
+
+
+def rendering(bench: Bench) -> Quantities:
+    """Render a view as it is shown."""
+    scenes, codec, batch = bench.scenes(), bench.codec(), bench.batch(bench.shop.sizes.f)
+    planes, occupied = scenes.planes(batch.scene[:1]), scenes.occupied[batch.scene[:1]]
+    size = bench.shop.sizes.image
+    return march(scenes, planes, occupied, codec, batch.view[:1], size, size, bench.shop.sizes.sampling)._asdict()
+
+
+def rendering_gradients(bench: Bench) -> Quantities:
+    """Differentiate a random sum of what training renders."""
+    scenes, codec, batch = bench.scenes(), bench.codec(), bench.batch(bench.shop.sizes.f)
+    seen = render_batch(scenes, scenes.planes(batch.scene), codec, batch, bench.shop.sizes.sampling, 0, 0)
+    (seen * bench.noise(*seen.shape)).sum().backward()
+    return {"latents": seen} | _gradients(scenes, codec, ("micro", "weights", "base", "mlp"))
+
+
+def losses(name: str, bench: Bench) -> Quantities:
+    """Compute a phase's losses and their gradients."""
+    phase, rgb, sizes = PHASES[name], name == "rgb", bench.shop.sizes
+    scenes, codec = bench.scenes(rgb), bench.codec(rgb)
+    for group, params in parameter_groups(scenes, codec).items():
+        for param in params:
+            param.requires_grad_(group in phase.rates)
+    batch = bench.batch(codec.f, sizes.rgb_rays if rgb else None)
+    assert batch.images is not None
+    if phase.needs_images:  # what an autoencoder shows well has gradients of rounding errors
+        batch = batch._replace(images=bench.noise(*batch.images.shape).sigmoid())
+    found = objective(phase, scenes, codec, batch, sizes.rgb_sampling if rgb else sizes.sampling, 0, 0)
+    torch.stack(list(found.values())).sum().backward()
+    return {f"L_{name}": loss for name, loss in found.items()} | _gradients(scenes, codec, tuple(phase.rates))
+
+
+def _gradients(scenes: LatentScenes, codec: Autoencoder, names: tuple[str, ...]) -> Quantities:
+    groups = parameter_groups(scenes, codec)
+    grads = {name: [param.grad for param in groups[name]] for name in names if name in groups}
+    return {f"gradient of {name}": torch.cat([g.to_dense().flatten() for g in own]) for name, own in grads.items()}
+
+
+def occupancy(bench: Bench) -> Quantities:
+    """Look where scenes are empty."""
+    scenes, codec = bench.scenes(), bench.codec()
+    scenes.refresh(torch.arange(SCENES, device=bench.device), codec.background, grow=False)
+    return {"cells": scenes.occupied}
+
+
+def row_adam(bench: Bench) -> Quantities:
+    """Move some rows of a table."""
+    start = bench.noise(6, 40)
+    table = nn.Parameter(start.clone())
+    optimizer = RowAdam([table], lr=0.1)
+    for step in range(STEPS):
+        rows = torch.tensor([0, 2 + step % 3], device=bench.device)
+        table.grad = torch.sparse_coo_tensor(
+            rows[None], bench.noise(2, 40, seed=step), table.shape, check_invariants=True
+        )
+        optimizer.step()
+    moved = table.detach() - start
+    return {"rows that moved": moved[[0, 2, 3, 4]], "rows that must not move": moved[[1, 5]]}
+
+
+def muon(bench: Bench) -> Quantities:
+    """Move a kernel and a vector."""
+    starts = {"kernel": bench.noise(64, 32, 3, 3), "vector": bench.noise(64)}
+    params = {name: nn.Parameter(start.clone()) for name, start in starts.items()}
+    optimizer = Muon(params.values(), lr=1e-2)
+    for step in range(STEPS):
+        for param in params.values():
+            param.grad = bench.noise(*param.shape, seed=step)
+        optimizer.step()
+    return {name: param.detach() - starts[name] for name, param in params.items()}
+
+
+@torch.no_grad()
+def autoencoder(bench: Bench) -> Quantities:
+    """Encode images with the trained autoencoder, and decode what that gives on the CPU in float32."""
+    trained, images = bench.shop.codec(), bench.batch(bench.shop.sizes.f).images
+    assert images is not None
+    z = bench.put(trained.encode(images.float().cpu()))
+    codec = bench.put(trained)
+    return {"latents": codec.encode(images), "images": codec.decode(z)}
+
+
+CHECKS: dict[str, tuple[Callable[[Bench], Quantities], float]] = {
+    "rendering": (rendering, EXACT),
+    "rendering, gradients": (rendering_gradients, EXACT),
+    **{
+        f"objective: {name}": (partial(losses, name), REDUCED if phase.needs_images else EXACT)
+        for name, phase in PHASES.items()
+    },
+    "occupancy": (occupancy, CLOSE),
+    "RowAdam": (row_adam, EXACT),
+    "Muon": (muon, REDUCED),
+    "autoencoder": (autoencoder, CLOSE),
+}
+
+
+def check_agreement(shop: Workshop, device: torch.device) -> Iterator[Agreement]:
+    """Do all checks, one after the other, on the device; the workshop is on the CPU."""
+    for name, (compute, tolerance) in CHECKS.items():
+        right = compute(Bench(shop, torch.device("cpu"), torch.float64))
+        found = compute(Bench(shop, device, torch.float32))
+        yield Agreement(name, tolerance, {key: error(found[key], value) for key, value in right.items()})
+
+
+def error(found: Tensor, right: Tensor) -> float:
+    """Divide the norm of the difference by the norm of what is right, unless that is 0."""
+    right = right.detach().double().cpu()
+    return float((found.detach().double().cpu() - right).norm() / (right.norm() if right.any() else 1))
