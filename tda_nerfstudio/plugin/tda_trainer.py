@@ -19,9 +19,7 @@ from nerfstudio.engine.callbacks import TrainingCallback, TrainingCallbackLocati
 from nerfstudio.engine.optimizers import Optimizers
 from nerfstudio.engine.trainer import Trainer
 from nerfstudio.utils import profiler, writer
-from torch import Tensor
 
-from tda_nerfstudio.base.atomic import save_tensors
 from tda_nerfstudio.base.errors import TdaError
 from tda_nerfstudio.base.interrupts import signals_deferred
 from tda_nerfstudio.base.terminal import CONSOLE, clear_errors, hushed
@@ -34,6 +32,7 @@ from tda_nerfstudio.plugin.bank import Bank, check_learnt
 from tda_nerfstudio.plugin.claim import release
 from tda_nerfstudio.plugin.describe_run import describe_run
 from tda_nerfstudio.plugin.history import History
+from tda_nerfstudio.plugin.learner_optimizers import LearnerOptimizers, gradient_norms
 from tda_nerfstudio.plugin.manifest import write_finished
 from tda_nerfstudio.plugin.next_steps import show_next_steps
 from tda_nerfstudio.plugin.options import TrainerOptions
@@ -90,23 +89,6 @@ class TdaTrainerConfig(TrainerOptions):
             with hushed():
                 super().save_config()
             CONSOLE.print(f"All settings: {self.get_base_dir() / 'config.yml'}", markup=False, soft_wrap=True)
-
-
-class LearnerOptimizers(Optimizers):
-    """The optimizers of whatever learner is at work, where nerfstudio looks for its own."""
-
-    def __init__(self, pipeline: TdaPipeline) -> None:
-        self.pipeline = pipeline
-        super().__init__({}, {})
-
-    @property
-    def optimizers(self) -> dict[str, torch.optim.Optimizer]:
-        """By parameter group."""
-        return self.pipeline.learner.optimizers
-
-    @optimizers.setter
-    def optimizers(self, none: dict) -> None:
-        """Have none of its own."""
 
 
 class TdaTrainer(Trainer):
@@ -226,7 +208,7 @@ class TdaTrainer(Trainer):
         self.line.loss = torch.stack([*losses.values()]).sum()
         metrics: dict[str, Any] = {"phase": float(learner.wave.spans.index(span_at(learner.wave.spans, step)))}
         if self.config.log_gradients:
-            metrics |= _gradients(self.pipeline.model)
+            metrics |= gradient_norms(self.pipeline.model)
         return self.line.loss, losses, metrics
 
     def eval_iteration(self, step: int) -> None:
@@ -272,22 +254,10 @@ class TdaTrainer(Trainer):
 
     def save_checkpoint(self, step: int) -> None:
         """Save model and optimizers at once or not at all; older files go only when the new one is safe."""
-        path = self.checkpoint_of(step)
-        save_tensors(
-            path,
-            {
-                "step": step,
-                "pipeline": self.pipeline.state_dict(),
-                "optimizers": {name: optimizer.state_dict() for name, optimizer in self.optimizers.optimizers.items()},
-                "schedulers": {},
-                "scalers": self.grad_scaler.state_dict(),
-                "history": self.history.state(),
-            },
-        )
-        if self.config.save_only_latest_checkpoint:
-            for old in self.checkpoint_dir.glob("step-*.ckpt"):
-                if old != path:
-                    old.unlink()
+        optimizers = {name: optimizer.state_dict() for name, optimizer in self.optimizers.optimizers.items()}
+        state = {"step": step, "pipeline": self.pipeline.state_dict(), "optimizers": optimizers, "schedulers": {}}
+        state |= {"scalers": self.grad_scaler.state_dict(), "history": self.history.state()}
+        checkpoint.save(self.checkpoint_of(step), state, alone=self.config.save_only_latest_checkpoint)
         if self.pipeline.config.schedule.independent and step + 1 < place(self.pipeline.waves, step)[0].end:
             self.line.stop()  # writing scenes shows its own progress
             self.bank.put(None, {})
@@ -326,9 +296,3 @@ class TdaTrainer(Trainer):
         store = self.bank.folder if self.bank.folder is not None and is_store(self.bank.folder) else None
         data, waves = self.pipeline.datamanager.get_datapath(), len(self.pipeline.waves)
         show_next_steps(self.config.method_name, self.base_dir, data, store, waves)
-
-
-def _gradients(model: torch.nn.Module) -> dict[str, Tensor]:
-    """Measure the norm of every parameter's gradient, and the sum of them."""
-    norms = {f"Gradients/{name}": p.grad.norm() for name, p in model.named_parameters() if p.grad is not None}
-    return norms | {"Gradients/Total": torch.stack([*norms.values()]).sum()}

@@ -78,7 +78,7 @@ def test_without_a_signal_a_step_saves_nothing(trainer) -> None:
 
 
 def test_an_older_checkpoint_goes_only_when_the_new_one_is_whole(trainer, monkeypatch: pytest.MonkeyPatch) -> None:
-    from tda_nerfstudio.plugin import tda_trainer
+    from tda_nerfstudio.plugin import checkpoint
 
     trainer.save_checkpoint(1)
 
@@ -86,7 +86,7 @@ def test_an_older_checkpoint_goes_only_when_the_new_one_is_whole(trainer, monkey
         raise OSError("disk full")
 
     with monkeypatch.context() as patch, pytest.raises(OSError, match="disk full"):
-        patch.setattr(tda_trainer, "save_tensors", fail)
+        patch.setattr(checkpoint, "save_tensors", fail)
         trainer.save_checkpoint(2)
     assert [path.name for path in trainer.checkpoint_dir.iterdir()] == ["step-000000001.ckpt"]
     trainer.save_checkpoint(3)
