@@ -9,13 +9,12 @@ from typing import Annotated
 
 import tyro
 
-from tda_nerfstudio.base.saved import Saved
 from tda_nerfstudio.plugin.options import TrainerOptions
 from tda_nerfstudio.plugin.tda_pipeline import TdaPipelineConfig
 
 
 @dataclass
-class RunConfig(Saved, TrainerOptions):
+class RunConfig(TrainerOptions):
     """A nerfstudio run whose length is in visits per scene, and whose folder is the one that its config.yml lies in."""
 
     pipeline: TdaPipelineConfig = field(default_factory=TdaPipelineConfig)

@@ -65,8 +65,8 @@ def take_from_stage_one(config: RunConfig, began: dict[str, Any]) -> None:
 def _take_from_store(config: RunConfig, store: Store) -> None:
     pipeline, parts = config.pipeline, store.shared
     pipeline.autoencoder_hash = parts.autoencoder.fingerprint()
-    pipeline.model.triplane, pipeline.model.autoencoder = parts.sizes.triplane, parts.sizes.autoencoder
-    pipeline.model.sampling = parts.sizes.sampling
+    pipeline.model.triplane, pipeline.model.autoencoder = parts.config.triplane, parts.config.autoencoder
+    pipeline.model.sampling = parts.config.sampling
     pipeline.datamanager.dataparser.box = tuple(parts.scenes.box.flatten().tolist())
     _check_least_squares(pipeline, f"the store {store.folder}")
     CONSOLE.print(
