@@ -142,16 +142,6 @@ def test_a_lost_atlas_is_named_with_the_way_to_say_where_it_is(lost, tiny_atlas,
         open_run(lost)
 
 
-@pytest.mark.slow
-def test_files_of_older_versions_get_the_fields_they_lack(stage_one, tmp_path: Path) -> None:
-    run = Path(shutil.copytree(stage_one.folder, tmp_path / "old"))
-    config = load(run)
-    del config.__dict__["folder"], config.pipeline.__dict__["store"], config.__dict__["viewer"]
-    (run / "config.yml").write_text(yaml.dump(config))
-    read = load(run)
-    assert read.folder == run and "store" in vars(read.pipeline) and read.viewer is not None
-
-
 def test_a_name_made_of_the_time_takes_the_next_free_folder(configure: Callable, tmp_path: Path) -> None:
     from tda_nerfstudio.plugin.claim import release
     from tda_nerfstudio.plugin.run_folder import take_folder

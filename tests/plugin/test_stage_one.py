@@ -14,7 +14,7 @@ import torch
 from tda_nerfstudio.base.errors import TdaError
 from tda_nerfstudio.plugin import stage_one
 from tda_nerfstudio.plugin.manifest import write_finished
-from tda_nerfstudio.store.shared_parts import OWN, build, shared_tensors
+from tda_nerfstudio.store.shared_parts import OWN, build_parts, shared_tensors
 
 
 @pytest.fixture
@@ -72,7 +72,7 @@ def test_a_run_gives_its_shared_parts_to_the_bit_and_scenes_begin_at_the_mean_of
     assert torch.equal(parts.weights, state["_model.field.scenes.weights"].mean(0))
     assert torch.equal(parts.occupied, state["_model.field.scenes.occupied"].any(0))
     assert parts.autoencoder.fingerprint() == finished.manifest["model"]["fingerprint"]
-    scenes, autoencoder = build(parts.sizes)
+    scenes, autoencoder = build_parts(parts.config)
     stage_one.take_over(parts, where, scenes, autoencoder)
     assert all(torch.equal(tensor, given[name]) for name, tensor in shared_tensors(scenes, autoencoder).items())
 
@@ -80,7 +80,7 @@ def test_a_run_gives_its_shared_parts_to_the_bit_and_scenes_begin_at_the_mean_of
 @pytest.mark.slow
 def test_parts_of_other_sizes_are_refused_by_name_and_nothing_is_taken_over(finished, tmp_path: Path) -> None:
     parts, where = stage_one.read(finished.folder, None)
-    scenes, autoencoder = build(replace(parts.sizes, triplane=replace(parts.sizes.triplane, bases=5)))
+    scenes, autoencoder = build_parts(replace(parts.config, triplane=replace(parts.config.triplane, bases=5)))
     before = {name: tensor.clone() for name, tensor in shared_tensors(scenes, autoencoder).items()}
     with pytest.raises(TdaError, match=r"^Stage 1 at .* is refused; other shapes: scenes.base is \(3, .*, not \(5, "):
         stage_one.take_over(parts, where, scenes, autoencoder)

@@ -9,6 +9,7 @@ import torch
 
 from tda_nerfstudio.base.errors import TdaError
 from tda_nerfstudio.learning.scoring import quality
+from tda_nerfstudio.plugin import stage_one as stage_one_module
 
 
 def test_new_scenes_start_from_all_the_space_that_those_of_stage_one_fill(stage_one, stage_two, monkeypatch) -> None:

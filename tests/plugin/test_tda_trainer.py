@@ -12,6 +12,7 @@ import pytest
 import torch
 from PIL import Image
 
+from tda_nerfstudio.autoencoder.config import AutoencoderConfig
 from tda_nerfstudio.base.errors import StoreError, TdaError
 from tda_nerfstudio.base.interrupts import signals_deferred
 from tda_nerfstudio.learning.learner import Learner
@@ -330,12 +331,12 @@ def test_the_output_folder_becomes_absolute(configure: Callable, tmp_path: Path,
 )
 def test_the_warm_up_is_as_long_as_the_autoencoders_start_needs(configure, capsys, start, visits, said) -> None:
     config = configure()
-    config.pipeline.schedule.warmup_visits, config.pipeline.model.autoencoder.start = None, start
+    config.pipeline.schedule.warmup_visits, config.pipeline.model.autoencoder = None, AutoencoderConfig(start=start)
     capsys.readouterr()
     resolve._resolve_autoencoder(config.pipeline)
     assert config.pipeline.schedule.warmup_visits == visits
     text = " ".join(capsys.readouterr().out.split())
-    assert text == f"The autoencoder (f = 4, C = 48) starts from {said}."
+    assert text == f"The autoencoder (f = 8, C = 48) starts from {said}."
     config.pipeline.schedule.warmup_visits = 7
     resolve._resolve_autoencoder(config.pipeline)
     assert config.pipeline.schedule.warmup_visits == 7

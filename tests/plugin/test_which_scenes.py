@@ -12,10 +12,11 @@ import pytest
 
 from tda_nerfstudio import methods
 from tda_nerfstudio.base.errors import TdaError
-from tda_nerfstudio.plugin import start_loss
+from tda_nerfstudio.learning.first_loss import first_loss, own_first_loss
 from tda_nerfstudio.plugin.resolve import resolve
 from tda_nerfstudio.plugin.stage_one import known as known_of_stage_one
 from tda_nerfstudio.plugin.stage_two import atlas_of_stage_one
+from tda_nerfstudio.plugin.start_loss import compare_first_loss
 from tda_nerfstudio.plugin.which_scenes import split_of
 
 pytestmark = pytest.mark.slow
@@ -139,24 +140,23 @@ def test_a_class_that_starts_far_from_stage_1s_own_is_named_loudly(configure, st
     trainer.setup()
     text = shown(capsys)
     assert "unlike" not in text
-    found = start_loss.start_loss(trainer.pipeline)
+    found = first_loss(trainer.pipeline.learner)
     before = trainer.pipeline.model.field.scenes.weights.clone()
-    start_loss.compare_start(trainer.pipeline, stage_one.manifest | {"run": "R", "start_loss": found / 1.5})
+    compare_first_loss(trainer.pipeline.learner, stage_one.manifest | {"run": "R", "start_loss": found / 1.5})
     assert (
         f"These scenes are unlike those that stage 1 at R knows: L_latent starts at {found:.2f}, and for its own at"
         f" {found / 1.5:.2f}."
     ) in shown(capsys)
     assert (trainer.pipeline.model.field.scenes.weights == before).all()
     for manifest in ({"start_loss": found / 1.3}, {"start_loss": None}, {}):
-        start_loss.compare_start(trainer.pipeline, stage_one.manifest | {"start_loss": None} | manifest)
+        compare_first_loss(trainer.pipeline.learner, stage_one.manifest | {"start_loss": None} | manifest)
     assert shown(capsys) == ""
 
 
 def test_stage_1s_own_start_is_measured_without_a_change(pipeline) -> None:
-    pipeline.serve(pipeline.waves[0])
     table = pipeline.model.field.scenes
     before = {name: value.clone() for name, value in table.state_dict().items()}
-    loss = start_loss.own_start_loss(pipeline)
+    loss = own_first_loss(pipeline.learner)
     assert loss > 0 and all((value == before[name]).all() for name, value in table.state_dict().items())
     table.warm_start(table.weights.mean(0), table.occupied.any(0))
-    assert start_loss.start_loss(pipeline) == pytest.approx(loss, rel=1e-6)
+    assert first_loss(pipeline.learner) == pytest.approx(loss, rel=1e-6)
