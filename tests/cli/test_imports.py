@@ -79,4 +79,4 @@ def test_every_module_can_be_imported_where_there_is_no_unix() -> None:
     done = subprocess.run(words, capture_output=True, text=True, env=os.environ | {"OMP_NUM_THREADS": "1"})
     assert done.returncode == 0, done.stderr
     names = done.stdout.split()
-    assert {"tda_nerfstudio.methods", "tda_nerfstudio.plugin.forecast", "tda_nerfstudio.plugin.claim"} <= set(names)
+    assert {"tda_nerfstudio.methods", "tda_nerfstudio.learning.forecast", "tda_nerfstudio.plugin.claim"} <= set(names)
