@@ -17,7 +17,7 @@ from tda_nerfstudio.base.atomic import replace_file, require_writable, write_tex
 from tda_nerfstudio.base.errors import TdaError
 from tda_nerfstudio.making.procedural.broad import BroadImages
 from tda_nerfstudio.making.procedural.sprites import SIZE, SpritePool
-from tda_nerfstudio.studies.pictures import as_picture
+from tda_nerfstudio.studies.outputs import image_picture
 from tda_nerfstudio.studies.pretrain import NOISE, Pretraining, Recipe
 from tda_nerfstudio.studies.unseen import Images, reconstruct, unseen_sets
 
@@ -109,5 +109,5 @@ def _by_point(values: Float[Tensor, " C"], sub: int) -> str:
 
 
 def _save_pair(path: Path, truth: Float[Tensor, "3 h w"], shown: Float[Tensor, "3 h w"]) -> None:
-    pair = np.concatenate([as_picture("rgb", image.permute(1, 2, 0)) for image in (truth, shown)], 1)
+    pair = np.concatenate([image_picture(image) for image in (truth, shown)], 1)
     replace_file(path, lambda file: Image.fromarray(pair).save(file, "PNG"))

@@ -1,4 +1,4 @@
-"""Read what a run left behind, of any version, without building anything or running code from it."""
+"""Read what a run left behind, without building anything or running code from it."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from tda_nerfstudio.base.errors import TdaError
 
 POINTS = 200
 """Most points of a curve that is kept."""
-LOSSES, STEP_SECONDS = "Train Loss Dict/", "Train Iter (time)"
+LOSSES = "Train Loss Dict/"
 TYPE = "!"
 """Key under which `read_config` keeps the class of an object."""
 
@@ -56,8 +56,13 @@ def look_up(content: Any, path: str) -> Any:
     return content
 
 
-def read_scalars(run: Path) -> dict[str, dict[int, float]]:
-    """Read losses and seconds of steps from tensorboard's event files: by name, then by step (the last of each).
+def without_type(content: Any) -> Any:
+    """Leave out the class of an object that `read_config` read; anything else stays as it is."""
+    return {key: value for key, value in content.items() if key != TYPE} if isinstance(content, dict) else content
+
+
+def read_losses(run: Path) -> dict[str, dict[int, float]]:
+    """Read losses from tensorboard's event files: by name, then by step (the last of each).
 
     Raises TdaError where there are none, or none can be read.
     """
@@ -68,8 +73,8 @@ def read_scalars(run: Path) -> dict[str, dict[int, float]]:
 
         events = EventAccumulator(str(run), size_guidance={"scalars": 0})
         events.Reload()
-        names = [name for name in events.Tags()["scalars"] if name.startswith(LOSSES) or name == STEP_SECONDS]
-        return {name: {event.step: event.value for event in events.Scalars(name)} for name in names}
+        names = [name for name in events.Tags()["scalars"] if name.startswith(LOSSES)]
+        return {name.removeprefix(LOSSES): {e.step: e.value for e in events.Scalars(name)} for name in names}
     except Exception as error:  # whatever a foreign reader makes of a damaged file
         raise TdaError(f"The event files in {run} cannot be read ({_first_line(error)}): no curves.") from error
 

@@ -24,8 +24,7 @@ from tda_nerfstudio.plugin.storing import shots
 from tda_nerfstudio.plugin.tda_pipeline import TdaPipeline
 from tda_nerfstudio.store.shared_parts import Shots, is_store
 from tda_nerfstudio.store.store import Store
-from tda_nerfstudio.studies.outputs import VIDEOS, require_output
-from tda_nerfstudio.studies.pictures import as_picture
+from tda_nerfstudio.studies.outputs import VIDEOS, as_picture, require_counts, require_output
 
 FPS = 24
 
@@ -139,9 +138,7 @@ def _check(
     for name in names or ("none",):
         if name not in OUTPUTS:
             raise TdaError(f"There is no output '{name}'. Scenes have {', '.join(OUTPUTS)}.{suggest(name, OUTPUTS)}")
-    for what, value in (("frames", frames), ("fps", fps), ("size", size)):
-        if value is not None and value < 1:
-            raise TdaError(f"--{what} is {value}. Give a whole number of 1 or more.")
+    require_counts(frames=frames, fps=fps, size=size)
     if not math.isfinite(elevation):
         raise TdaError(f"--elevation is {elevation}. Give a finite number of degrees above the horizon.")
     require_output(output, VIDEOS)

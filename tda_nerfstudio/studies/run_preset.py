@@ -110,7 +110,7 @@ def _train(run: Run, study: Study, missing: bool, dry: bool) -> None:
         print("# $", shlex.join(train_command(run, study)))
     else:
         if not dry:
-            study.start(run)
+            study.prepare(run)
         _call(train_command(run, study), dry)
     if not dry:
         study.keep(run)
