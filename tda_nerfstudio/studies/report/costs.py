@@ -38,8 +38,3 @@ def minutes(row: RunRow) -> Callable[[float], float] | None:
     if seconds is None or not known:
         return None
     return lambda scenes: (seconds / 60 + (scenes - known) * each) / scenes
-
-
-def spread(first: float, last: float, count: int = 60) -> list[float]:
-    """List numbers of scenes at even distances on a logarithmic axis."""
-    return [first * (last / first) ** (i / (count - 1)) for i in range(count)]

@@ -16,6 +16,7 @@ from tda_nerfstudio.studies.report.compare import Group, group, label, pairs
 from tda_nerfstudio.studies.report.figures import MOST_RUNS, RunPictures, figures, scenes_worst_first, spaces
 from tda_nerfstudio.studies.report.table import legend, pair_table, run_table
 from tda_nerfstudio.studies.rows import RunRow, find_runs, read_row
+from tda_nerfstudio.studies.templates import render
 
 
 def write_report(paths: Sequence[Path], output: Path) -> tuple[Path, Path]:
@@ -95,20 +96,6 @@ def _content(
         "text": charts.TEXT,
         "rule": charts.RULE,
     }
-
-
-def render(template: str, **content: Any) -> str:
-    """Fill in a template; all text in it is escaped, and a name that it lacks is an error."""
-    from jinja2 import Environment, PackageLoader, StrictUndefined
-    from markupsafe import Markup, escape
-
-    from tda_nerfstudio.base.errors import counted
-
-    loader = PackageLoader("tda_nerfstudio.studies.report")
-    pages = Environment(loader=loader, autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True)
-    pages.filters["counted"] = counted
-    pages.filters["breakable"] = lambda name: Markup(escape(name).replace("_", Markup("_<wbr>")))
-    return pages.get_template(template).render(content)
 
 
 def _problems(rows: Sequence[RunRow]) -> dict[str, list[str]]:

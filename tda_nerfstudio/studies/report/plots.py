@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+import numpy as np
+
 from tda_nerfstudio.studies.report import costs
 from tda_nerfstudio.studies.report.charts import Chart, Series, dot_chart, line_chart
 from tda_nerfstudio.studies.report.compare import Group
 from tda_nerfstudio.studies.report.figures import scenes_worst_first
 from tda_nerfstudio.studies.rows import RunRow
 
-MOST_SCENES_OF_A_COST = 10_000
 QUALITY = "PSNR dB, held-out views"
 
 
@@ -44,7 +45,7 @@ def over_time(group: Group) -> Chart | None:
 
 def cost_charts(rows: Sequence[RunRow], colours: dict[str, int]) -> list[Chart]:
     """Plot memory and time a scene over N, measured and published."""
-    scenes, published, rgb = costs.spread(1, MOST_SCENES_OF_A_COST), len(rows), len(rows) + 1
+    scenes, published, rgb = _numbers_of_scenes(1), len(rows), len(rows) + 1
     weighed = [_memory(row.label, row.bytes, scenes, colours[row.label]) for row in _different_bytes(rows)]
     if weighed:
         weighed.append(_memory("3Da-AE, published", costs.PUBLISHED_PARTS, scenes, published, dashed=True))
@@ -52,7 +53,7 @@ def cost_charts(rows: Sequence[RunRow], colours: dict[str, int]) -> list[Chart]:
     timed = []
     for row in rows:
         if (minutes := costs.minutes(row)) is not None:
-            n = costs.spread(row.stage_one.get("scenes") or 1, MOST_SCENES_OF_A_COST)
+            n = _numbers_of_scenes(row.stage_one.get("scenes") or 1)
             timed.append(Series(row.label, n, [minutes(one) for one in n], colours[row.label]))
     if timed:
         timed.append(_constant(costs.PUBLISHED_RGB_MINUTES, scenes, rgb))
@@ -65,6 +66,10 @@ def cost_charts(rows: Sequence[RunRow], colours: dict[str, int]) -> list[Chart]:
         line_chart("Training time a scene, t(N)", timed, "N, scenes", "minutes", log_x=True, log_y=True),
     ]
     return [chart for chart in charts if chart]
+
+
+def _numbers_of_scenes(first: int) -> list[float]:
+    return np.geomspace(first, 10_000, 60).tolist()
 
 
 def _memory(label: str, parts: dict[str, int], scenes: Sequence[float], colour: int, dashed: bool = False) -> Series:
