@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Iterable
 from pathlib import Path
-from typing import Any
+from typing import Any, NotRequired
 
 from pydantic import BaseModel, Field, NonNegativeFloat, NonNegativeInt, ValidationError, field_validator
 from typing_extensions import TypedDict
@@ -35,20 +35,15 @@ class StageOne(TypedDict, total=False):
     seconds: float | None
 
 
-class PhaseSteps(TypedDict):
-    """The steps of a phase: from `start` on, `end` is the first that is not part of it."""
+class Phase(TypedDict):
+    """A phase of training, with visits a scene; `end` is the first step that is not part of it."""
 
     name: str
     start: int
     end: int
-
-
-class Phase(PhaseSteps, total=False):
-    """A phase of training, with visits a scene."""
-
-    visits: float | None
-    timed_steps: int
-    seconds: float | None
+    visits: NotRequired[float]
+    timed_steps: NotRequired[int]
+    seconds: NotRequired[float | None]
 
 
 class RunRow(BaseModel):

@@ -15,8 +15,6 @@ from tda_nerfstudio.base.errors import TdaError
 POINTS = 200
 """Most points of a curve that is kept."""
 LOSSES = "Train Loss Dict/"
-TYPE = "!"
-"""Key under which `read_config` keeps the class of an object."""
 
 
 class _PlainLoader(yaml.SafeLoader):
@@ -25,7 +23,7 @@ class _PlainLoader(yaml.SafeLoader):
 
 def _plain(loader: yaml.SafeLoader, tag: str, node: yaml.Node) -> Any:
     if isinstance(node, yaml.MappingNode):
-        return loader.construct_mapping(node, deep=True) | {TYPE: tag.rpartition(".")[2]}
+        return loader.construct_mapping(node, deep=True)
     if isinstance(node, yaml.SequenceNode):
         values = loader.construct_sequence(node, deep=True)
         return str(Path(*values)) if tag.endswith("Path") else values
@@ -54,11 +52,6 @@ def look_up(content: Any, path: str) -> Any:
     for key in path.split("."):
         content = content.get(key) if isinstance(content, dict) else None
     return content
-
-
-def without_type(content: Any) -> Any:
-    """Leave out the class of an object that `read_config` read; anything else stays as it is."""
-    return {key: value for key, value in content.items() if key != TYPE} if isinstance(content, dict) else content
 
 
 def read_losses(run: Path) -> dict[str, dict[int, float]]:

@@ -13,16 +13,7 @@ from tda_nerfstudio.base.errors import TdaError
 from tda_nerfstudio.core.metrics import score_names
 from tda_nerfstudio.plugin.manifest import read_manifest
 from tda_nerfstudio.studies.rows import Phase, RunRow, StageOne
-from tda_nerfstudio.studies.run_files import (
-    look_up,
-    part_bytes,
-    read_config,
-    read_losses,
-    short,
-    thin,
-    tidy_command,
-    without_type,
-)
+from tda_nerfstudio.studies.run_files import look_up, part_bytes, read_config, read_losses, short, thin, tidy_command
 
 
 def row_of(run: Path) -> RunRow:
@@ -62,7 +53,7 @@ def _row_of(run: Path) -> RunRow:
     if manifest and "psnr" not in metrics:
         problems.append("It has no held-out views: no metrics.")
     stage_one = _stage_one(config, problems)
-    schedule = without_type(look_up(config, "pipeline.schedule")) or {}
+    schedule = look_up(config, "pipeline.schedule") or {}
     ms_per_view = {part: metrics.get(f"{part}_seconds_per_view") for part in ("march", "decode")}
     kept = (*score_names(), "latent_std", "latent_high_frequencies")
     return RunRow(
@@ -86,7 +77,7 @@ def _row_of(run: Path) -> RunRow:
             "fingerprint": model.get("fingerprint"),
             "autoencoder": model.get("autoencoder"),
             "triplane": model.get("triplane"),
-            "sampling": without_type(look_up(config, "pipeline.model.sampling")),
+            "sampling": look_up(config, "pipeline.model.sampling"),
         },
         schedule=schedule,
         stage_one=stage_one,

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from tda_nerfstudio.base.errors import TdaError
-from tda_nerfstudio.studies.run_files import TYPE, look_up, part_bytes, read_config, read_losses, short, thin
+from tda_nerfstudio.studies.run_files import look_up, part_bytes, read_config, read_losses, short, thin
 
 
 def test_configs_are_plain_data_even_when_their_classes_are_gone(make_run) -> None:
@@ -17,7 +17,7 @@ def test_configs_are_plain_data_even_when_their_classes_are_gone(make_run) -> No
         "/data/cars"
     )
     assert look_up(config, "pipeline.datamanager.dataparser.scenes") == [f"{config['data']}/splits.json"]
-    assert look_up(config, "pipeline.schedule") == {TYPE: "StageTwo", "strategy": "encode", "encode_visits": 8}
+    assert look_up(config, "pipeline.schedule") == {"strategy": "encode", "encode_visits": 8}
     assert look_up(config, "pipeline.nothing.here") is None
 
 
