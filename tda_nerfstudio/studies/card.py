@@ -19,7 +19,7 @@ from tda_nerfstudio.making.procedural.broad import BroadImages
 from tda_nerfstudio.making.procedural.sprites import SIZE, SpritePool
 from tda_nerfstudio.studies.outputs import image_picture
 from tda_nerfstudio.studies.pretrain import NOISE, Pretraining, Recipe
-from tda_nerfstudio.studies.templates import render
+from tda_nerfstudio.studies.template import fill_in
 from tda_nerfstudio.studies.unseen import Images, reconstruct, unseen_sets
 
 SAMPLE, FIRST = 256, 1_000_000_000
@@ -52,7 +52,7 @@ def export(run_folder: Path, out: Path, pool: Path | None = None, tests: Sequenc
         _save_pair(out / picture, truth[worst].float() / 255, reconstructed[worst])
         scores = {"mean": float(quality.mean()), "worst": float(quality[worst])}
         sets.append({"name": name, "images": len(truth), "picture": picture} | scores)
-    card = render(
+    card = fill_in(
         "card.md.j2",
         run=run,
         parameters=sum(p.numel() for p in model.parameters()),

@@ -11,7 +11,12 @@ from tda_nerfstudio.plugin.open_run import open_run
 from tda_nerfstudio.studies.held_out import held_out
 from tda_nerfstudio.studies.outputs import PICTURES, image_picture, require_counts, require_output
 
-COLUMNS = ("truth", "rendered latent", "decoded", "autoencoder alone")
+COLUMNS = {
+    "truth": "truth",
+    "rendered": "rendered latent",
+    "decoded": "decoded",
+    "reconstructed": "autoencoder alone",
+}
 HEADER = 18
 
 
@@ -28,18 +33,18 @@ def draw_sheet(load_config: Path, output: Path, scenes: int = 8, views: int = 2,
     names = pipeline.datamanager.scene_names
     chosen = {names[i] for i in np.linspace(0, len(names) - 1, min(scenes, len(names))).round().astype(int)}
     sheet = Image.new("RGB", (views * len(COLUMNS) * cell, HEADER + len(chosen) * (cell + HEADER)), "white")
-    draw = ImageDraw.Draw(sheet)
+    draw, heads = ImageDraw.Draw(sheet), list(COLUMNS.values())
     for column in range(views * len(COLUMNS)):
-        draw.text((column * cell + 4, 3), COLUMNS[column % len(COLUMNS)], fill="black")
+        draw.text((column * cell + 4, 3), heads[column % len(COLUMNS)], fill="black")
     shown = held_out(pipeline, chosen, lambda count: np.linspace(0, count - 1, views).round().astype(int).tolist())
-    for row, some in enumerate(shown):
+    for row, (name, images) in enumerate(shown):
         top = HEADER + row * (cell + HEADER)
         for v in range(views):
-            for c, images in enumerate((some.truth, some.rendered, some.decoded, some.reconstructed)):
-                picture = Image.fromarray(image_picture(images[v]))
-                smoothing = Image.Resampling.NEAREST if images is some.rendered else Image.Resampling.BICUBIC
+            for c, kind in enumerate(COLUMNS):
+                picture = Image.fromarray(image_picture(images[kind][v]))
+                smoothing = Image.Resampling.NEAREST if kind == "rendered" else Image.Resampling.BICUBIC
                 sheet.paste(picture.resize((cell, cell), smoothing), ((v * len(COLUMNS) + c) * cell, top))
-        label = f"{some.scene}   {float(psnr(some.decoded, some.truth).mean()):.1f} dB"
+        label = f"{name}   {float(psnr(images['decoded'], images['truth']).mean()):.1f} dB"
         draw.text((4, top + cell + 2), label, fill="black")
     output.parent.mkdir(parents=True, exist_ok=True)
     sheet.save(output)

@@ -5,8 +5,7 @@ from __future__ import annotations
 import io
 import math
 import re
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 from typing import TYPE_CHECKING, Any
@@ -74,7 +73,8 @@ def line_chart(
             shown.append((line, points))
     if not shown:
         return None
-    with _drawing(title, HEIGHT) as (axes, svg):
+
+    def draw(axes: Axes) -> None:
         for line, points in shown:
             whole = points if line.points else _broken(points, log_x)
             style = "o" if line.points else "--" if line.dashed else "-"
@@ -88,7 +88,8 @@ def line_chart(
         for letter in "x" * log_x + "y" * log_y:
             axes.set(**{f"{letter}scale": "log"})
             _place_round_ticks(getattr(axes, f"{letter}axis"))
-        return Chart(title, svg(), [line for line, _ in shown if line.label])
+
+    return _chart(title, HEIGHT, [line for line, _ in shown], draw)
 
 
 def dot_chart(title: str, names: Sequence[str], series: Sequence[Series], x_label: str) -> Chart | None:
@@ -99,7 +100,8 @@ def dot_chart(title: str, names: Sequence[str], series: Sequence[Series], x_labe
             rows.setdefault(row, []).append(x)
     if not rows:
         return None
-    with _drawing(title, ROW * len(names) + 0.8) as (axes, svg):
+
+    def draw(axes: Axes) -> None:
         axes.hlines(list(rows), [min(x) for x in rows.values()], [max(x) for x in rows.values()], color=RULE, lw=1)
         for line in series:
             axes.plot(line.x, line.y, "o", color=COLOURS[line.colour % len(COLOURS)])
@@ -108,24 +110,21 @@ def dot_chart(title: str, names: Sequence[str], series: Sequence[Series], x_labe
         axes.set_ylim(len(names) - 0.5, -0.5)
         axes.grid(axis="y", visible=False)
         axes.set_xlabel(x_label)
-        return Chart(title, svg(), list(series))
+
+    return _chart(title, ROW * len(names) + 0.8, series, draw)
 
 
-@contextmanager
-def _drawing(title: str, height: float) -> Iterator[tuple[Axes, Any]]:
-    """Give axes to draw on, and a function that tells the SVG: the same drawing gives the same text."""
+def _chart(title: str, height: float, series: Sequence[Series], draw: Callable[[Axes], None]) -> Chart:
+    """Draw a picture; the same drawing gives the same text."""
     from matplotlib import rc_context
     from matplotlib.figure import Figure
 
+    file = io.StringIO()
     with rc_context(LOOK | {"svg.hashsalt": title}):
         figure = Figure(figsize=(WIDTH, height), layout="constrained")
-        file = io.StringIO()
-
-        def svg() -> Markup:
-            figure.savefig(file, format="svg", transparent=True, metadata={"Date": None})
-            return _inline(file.getvalue(), title)
-
-        yield figure.subplots(), svg
+        draw(figure.subplots())
+        figure.savefig(file, format="svg", transparent=True, metadata={"Date": None})
+    return Chart(title, _inline(file.getvalue(), title), [line for line in series if line.label])
 
 
 def _inline(svg: str, title: str) -> Markup:

@@ -40,16 +40,8 @@ class Figure:
     about: str
     scenes: list[str]
     lines: dict[str, list[Captioned]]
-
-
-@dataclass(frozen=True)
-class Figures:
-    """All that can be shown of a group: figures of latents, and what every run made of every scene."""
-
-    latents: list[Figure]
-    missing: str
-    """The space that no run could be shown of, where there is one of the other."""
-    gallery: Figure
+    by_scene: bool = False
+    """Whether a scene's pictures stand together, in a frame of their own."""
 
 
 def scenes_worst_first(group: Group) -> list[str]:
@@ -65,38 +57,38 @@ def spaces(rows: Sequence[RunRow]) -> dict[str, RunRow]:
     return {row.space: row for row in reversed(rows) if row.space in SPACES}
 
 
-def figures(group: Group, pictures: RunPictures) -> Figures | None:
+def figures(group: Group, pictures: RunPictures) -> list[Figure]:
     """Collect all that the pictures at hand allow."""
     shown = [row for row in group.rows if row.label in pictures]
-    if not shown:
-        return None
     scenes = [name for name in scenes_worst_first(group) if all(name in pictures[row.label] for row in shown)]
+    if not shown:
+        return []
     count = min(FEW_SCENES, len(scenes))
     few = [scenes[round(i * (len(scenes) - 1) / max(count - 1, 1))] for i in range(count)]
     best = {SPACES[space]: row for space, row in sorted(spaces(shown).items())}
-    missing = [name for name in SPACES.values() if name not in best] if best else []
-    truth = [(pictures[shown[0].label][name].truth, "") for name in scenes]
-    decoded = {row.label: [_decoded(row, name, pictures) for name in scenes] for row in shown}
+    lines = {"truth": [(pictures[shown[0].label][name].truth, "") for name in scenes]}
+    lines |= {row.label: [_decoded(row, name, pictures) for name in scenes] for row in shown}
     about = "Worst scene first, by the mean PSNR of all runs of the group; the number is that of the run's scene."
-    gallery = Figure("Gallery", about, scenes, {"truth": truth} | decoded)
-    return Figures(_latents(best, few, pictures) if best else [], "".join(missing), gallery)
+    return [*(_latents(best, few, pictures) if best else []), Figure("Gallery", about, scenes, lines, by_scene=True)]
 
 
 def _latents(best: Mapping[str, RunRow], scenes: list[str], pictures: RunPictures) -> list[Figure]:
     runs = "Runs: " + ", ".join(f"{row.label} ({space})" for space, row in best.items()) + "."
+    runs += "".join(
+        f" No {space} run of these scenes could be shown beside." for space in SPACES.values() if space not in best
+    )
     of = {space: pictures[row.label] for space, row in best.items()}
-    first = next(iter(of.values()))
-    truth = {"truth": [(first[name].truth, "") for name in scenes]}
+    truth = {"truth": [(next(iter(of.values()))[name].truth, "") for name in scenes]}
     encoded = {f"{space} latent": [(of[space][name].encoded, "") for name in scenes] for space in best}
     rendered = {}
     for space, row in best.items():
         rendered[f"{space}, rendered"] = [(of[space][name].rendered, "") for name in scenes]
         rendered[f"{space}, decoded"] = [_decoded(row, name, pictures) for name in scenes]
-    about = f"The same held-out views, encoded: first three channels of nu(E(x)) as red, green and blue. {runs}"
-    after = f"Scenes rendered in each space, and decoded; PSNR over all held-out views of the scene. {runs}"
+    before = "The same held-out views, encoded: first three channels of nu(E(x)) as red, green and blue."
+    after = "Scenes rendered in each space, and decoded; PSNR over all held-out views of the scene."
     return [
-        Figure("Latent spaces", about, scenes, truth | encoded),
-        Figure("Latent scenes", after, scenes, truth | rendered),
+        Figure("Latent spaces", f"{before} {runs}", scenes, truth | encoded),
+        Figure("Latent scenes", f"{after} {runs}", scenes, truth | rendered),
     ]
 
 

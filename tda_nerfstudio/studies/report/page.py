@@ -16,7 +16,7 @@ from tda_nerfstudio.studies.report.compare import Group, group, label, pairs
 from tda_nerfstudio.studies.report.figures import MOST_RUNS, RunPictures, figures, scenes_worst_first, spaces
 from tda_nerfstudio.studies.report.table import legend, pair_table, run_table
 from tda_nerfstudio.studies.rows import RunRow, find_runs, read_row
-from tda_nerfstudio.studies.templates import render
+from tda_nerfstudio.studies.template import fill_in
 
 
 def write_report(paths: Sequence[Path], output: Path) -> tuple[Path, Path]:
@@ -35,7 +35,7 @@ def write_report(paths: Sequence[Path], output: Path) -> tuple[Path, Path]:
     groups = group(rows)
     pictures, left_out = _take(groups, {row.label: path for row, path in zip(rows, found, strict=True)})
     markdown = output.with_suffix(".md")
-    write_text(output, render("page.html.j2", **_content(rows, groups, pictures, left_out)))
+    write_text(output, fill_in("page.html.j2", **_content(rows, groups, pictures, left_out)))
     write_text(markdown, _markdown(rows, groups))
     return output, markdown
 

@@ -22,14 +22,10 @@ def take_pictures(run: Path, scenes: Collection[str]) -> dict[str, ScenePictures
 
     A damaged run, or one without its data, fails in ways of its own: any error may come.
     """
+    kinds = {"truth": False, "encoded": True, "rendered": True, "decoded": False}
     return {
-        some.scene: ScenePictures(
-            data_uri(some.truth[0]),
-            data_uri(some.encoded[0], exact=True),
-            data_uri(some.rendered[0], exact=True),
-            data_uri(some.decoded[0]),
-        )
-        for some in held_out(open_run(run), scenes, lambda count: [count // 2])
+        name: ScenePictures(**{kind: data_uri(images[kind][0], exact) for kind, exact in kinds.items()})
+        for name, images in held_out(open_run(run), scenes, lambda count: [count // 2])
     }
 
 

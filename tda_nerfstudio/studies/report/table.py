@@ -59,14 +59,13 @@ def _ceiling(row: RunRow) -> str:
 
 def legend() -> str:
     """Say what the columns are."""
-    sentences = [
-        "Means over held-out views of decoded images.",
-        *(metric.about for metric in METRICS.values() if metric.about),
-        "Ceiling: PSNR of the autoencoder alone. Minutes: this run's training steps over its scenes, stage 1 not"
-        f" included (see t(N)). MiB / scene: what a further scene adds; MiB, N = {PUBLISHED_N}: m(N), with its share of"
-        f" base planes, MLP and autoencoder. {ABSENT} not known or not there; † see Notes.",
-    ]
-    return " ".join(sentences)
+    about = " ".join(metric.about for metric in METRICS.values() if metric.about)
+    return (
+        f"Means over held-out views of decoded images. {about} Ceiling: PSNR of the autoencoder alone. Minutes: this"
+        " run's training steps over its scenes, stage 1 not included (see t(N)). MiB / scene: what a further scene"
+        f" adds; MiB, N = {PUBLISHED_N}: m(N), with its share of base planes, MLP and autoencoder. {ABSENT} not known"
+        " or not there; † see Notes."
+    )
 
 
 def run_table(group: Group) -> Table:

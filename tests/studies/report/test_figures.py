@@ -29,11 +29,10 @@ def test_the_best_run_of_each_space_stands_for_it(make_row) -> None:
 def test_latents_of_both_spaces_stand_below_the_truth_and_the_gallery_beside_it(make_row) -> None:
     rows = [make_row("a", {"bus": 22.0, "van": 21.0}), make_row("b", {"bus": 20.0, "van": 18.0}, space="standard")]
     shown = figures(Group("", rows), {name: pictures_of(name, "bus", "van") for name in "ab"})
-    assert shown is not None and shown.missing == ""
-    encoded, rendered = shown.latents
+    encoded, rendered, gallery = shown
     truth = [("a-van-truth", ""), ("a-bus-truth", "")]
-    assert (encoded.title, rendered.title, shown.gallery.title) == ("Latent spaces", "Latent scenes", "Gallery")
-    assert encoded.scenes == rendered.scenes == shown.gallery.scenes == ["van", "bus"]
+    assert (encoded.title, rendered.title, gallery.title) == ("Latent spaces", "Latent scenes", "Gallery")
+    assert encoded.scenes == rendered.scenes == gallery.scenes == ["van", "bus"]
     assert encoded.lines == {
         "truth": truth,
         "3D-aware latent": [("a-van-e", ""), ("a-bus-e", "")],
@@ -46,18 +45,20 @@ def test_latents_of_both_spaces_stand_below_the_truth_and_the_gallery_beside_it(
         "standard, rendered": [("b-van-r", ""), ("b-bus-r", "")],
         "standard, decoded": [("b-van-d", "18.0 dB"), ("b-bus-d", "20.0 dB")],
     }
-    assert shown.gallery.lines == {
+    assert gallery.lines == {
         "truth": truth,
         "a": [("a-van-d", "21.0 dB"), ("a-bus-d", "22.0 dB")],
         "b": [("b-van-d", "18.0 dB"), ("b-bus-d", "20.0 dB")],
     }
-    assert all("Runs: a (3D-aware), b (standard)." in figure.about for figure in shown.latents)
+    assert all("Runs: a (3D-aware), b (standard)." in figure.about for figure in shown[:2])
+    assert [figure.by_scene for figure in shown] == [False, False, True] and "could be shown" not in encoded.about
 
 
 def test_a_space_that_is_not_there_is_named_and_without_pictures_there_is_nothing(make_row) -> None:
     one = Group("", [make_row("a")])
     shown = figures(one, {"a": pictures_of("a", "bus", "van")})
-    assert shown is not None and shown.missing == "standard" and len(shown.latents) == 2
-    assert figures(one, {}) is None
-    spaceless = figures(Group("", [make_row("rgb", space="")]), {"rgb": pictures_of("rgb", "bus", "van")})
-    assert spaceless is not None and spaceless.missing == "" and spaceless.latents == []
+    assert len(shown) == 3
+    assert all("No standard run of these scenes could be shown beside." in figure.about for figure in shown[:2])
+    assert figures(one, {}) == []
+    (gallery,) = figures(Group("", [make_row("rgb", space="")]), {"rgb": pictures_of("rgb", "bus", "van")})
+    assert gallery.title == "Gallery" and gallery.lines["rgb"][0] == ("rgb-bus-d", "20.0 dB")

@@ -7,7 +7,7 @@ from typing import Any
 from tda_nerfstudio.base.errors import counted
 
 
-def render(name: str, **content: Any) -> str:
+def fill_in(name: str, **content: Any) -> str:
     """Fill in a template; text in pages of HTML is escaped, and something that a template lacks is an error."""
     from jinja2 import Environment, PackageLoader, StrictUndefined
     from markupsafe import Markup, escape
