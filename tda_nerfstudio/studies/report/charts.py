@@ -134,6 +134,7 @@ def _inline(svg: str, title: str) -> Markup:
     svg = re.sub(r' (xmlns(:xlink)?|version|clip-path|width|height)="[^"]*"', "", svg)
     svg = re.sub(r"font: ([\d.]+)px [^;\"]*", r"font-size: \1px", svg)  # what releases before 3.10 write
     svg = re.sub(r" font-family: [^;\"]*;?", "", svg)
+    svg = re.sub(r' d="[^"]*"', lambda path: re.sub(r"(\.\d)\d+", r"\1", path[0]), svg)  # a tenth of a point is enough
     used = set(re.findall(r'href="#([^"]*)"', svg))
     svg = re.sub(r' id="([^"]*)"', lambda found: found[0] if found[1] in used else "", svg)
     for colour, variable in VARIABLES.items():

@@ -82,8 +82,10 @@ def _constant(value: float, scenes: Sequence[float], colour: int) -> Series:
 
 def _different_bytes(rows: Sequence[RunRow]) -> list[RunRow]:
     """Keep one run of those that weigh the same."""
-    seen = {tuple(sorted(row.bytes.items())): row for row in reversed(rows) if row.bytes}
-    return list(reversed(seen.values()))
+    seen: dict[tuple, RunRow] = {}
+    for row in filter(lambda row: row.bytes, rows):
+        seen.setdefault(tuple(sorted(row.bytes.items())), row)
+    return list(seen.values())
 
 
 def loss_charts(rows: Sequence[RunRow]) -> list[Chart]:
