@@ -9,8 +9,6 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import torch
-from jaxtyping import UInt8
 
 from tda_nerfstudio.base.errors import StoreError, TdaError, suggest
 from tda_nerfstudio.base.progress import track
@@ -92,7 +90,8 @@ def render_video(
                 continue
             for i in track(range(len(view)), f"Rendering {manager.active_scene}"):
                 camera = Cameras(*view[i : i + 1], width=view.width, height=view.height)
-                yield frame_of(pipeline.model.get_outputs_for_camera(camera), names)
+                outputs = pipeline.model.get_outputs_for_camera(camera)
+                yield np.concatenate([as_picture(name, outputs[name]) for name in names], axis=1)
 
     output.parent.mkdir(parents=True, exist_ok=True)
     with imageio.get_writer(output, fps=fps or own_fps, macro_block_size=2, quality=8) as video:
@@ -124,11 +123,6 @@ def read_camera_path(path: Path) -> tuple[View, int]:
     if (cameras.camera_type != CameraType.PERSPECTIVE.value).any():
         raise TdaError(f"{path} is of the type {content['camera_type']}. Scenes are shown through Perspective cameras.")
     return view, fps
-
-
-def frame_of(outputs: dict[str, torch.Tensor], names: tuple[str, ...]) -> UInt8[np.ndarray, "height width 3"]:
-    """Put outputs side by side as one picture."""
-    return np.concatenate([as_picture(name, outputs[name]) for name in names], axis=1)
 
 
 def _check(

@@ -82,7 +82,8 @@ def line_chart(
         for i, (x, text) in enumerate(marks):
             at = max(x, axes.get_xlim()[0])
             axes.axvline(at, color=TEXT, ls=":", lw=0.8)
-            axes.text(at, 0.97 - 0.06 * (i % 3), f" {text}", va="top", transform=axes.get_xaxis_transform())
+            place = (at, 0.97 - 0.06 * (i % 3))
+            axes.annotate(text, place, (3, 0), axes.get_xaxis_transform(), "offset points", va="top")
         axes.set_xlabel(x_label)
         axes.set_title(y_label, loc="left")
         for letter in "x" * log_x + "y" * log_y:

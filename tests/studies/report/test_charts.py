@@ -39,7 +39,7 @@ def test_a_line_chart_is_well_formed_and_its_values_are_in_place() -> None:
     chart = line_chart("<T>", [Series("a & b", [0, 1, 2], [1.0, 2.0, 3.0])], "x", "y $_$", marks=[(1, "<joint>")])
     assert chart is not None and chart.title == "<T>" and [line.label for line in chart.legend] == ["a & b"]
     assert drawn(chart).get("aria-label") == "<T>"
-    assert {"x", "y $_$", " <joint>", "1.00", "3.00"} <= set(texts(chart))
+    assert {"x", "y $_$", "<joint>", "1.00", "3.00"} <= set(texts(chart))
     (((x0, y0), (x1, y1), (x2, y2)),) = lines(chart)
     assert x1 - x0 == pytest.approx(x2 - x1, abs=0.11) and x1 > x0
     assert y1 - y0 == pytest.approx(y2 - y1, abs=0.11) and y1 < y0  # more is higher
