@@ -169,7 +169,7 @@ def run(
         results: Folder for one small JSON row a run; by default results/PRESET in the preset's configs folder.
         dry: Print the lines only.
     """
-    from tda_nerfstudio.studies.recipe import run_preset
+    from tda_nerfstudio.studies.run_preset import run_preset
 
     run_preset(preset, out, data, results, dry)
 

@@ -1,8 +1,13 @@
-"""Files that a command is to write, looked at before its work."""
+"""What commands write: files whose kind is checked before the work, and tensors as pictures a person can read."""
 
 from __future__ import annotations
 
 from pathlib import Path
+
+import numpy as np
+import torch
+from jaxtyping import Float, UInt8
+from torch import Tensor
 
 from tda_nerfstudio.base.atomic import require_writable
 from tda_nerfstudio.base.errors import TdaError
@@ -20,3 +25,38 @@ def require_output(path: Path, kinds: tuple[str, ...]) -> None:
         name = path / f"output{kinds[0]}" if path.is_dir() or not path.name else path.with_suffix(kinds[0])
         raise TdaError(f"The output {path} {what}: what kind of file is it to be? Name it {name}, for example.")
     require_writable(path.parent)
+
+
+def require_counts(**counts: int | None) -> None:
+    """Raise TdaError unless these options are whole numbers of 1 or more, or not given."""
+    for name, value in counts.items():
+        if value is not None and value < 1:
+            raise TdaError(f"--{name} is {value}. Give a whole number of 1 or more.")
+
+
+def as_picture(name: str, values: Float[Tensor, "height width channel"]) -> UInt8[np.ndarray, "height width 3"]:
+    """Turn an output into 8-bit RGB: all in [0, 1] as it is, latents by three channels, depth near = bright."""
+    if name == "latent":
+        values = values[..., _three(values.shape[-1])]
+    elif name == "depth":
+        near, far = values.min(), values.max()
+        values = ((far - values) / (far - near).clamp(min=1e-6)).expand(-1, -1, 3)
+    elif values.shape[-1] == 1:
+        values = values.expand(-1, -1, 3)
+    return (values.clamp(0, 1) * 255).round().to(torch.uint8).cpu().numpy()
+
+
+def image_picture(image: Float[Tensor, "3 height width"]) -> UInt8[np.ndarray, "height width 3"]:
+    """Turn an image in [0, 1] into 8-bit RGB."""
+    return as_picture("rgb", image.permute(1, 2, 0))
+
+
+def latent_colours(latents: Float[Tensor, "view channel h w"], sub: int = 1) -> Float[Tensor, "view 3 rows columns"]:
+    """Show the first three channels of normalised latents' parts as red, green and blue; fewer are repeated."""
+    latents = torch.nn.functional.pixel_shuffle(latents, sub)
+    return (latents[:, _three(latents.shape[1])] + 1) / 2
+
+
+def _three(channels: int) -> list[int]:
+    """Choose the first three channels; where there are fewer, the last is repeated."""
+    return [min(c, channels - 1) for c in range(3)]

@@ -3,19 +3,17 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Iterable
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 import yaml
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
 
 from tda_nerfstudio.base.errors import TdaError, suggest
 from tda_nerfstudio.core.metrics import score_names
 
-KEYS = {"about", "atlas", "data", "set", "runs"}
-RUN_KEYS = {"method", "from", "seeds", "set", "show", "expects"}
-TYPES: dict[str, type] = {"set": dict, "atlas": dict, "seeds": list, "expects": dict}
 STAGE_ONE, STAGE_TWO = "tda-ae", "tda-scenes"
 
 
@@ -47,6 +45,43 @@ class Preset:
     runs: tuple[Run, ...]
 
 
+class RunEntry(BaseModel):
+    """What a preset's file says about a run, or about its repetitions over seeds."""
+
+    model_config = ConfigDict(extra="forbid")
+    method: str
+    source: str | None = Field(None, alias="from", coerce_numbers_to_str=True)
+    seeds: list[int] | None = None
+    options: dict[str, Any] | None = Field(None, alias="set")
+    show: bool | None = None
+    expects: dict[str, Any] | None = None
+
+    @field_validator("expects")
+    @classmethod
+    def _names_scores_and_their_ranges(cls, expects: dict[str, Any] | None) -> dict[str, Any] | None:
+        """Check what a run should reach: means over its held-out views."""
+        known = (*score_names(), "latent_high_frequencies")
+        for key, wanted in (expects or {}).items():
+            if key not in known:
+                raise ValueError(f"expects the unknown score '{key}'.{suggest(key, known)}")
+            match wanted:
+                case [int() | float() as low, int() | float() as high] if low < high:
+                    continue
+            raise ValueError(f"expects {key} to be {wanted}; write it as [lowest, highest].")
+        return expects
+
+
+class PresetFile(BaseModel):
+    """What a preset's file says."""
+
+    model_config = ConfigDict(extra="forbid", coerce_numbers_to_str=True)
+    about: str | None = None
+    atlas: dict[str, Any] | None = None
+    data: str | None = None
+    options: dict[str, Any] | None = Field(None, alias="set")
+    runs: dict[str, RunEntry]
+
+
 def read_preset(path: Path) -> Preset:
     """Read and check a preset. Raises TdaError naming an unknown or missing key."""
     try:
@@ -57,48 +92,62 @@ def read_preset(path: Path) -> Preset:
         raise TdaError(f"The preset {path} is not YAML: {error}") from error
     if not isinstance(content, dict) or not isinstance(content.get("runs"), dict):
         raise TdaError(f"The preset {path} needs a `runs:` section that names at least one run.")
-    _check_keys(content, KEYS, path, "the preset")
-    made: dict[str, dict[Any, Run]] = {}
-    for name, given in ((str(name), given) for name, given in content["runs"].items()):
-        if not isinstance(given, dict):
-            raise TdaError(f"{path}: run '{name}' must be a set of keys such as {{method: tda-ae}}, not {given!r}.")
-        _check_keys(given, RUN_KEYS, path, f"run '{name}'")
-        if "method" not in given:
-            raise TdaError(f"{path}: run '{name}' names no method (tda-ae, tda-scenes or tda-rgb).")
-        _check_expects(path, name, given.get("expects") or {})
-        made[name] = _repeat(path, name, given, content.get("set") or {}, made)
-    data = Path(content["data"]) if content.get("data") else None
+    content["runs"] = {str(name): entry for name, entry in content["runs"].items()}
+    try:
+        file = PresetFile.model_validate(content)
+    except ValidationError as error:
+        raise TdaError(f"{path}: {_complaint(error)}") from None
+    made: dict[str, dict[int | None, Run]] = {}
+    for name, entry in file.runs.items():
+        made[name] = _repeat(path, name, entry, file.options or {}, made)
     runs = tuple(run for repeated in made.values() for run in repeated.values())
-    return Preset(path, str(content.get("about", "")).strip(), content.get("atlas"), data, runs)
+    return Preset(path, (file.about or "").strip(), file.atlas, Path(file.data) if file.data else None, runs)
+
+
+def _complaint(invalid: ValidationError) -> str:
+    """Say the first thing that is wrong with a preset's file in the words of a preset."""
+    error = invalid.errors()[0]
+    loc, value, kind = list(error["loc"]), error["input"], error["type"]
+    in_run = loc[0] == "runs" and len(loc) > 2
+    where, model, key = (f"run '{loc[1]}'", RunEntry, loc[2]) if in_run else ("the preset", PresetFile, loc[-1])
+    known = [field.alias or name for name, field in model.model_fields.items()]
+    if kind == "extra_forbidden":
+        return f"unknown key '{key}' in {where}.{suggest(str(key), known)}"
+    if kind == "missing":
+        return f"{where} names no method (tda-ae, tda-scenes or tda-rgb)."
+    if kind == "model_type":
+        return f"run '{key}' must be a set of keys such as {{method: tda-ae}}, not {value!r}."
+    if kind == "value_error":
+        return f"{where} {error['msg'].removeprefix('Value error, ')}"
+    return f"'{key}' in {where} {error['msg'].replace('Input should be a valid', 'must be a')}, not {value!r}."
 
 
 def _repeat(
-    path: Path, name: str, given: dict[str, Any], common: dict[str, Any], made: dict[str, dict[Any, Run]]
-) -> dict[Any, Run]:
+    path: Path, name: str, entry: RunEntry, common: dict[str, Any], made: dict[str, dict[int | None, Run]]
+) -> dict[int | None, Run]:
     """Make a run once for each of its seeds, paired with the same seed of a stage 1 that is repeated itself."""
-    sources = _sources(path, name, given, made)
+    sources = _sources(path, name, entry, made)
     repeated = {}
-    for seed in given.get("seeds") or list(sources):
+    for seed in entry.seeds or list(sources):
         if seed not in sources and None not in sources:
             known = ", ".join(map(str, sources))
             raise TdaError(f"{path}: run '{name}' has seed {seed}, and the run it starts from has only {known}.")
-        options = common | (given.get("set") or {}) | ({} if seed is None else {"machine.seed": seed})
+        options = common | (entry.options or {}) | ({} if seed is None else {"machine.seed": seed})
         label = name if seed is None else f"{name}-seed{seed}"
         source = sources[seed if seed in sources else None]
-        shown, expects = bool(given.get("show")), given.get("expects") or {}
-        repeated[seed] = Run(label, given["method"], options, source, shown, expects)
+        repeated[seed] = Run(label, entry.method, options, source, bool(entry.show), entry.expects or {})
     return repeated
 
 
 def _sources(
-    path: Path, name: str, given: dict[str, Any], made: dict[str, dict[Any, Run]]
-) -> dict[Any, Run] | dict[None, None]:
+    path: Path, name: str, entry: RunEntry, made: dict[str, dict[int | None, Run]]
+) -> Mapping[int | None, Run | None]:
     """Find what a run starts from, by seed: what `from` names, else the preset's only stage 1."""
     stage_ones = [known for known, repeated in made.items() if next(iter(repeated.values())).method == STAGE_ONE]
-    chosen = given.get("from") and str(given["from"])
-    if given["method"] != STAGE_TWO:
+    chosen = entry.source
+    if entry.method != STAGE_TWO:
         if chosen is not None:
-            raise TdaError(f"{path}: run '{name}' is {given['method']}; only {STAGE_TWO} starts `from` another run.")
+            raise TdaError(f"{path}: run '{name}' is {entry.method}; only {STAGE_TWO} starts `from` another run.")
         return {None: None}
     if chosen is None:
         if len(stage_ones) > 1:
@@ -108,22 +157,6 @@ def _sources(
         hint = suggest(chosen, stage_ones)
         raise TdaError(f"{path}: run '{name}' starts from '{chosen}', which is no {STAGE_ONE} run above it.{hint}")
     return made[chosen]
-
-
-def _check_expects(path: Path, name: str, expects: dict[str, Any]) -> None:
-    _check_keys(expects, (*score_names(), "latent_high_frequencies"), path, f"what run '{name}' expects", "score")
-    for key, wanted in expects.items():
-        numbers = isinstance(wanted, list) and [value for value in wanted if isinstance(value, int | float)]
-        if not numbers or len(numbers) != 2 or len(wanted) != 2 or wanted[0] >= wanted[1]:
-            raise TdaError(f"{path}: run '{name}' expects {key} to be {wanted}; write it as [lowest, highest].")
-
-
-def _check_keys(given: dict[str, Any], known: Iterable[str], path: Path, where: str, what: str = "key") -> None:
-    for key, value in given.items():
-        if key not in known:
-            raise TdaError(f"{path}: unknown {what} '{key}' in {where}.{suggest(str(key), known)}")
-        if value is not None and not isinstance(value, TYPES.get(key, object)):
-            raise TdaError(f"{path}: '{key}' in {where} must be a {TYPES[key].__name__}, not {value!r}.")
 
 
 def check_options(preset: Preset) -> None:
@@ -139,7 +172,8 @@ def check_options(preset: Preset) -> None:
             config, where = all_methods[run.method], f"the options of {run.method} ('{option}', run '{run.name}')"
             for word in option.split("."):
                 known = {key.replace("_", "-"): value for key, value in _options(config).items()}
-                _check_keys({word: None}, known, preset.path, where)
+                if word not in known:
+                    raise TdaError(f"{preset.path}: unknown key '{word}' in {where}.{suggest(word, known)}")
                 config = known[word]
             if _options(config):
                 raise TdaError(f"{preset.path}: '{option}', run '{run.name}', is a group of options, no value.")

@@ -1,4 +1,4 @@
-"""Read what a run left behind, of any version, without building anything or running code from it."""
+"""Read what a run left behind, without building anything or running code from it."""
 
 from __future__ import annotations
 
@@ -14,9 +14,7 @@ from tda_nerfstudio.base.errors import TdaError
 
 POINTS = 200
 """Most points of a curve that is kept."""
-LOSSES, STEP_SECONDS = "Train Loss Dict/", "Train Iter (time)"
-TYPE = "!"
-"""Key under which `read_config` keeps the class of an object."""
+LOSSES = "Train Loss Dict/"
 
 
 class _PlainLoader(yaml.SafeLoader):
@@ -25,7 +23,7 @@ class _PlainLoader(yaml.SafeLoader):
 
 def _plain(loader: yaml.SafeLoader, tag: str, node: yaml.Node) -> Any:
     if isinstance(node, yaml.MappingNode):
-        return loader.construct_mapping(node, deep=True) | {TYPE: tag.rpartition(".")[2]}
+        return loader.construct_mapping(node, deep=True)
     if isinstance(node, yaml.SequenceNode):
         values = loader.construct_sequence(node, deep=True)
         return str(Path(*values)) if tag.endswith("Path") else values
@@ -56,8 +54,8 @@ def look_up(content: Any, path: str) -> Any:
     return content
 
 
-def read_scalars(run: Path) -> dict[str, dict[int, float]]:
-    """Read losses and seconds of steps from tensorboard's event files: by name, then by step (the last of each).
+def read_losses(run: Path) -> dict[str, dict[int, float]]:
+    """Read losses from tensorboard's event files: by name, then by step (the last of each).
 
     Raises TdaError where there are none, or none can be read.
     """
@@ -68,8 +66,8 @@ def read_scalars(run: Path) -> dict[str, dict[int, float]]:
 
         events = EventAccumulator(str(run), size_guidance={"scalars": 0})
         events.Reload()
-        names = [name for name in events.Tags()["scalars"] if name.startswith(LOSSES) or name == STEP_SECONDS]
-        return {name: {event.step: event.value for event in events.Scalars(name)} for name in names}
+        names = [name for name in events.Tags()["scalars"] if name.startswith(LOSSES)]
+        return {name.removeprefix(LOSSES): {e.step: e.value for e in events.Scalars(name)} for name in names}
     except Exception as error:  # whatever a foreign reader makes of a damaged file
         raise TdaError(f"The event files in {run} cannot be read ({_first_line(error)}): no curves.") from error
 

@@ -14,6 +14,7 @@ from tda_nerfstudio.base.errors import TdaError
 from tda_nerfstudio.plugin.manifest import NAME, read_finished
 from tda_nerfstudio.studies.preset import Preset, Run
 from tda_nerfstudio.studies.rows import write_row
+from tda_nerfstudio.studies.run_row import row_of
 
 RUNS = "runs"
 """Where runs go, below the folder of everything that a preset makes; apart from an atlas that is made there."""
@@ -62,7 +63,7 @@ class Study:
                 found.append(run)
         return found[::-1]
 
-    def start(self, run: Run) -> None:
+    def prepare(self, run: Run) -> None:
         """Make a run's folder and note what it is made of."""
         write_text(self.folder(run) / SETTINGS, json.dumps(self.settings(run), indent=1))
 
@@ -75,9 +76,7 @@ class Study:
         if self.row(run).get("preset") == made:
             return
         try:
-            row = write_row(folder, path) | {"preset": made}
-            lines = ",\n".join(f" {json.dumps(key)}: {json.dumps(value)}" for key, value in row.items())
-            write_text(path, f"{{\n{lines}\n}}\n")
+            write_row(row_of(folder), path, preset=made)
         except OSError as error:
             raise TdaError(f"The row {path} cannot be written ({error}). Choose a folder with --results.") from error
 

@@ -9,8 +9,6 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import torch
-from jaxtyping import UInt8
 
 from tda_nerfstudio.base.errors import StoreError, TdaError, suggest
 from tda_nerfstudio.base.progress import track
@@ -25,8 +23,7 @@ from tda_nerfstudio.plugin.tda_pipeline import TdaPipeline
 from tda_nerfstudio.store.manifest import DefaultCamera
 from tda_nerfstudio.store.shared_parts import is_store
 from tda_nerfstudio.store.store import Store
-from tda_nerfstudio.studies.outputs import VIDEOS, require_output
-from tda_nerfstudio.studies.pictures import as_picture
+from tda_nerfstudio.studies.outputs import VIDEOS, as_picture, require_counts, require_output
 
 FPS = 24
 
@@ -94,7 +91,8 @@ def render_video(
                 continue
             for i in track(range(len(view)), f"Rendering {manager.active_scene}"):
                 camera = Cameras(*view[i : i + 1], width=view.width, height=view.height)
-                yield frame_of(pipeline.model.get_outputs_for_camera(camera), names)
+                outputs = pipeline.model.get_outputs_for_camera(camera)
+                yield np.concatenate([as_picture(name, outputs[name]) for name in names], axis=1)
 
     output.parent.mkdir(parents=True, exist_ok=True)
     with imageio.get_writer(output, fps=fps or own_fps, macro_block_size=2, quality=8) as video:
@@ -128,11 +126,6 @@ def read_camera_path(path: Path) -> tuple[View, int]:
     return view, fps
 
 
-def frame_of(outputs: dict[str, torch.Tensor], names: tuple[str, ...]) -> UInt8[np.ndarray, "height width 3"]:
-    """Put outputs side by side as one picture."""
-    return np.concatenate([as_picture(name, outputs[name]) for name in names], axis=1)
-
-
 def _check(
     output: Path, frames: int, fps: int | None, size: int | None, names: tuple[str, ...], elevation: float
 ) -> None:
@@ -140,9 +133,7 @@ def _check(
     for name in names or ("none",):
         if name not in OUTPUTS:
             raise TdaError(f"There is no output '{name}'. Scenes have {', '.join(OUTPUTS)}.{suggest(name, OUTPUTS)}")
-    for what, value in (("frames", frames), ("fps", fps), ("size", size)):
-        if value is not None and value < 1:
-            raise TdaError(f"--{what} is {value}. Give a whole number of 1 or more.")
+    require_counts(frames=frames, fps=fps, size=size)
     if not math.isfinite(elevation):
         raise TdaError(f"--elevation is {elevation}. Give a finite number of degrees above the horizon.")
     require_output(output, VIDEOS)

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import os
 import sys
+from types import SimpleNamespace
 
+import psutil
 import pytest
 import torch
 
@@ -18,7 +20,13 @@ def test_processor_cores_threads_and_device_are_named():
     assert found["threads"] == torch.get_num_threads() and found["device"] == "cpu"
 
 
-def test_peak_memory_is_known_where_the_system_tells(monkeypatch: pytest.MonkeyPatch):
+def test_peak_memory_is_known_on_all_systems(monkeypatch: pytest.MonkeyPatch):
     assert peak_memory() > 2**20
-    monkeypatch.setitem(sys.modules, "resource", None)
-    assert peak_memory() == 0
+    monkeypatch.setattr(psutil.Process, "memory_info", lambda self: SimpleNamespace(rss=1, peak_wset=2))
+    monkeypatch.setitem(sys.modules, "resource", None)  # as on Windows
+    assert peak_memory() == 2
+
+
+def test_cores_are_counted_where_processes_are_bound_to_none(monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.delattr(psutil.Process, "cpu_affinity")  # as on macOS
+    assert describe(torch.device("cpu"))["cores"] == psutil.cpu_count()

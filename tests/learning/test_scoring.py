@@ -17,8 +17,8 @@ from tda_nerfstudio.learning.scoring import announced, merge, quality, reconstru
 from tda_nerfstudio.plugin.cameras import as_cameras
 from tda_nerfstudio.studies.preset import read_preset
 from tda_nerfstudio.studies.report.compare import Group
-from tda_nerfstudio.studies.report.table import columns, legend, lines
-from tda_nerfstudio.studies.rows import row_of
+from tda_nerfstudio.studies.report.table import legend, run_table
+from tda_nerfstudio.studies.run_row import row_of
 
 SCORES = ("psnr", "ssim", "sharpness", "ceiling_psnr", "ceiling_ssim", "ceiling_sharpness")
 
@@ -90,10 +90,10 @@ def test_a_new_metric_is_in_results_rows_records_presets_and_reports(pipeline, t
         assert 6 < found["scenes"]["vehicle_0001"]["views"]["r_001"][name] < 8 and 6 < found[name] < 8
     (tmp_path / "finished.json").write_text(json.dumps({"method": "tda-ae", "metrics": found}))
     row = row_of(tmp_path)
-    assert row["metrics"]["brightness"] == pytest.approx(found["brightness"], rel=1e-4)
-    assert len(row["scenes"]["brightness"]) == len(row["scenes"]["ceiling_brightness"]) == 4
-    (line,) = lines(Group("", [row | {"label": "a"}]))
-    assert dict(zip(columns(), line, strict=True))["brightness cd"] == f"{found['brightness']:.1f}"
+    assert row.metrics["brightness"] == pytest.approx(found["brightness"], rel=1e-4)
+    assert len(row.scenes["brightness"]) == len(row.scenes["ceiling_brightness"]) == 4
+    table = run_table(Group("", [row]))
+    assert dict(zip(table.heads, table.lines[0], strict=True))["brightness cd"] == f"{found['brightness']:.1f}"
     assert "Brightness: 7 is right." in legend()
     assert stored_scores() == ["psnr", "ssim", "sharpness", "brightness", "ceiling_psnr"]
     (tmp_path / "mine.yml").write_text("runs: {a: {method: tda-ae, expects: {brightness: [6, 8]}}}")

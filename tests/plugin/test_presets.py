@@ -8,7 +8,7 @@ import pytest
 
 from tda_nerfstudio.base.errors import TdaError
 from tda_nerfstudio.studies.preset import check_options, read_preset
-from tda_nerfstudio.studies.recipe import open_study, train_command
+from tda_nerfstudio.studies.run_preset import open_study, train_command
 
 CONFIGS = Path(__file__).parents[2] / "configs"
 PRESETS = sorted(CONFIGS.rglob("*.yml"))

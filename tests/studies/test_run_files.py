@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from tda_nerfstudio.base.errors import TdaError
-from tda_nerfstudio.studies.run_files import TYPE, look_up, part_bytes, read_config, read_scalars, short, thin
+from tda_nerfstudio.studies.run_files import look_up, part_bytes, read_config, read_losses, short, thin
 
 
 def test_configs_are_plain_data_even_when_their_classes_are_gone(make_run) -> None:
@@ -17,7 +17,7 @@ def test_configs_are_plain_data_even_when_their_classes_are_gone(make_run) -> No
         "/data/cars"
     )
     assert look_up(config, "pipeline.datamanager.dataparser.scenes") == [f"{config['data']}/splits.json"]
-    assert look_up(config, "pipeline.schedule") == {TYPE: "StageTwo", "strategy": "encode", "encode_visits": 8}
+    assert look_up(config, "pipeline.schedule") == {"strategy": "encode", "encode_visits": 8}
     assert look_up(config, "pipeline.nothing.here") is None
 
 
@@ -43,16 +43,16 @@ def test_missing_and_damaged_configs_are_named(tmp_path: Path, text: str | bytes
         read_config(tmp_path)
 
 
-def test_losses_and_seconds_of_steps_come_from_event_files(tmp_path: Path, write_events) -> None:
+def test_losses_come_from_event_files(tmp_path: Path, write_events) -> None:
     write_events(tmp_path, {"Train Loss Dict/rgb": {0: 0.5, 10: 0.25}, "Train Iter (time)": {0: 2.0}, "Other": {0: 1}})
-    assert read_scalars(tmp_path) == {"Train Loss Dict/rgb": {0: 0.5, 10: 0.25}, "Train Iter (time)": {0: 2.0}}
+    assert read_losses(tmp_path) == {"rgb": {0: 0.5, 10: 0.25}}
 
 
 def test_a_run_without_event_files_says_so_and_damaged_ones_do_no_harm(tmp_path: Path) -> None:
     with pytest.raises(TdaError, match=r"has no event files \(it was trained without --vis tensorboard\): no curves."):
-        read_scalars(tmp_path)
+        read_losses(tmp_path)
     (tmp_path / "events.out.tfevents.1.x").write_bytes(b"nonsense" * 20)
-    assert read_scalars(tmp_path) == {}
+    assert read_losses(tmp_path) == {}
 
 
 def test_curves_are_thinned_to_means_of_neighbours() -> None:

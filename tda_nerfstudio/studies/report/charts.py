@@ -1,16 +1,38 @@
-"""Charts as inline SVG; colours come from the page's style sheet, so they follow light and dark."""
+"""Charts as inline SVG, drawn by matplotlib; colours are the page's, so they follow light and dark."""
 
 from __future__ import annotations
 
+import io
 import math
-from collections.abc import Sequence
+import re
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from html import escape
 from itertools import pairwise
+from typing import TYPE_CHECKING, Any
 
-WIDTH, HEIGHT = 520, 320
-LEFT, RIGHT, TOP, BOTTOM = 62, 24, 26, 44
-COLOURS = 8
+from markupsafe import Markup
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+
+WIDTH, HEIGHT, ROW = 5.2, 3.2, 0.22
+"""Of a chart, and the height of a row of dots: in inches of 72 units."""
+COLOURS = ("#0969da", "#bc4c00", "#1a7f37", "#8250df", "#bf3989", "#9a6700", "#0a7d91", "#6e7781")
+TEXT, RULE = "#59636e", "#d1d9e0"
+"""Colours in light; the page's style sheet has those in dark."""
+VARIABLES = {colour: f"var(--c{i})" for i, colour in enumerate(COLOURS)} | {TEXT: "var(--dim)", RULE: "var(--rule)"}
+LOOK: Any = {
+    **dict.fromkeys(("text.color", "axes.labelcolor", "xtick.color", "ytick.color"), TEXT),
+    **dict.fromkeys(("axes.edgecolor", "grid.color"), RULE),
+    **dict.fromkeys(("axes.spines.top", "axes.spines.right", "text.parse_math"), False),
+    **dict.fromkeys(("font.size", "axes.titlesize"), 9),
+    **dict.fromkeys(("xtick.major.size", "ytick.major.size"), 0),
+    "axes.grid": True,
+    "lines.markersize": 5,
+    "svg.fonttype": "none",
+}
+"""What differs from matplotlib's own style; text stays text."""
+LONGEST_NAME = 24
 
 
 @dataclass(frozen=True)
@@ -26,41 +48,12 @@ class Series:
 
 
 @dataclass(frozen=True)
-class Axis:
-    """Where values lie along one side of the picture."""
+class Chart:
+    """A picture, and the series that its legend names."""
 
-    low: float
-    high: float
-    start: float
-    end: float
-    log: bool = False
-
-    def place(self, value: float) -> float:
-        """Give a value's position."""
-        low, high, value = (math.log10(v) if self.log else v for v in (self.low, self.high, value))
-        return self.start + (value - low) / ((high - low) or 1) * (self.end - self.start)
-
-    def ticks(self) -> list[float]:
-        """Give round values inside the range, about five."""
-        if self.log:
-            steps = (1, 2, 5) if self.high / self.low < 50 else (1,)
-            decades = range(math.floor(math.log10(self.low)), math.ceil(math.log10(self.high)) + 1)
-            ticks = [m * 10.0**e for e in decades for m in steps if self.low <= m * 10.0**e <= self.high]
-            return ticks[:: max(len(ticks) // 6, 1)]
-        raw = (self.high - self.low) / 5 or 1
-        power = 10 ** math.floor(math.log10(raw))
-        step = next(m * power for m in (1, 2, 5, 10) if m * power >= raw)
-        first = math.ceil(self.low / step)
-        return [i * step for i in range(first, math.floor(self.high / step + 1e-9) + 1)]
-
-
-def axis(values: Sequence[float], start: float, end: float, log: bool = False) -> Axis:
-    """Fit an axis around values with a little room."""
-    low, high = min(values), max(values)
-    if log:
-        return Axis(low / 1.1, high * 1.1, start, end, True)
-    room = 0.05 * (high - low) or 0.05 * abs(high) or 1
-    return Axis(low - room, high + room, start, end)
+    title: str
+    svg: Markup
+    legend: list[Series]
 
 
 def line_chart(
@@ -71,100 +64,100 @@ def line_chart(
     log_x: bool = False,
     log_y: bool = False,
     marks: Sequence[tuple[float, str]] = (),
-) -> str:
-    """Draw lines with their legend; `marks` are labelled verticals. Values that a logarithm has not are left out."""
+) -> Chart | None:
+    """Draw lines; `marks` are labelled verticals. Values that a logarithm has not are left out; None if all are."""
     shown = []
     for line in series:
         points = [(x, y) for x, y in zip(line.x, line.y, strict=True) if (x > 0 or not log_x) and (y > 0 or not log_y)]
         if points:
             shown.append((line, points))
     if not shown:
-        return ""
-    across = axis([x for _, points in shown for x, _ in points], LEFT, WIDTH - RIGHT, log_x)
-    up = axis([y for _, points in shown for _, y in points], HEIGHT - BOTTOM, TOP, log_y)
-    parts = [_grid(across, up, x_label, y_label)]
-    for i, (x, text) in enumerate(marks):
-        at = min(max(across.place(max(x, across.low)), LEFT), WIDTH - RIGHT)
-        parts.append(f'<line class="mark" x1="{at:.1f}" x2="{at:.1f}" y1="{TOP}" y2="{HEIGHT - BOTTOM}"/>')
-        parts.append(f'<text class="note" x="{at + 4:.1f}" y="{TOP + 12 + 14 * (i % 3)}">{escape(text)}</text>')
-    for line, points in shown:
-        places = [(across.place(x), up.place(y)) for x, y in points]
-        colour = f"c{line.colour % COLOURS}"
-        if line.points:
-            parts += [f'<circle class="{colour}" cx="{x:.1f}" cy="{y:.1f}" r="5"/>' for x, y in places]
-        else:
-            for piece in _pieces(places):
-                path = " ".join(f"{x:.1f},{y:.1f}" for x, y in piece)
-                parts.append(f'<polyline class="line {colour}{_shape(line)}" points="{path}"/>')
-    return _frame(title, parts, HEIGHT, [line for line, _ in shown])
+        return None
+
+    def draw(axes: Axes) -> None:
+        for line, points in shown:
+            whole = points if line.points else _broken(points, log_x)
+            style = "o" if line.points else "--" if line.dashed else "-"
+            axes.plot(*zip(*whole, strict=True), style, color=COLOURS[line.colour % len(COLOURS)])
+        for i, (x, text) in enumerate(marks):
+            at = max(x, axes.get_xlim()[0])
+            axes.axvline(at, color=TEXT, ls=":", lw=0.8)
+            place = (at, 0.97 - 0.06 * (i % 3))
+            axes.annotate(text, place, (3, 0), axes.get_xaxis_transform(), "offset points", va="top")
+        axes.set_xlabel(x_label)
+        axes.set_title(y_label, loc="left")
+        for letter in "x" * log_x + "y" * log_y:
+            axes.set(**{f"{letter}scale": "log"})
+            _place_round_ticks(getattr(axes, f"{letter}axis"))
+
+    return _chart(title, HEIGHT, [line for line, _ in shown], draw)
 
 
-def dot_chart(title: str, names: Sequence[str], series: Sequence[Series], x_label: str) -> str:
+def dot_chart(title: str, names: Sequence[str], series: Sequence[Series], x_label: str) -> Chart | None:
     """Draw a row for each name with a dot for each series; a series' x are its values, its y the rows they are in."""
-    values = [x for line in series for x in line.x]
-    if not values:
-        return ""
-    left, step = 190, 22
-    height = TOP + step * len(names) + BOTTOM
-    across, parts = axis(values, left, WIDTH - RIGHT), []
-    for tick in across.ticks():
-        at = across.place(tick)
-        parts.append(f'<line class="grid" x1="{at:.1f}" x2="{at:.1f}" y1="{TOP}" y2="{height - BOTTOM}"/>')
-        parts.append(f'<text x="{at:.1f}" y="{height - BOTTOM + 18}" text-anchor="middle">{tick:g}</text>')
-    for i, name in enumerate(names):
-        y = TOP + step * (i + 0.5)
-        here = [across.place(x) for line in series for x, row in zip(line.x, line.y, strict=True) if row == i]
-        short = name if len(name) <= 24 else f"{name[:23]}…"
-        parts.append(f'<text x="{left - 8}" y="{y + 4:.1f}" text-anchor="end">{escape(short)}</text>')
-        if here:
-            parts.append(f'<line class="grid" x1="{min(here):.1f}" x2="{max(here):.1f}" y1="{y:.1f}" y2="{y:.1f}"/>')
+    rows: dict[float, list[float]] = {}
     for line in series:
         for x, row in zip(line.x, line.y, strict=True):
-            y = TOP + step * (row + 0.5)
-            parts.append(f'<circle class="c{line.colour % COLOURS}" cx="{across.place(x):.1f}" cy="{y:.1f}" r="5"/>')
-    parts.append(f'<text x="{(left + WIDTH) / 2}" y="{height - 6}" text-anchor="middle">{escape(x_label)}</text>')
-    return _frame(title, parts, height, series)
+            rows.setdefault(row, []).append(x)
+    if not rows:
+        return None
+
+    def draw(axes: Axes) -> None:
+        axes.hlines(list(rows), [min(x) for x in rows.values()], [max(x) for x in rows.values()], color=RULE, lw=1)
+        for line in series:
+            axes.plot(line.x, line.y, "o", color=COLOURS[line.colour % len(COLOURS)])
+        short = [name if len(name) <= LONGEST_NAME else f"{name[: LONGEST_NAME - 1]}…" for name in names]
+        axes.set_yticks(range(len(names)), short)
+        axes.set_ylim(len(names) - 0.5, -0.5)
+        axes.grid(axis="y", visible=False)
+        axes.set_xlabel(x_label)
+
+    return _chart(title, ROW * len(names) + 0.8, series, draw)
 
 
-def _pieces(places: Sequence[tuple[float, float]]) -> list[list[tuple[float, float]]]:
-    """Break a line where it has no points: where neighbours are much farther apart than most."""
-    gaps = [b[0] - a[0] for a, b in pairwise(places)]
+def _chart(title: str, height: float, series: Sequence[Series], draw: Callable[[Axes], None]) -> Chart:
+    """Draw a picture; the same drawing gives the same text."""
+    from matplotlib import rc_context
+    from matplotlib.figure import Figure
+
+    file = io.StringIO()
+    with rc_context(LOOK | {"svg.hashsalt": title}):
+        figure = Figure(figsize=(WIDTH, height), layout="constrained")
+        draw(figure.subplots())
+        figure.savefig(file, format="svg", transparent=True, metadata={"Date": None})
+    return Chart(title, _inline(file.getvalue(), title), [line for line in series if line.label])
+
+
+def _inline(svg: str, title: str) -> Markup:
+    """Make a part of a page of an SVG file: no header, nothing but what is drawn, the page's font and colours."""
+    svg = svg[svg.index("<svg") :]
+    svg = re.sub(r"(?s)<(metadata|style|clipPath).*?</\1>|<!--.*?-->", "", svg)
+    svg = re.sub(r' (xmlns(:xlink)?|version|clip-path|width|height)="[^"]*"', "", svg)
+    svg = re.sub(r"font: ([\d.]+)px [^;\"]*", r"font-size: \1px", svg)  # what releases before 3.10 write
+    svg = re.sub(r" font-family: [^;\"]*;?", "", svg)
+    svg = re.sub(r' d="[^"]*"', lambda path: re.sub(r"(\.\d)\d+", r"\1", path[0]), svg)  # a tenth of a point is enough
+    used = set(re.findall(r'href="#([^"]*)"', svg))
+    svg = re.sub(r' id="([^"]*)"', lambda found: found[0] if found[1] in used else "", svg)
+    for colour, variable in VARIABLES.items():
+        svg = svg.replace(colour, variable)
+    return Markup(svg.replace("<svg", Markup('<svg role="img" aria-label="{}"').format(title), 1))
+
+
+def _place_round_ticks(axis: Any) -> None:
+    """Label a logarithmic axis with plain numbers, more of them where it is short."""
+    from matplotlib.ticker import LogLocator, NullLocator
+
+    low, high = axis.get_view_interval()
+    axis.set_major_locator(LogLocator(subs=(1, 2, 5) if high / low < 50 else (1,)))
+    axis.set_minor_locator(NullLocator())
+    axis.set_major_formatter("{x:g}")
+
+
+def _broken(points: Sequence[tuple[float, float]], log: bool) -> list[tuple[float, float]]:
+    """Break a line where it has no points: where neighbours are much farther apart on the page than most."""
+    gaps = [math.log(b / a) if log else b - a for (a, _), (b, _) in pairwise(points)]
     usual = sorted(gaps)[len(gaps) // 2] if gaps else 0.0
-    pieces = [[places[0]]]
-    for gap, place in zip(gaps, places[1:], strict=True):
-        if gap > 4 * usual:
-            pieces.append([])
-        pieces[-1].append(place)
-    return pieces
-
-
-def _grid(across: Axis, up: Axis, x_label: str, y_label: str) -> str:
-    parts = []
-    for tick in across.ticks():
-        at = across.place(tick)
-        parts.append(f'<line class="grid" x1="{at:.1f}" x2="{at:.1f}" y1="{TOP}" y2="{HEIGHT - BOTTOM}"/>')
-        parts.append(f'<text x="{at:.1f}" y="{HEIGHT - BOTTOM + 18}" text-anchor="middle">{tick:g}</text>')
-    for tick in up.ticks():
-        at = up.place(tick)
-        parts.append(f'<line class="grid" x1="{LEFT}" x2="{WIDTH - RIGHT}" y1="{at:.1f}" y2="{at:.1f}"/>')
-        parts.append(f'<text x="{LEFT - 6}" y="{at + 4:.1f}" text-anchor="end">{tick:g}</text>')
-    parts.append(f'<text x="{(LEFT + WIDTH) / 2}" y="{HEIGHT - 6}" text-anchor="middle">{escape(x_label)}</text>')
-    parts.append(f'<text x="4" y="{TOP - 10}">{escape(y_label)}</text>')
-    return "".join(parts)
-
-
-def _shape(line: Series) -> str:
-    return " dot" if line.points else " dashed" if line.dashed else ""
-
-
-def _frame(title: str, parts: Sequence[str], height: float, series: Sequence[Series]) -> str:
-    keys = "".join(
-        f'<span><i class="c{line.colour % COLOURS}{_shape(line)}"></i>{escape(line.label)}</span>'
-        for line in series
-        if line.label
-    )
-    return (
-        f'<figure class="chart"><figcaption>{escape(title)}</figcaption>'
-        f'<svg viewBox="0 0 {WIDTH} {height:.0f}" role="img" aria-label="{escape(title)}">{"".join(parts)}</svg>'
-        f'<div class="legend">{keys}</div></figure>'
-    )
+    whole = [points[0]]
+    for gap, point in zip(gaps, points[1:], strict=True):
+        whole += [(point[0], math.nan), point] if gap > 4 * usual else [point]
+    return whole

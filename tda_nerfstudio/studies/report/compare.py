@@ -10,8 +10,7 @@ from itertools import combinations
 from typing import Any
 
 from tda_nerfstudio.base.errors import counted
-
-Row = dict[str, Any]
+from tda_nerfstudio.studies.rows import RunRow
 
 
 @dataclass(frozen=True)
@@ -19,7 +18,7 @@ class Group:
     """Runs that were scored on the same views of the same scenes at the same size, best PSNR first."""
 
     title: str
-    rows: list[Row]
+    rows: list[RunRow]
 
 
 @dataclass(frozen=True)
@@ -37,58 +36,55 @@ class Pair:
     wins: int
 
 
-def label(rows: Sequence[Row]) -> list[Row]:
+def label(rows: Sequence[RunRow]) -> list[RunRow]:
     """Give every run a name of its own under `label`: as little of space, output folder and number as it takes."""
-    names = [str(row["name"]) or "?" for row in rows]
-    for key in ("space", "output"):
+    names = [row.name or "?" for row in rows]
+    for more in ([row.space for row in rows], [row.output for row in rows]):
         counts = Counter(names)
-        names = [
-            f"{name} · {row[key]}" if counts[name] > 1 and row[key] else name
-            for name, row in zip(names, rows, strict=True)
-        ]
+        names = [f"{name} · {own}" if counts[name] > 1 and own else name for name, own in zip(names, more, strict=True)]
     seen: Counter[str] = Counter()
     labelled = []
     for name, row in zip(names, rows, strict=True):
         seen[name] += 1
-        labelled.append(row | {"label": name if seen[name] == 1 else f"{name} ({seen[name]})"})
+        label = name if seen[name] == 1 else f"{name} ({seen[name]})"
+        labelled.append(row.model_copy(update={"label": label}))
     return labelled
 
 
-def group(rows: Sequence[Row]) -> list[Group]:
+def group(rows: Sequence[RunRow]) -> list[Group]:
     """Put complete runs that can be compared together, biggest group first."""
-    groups: dict[Any, list[Row]] = {}
+    groups: dict[Any, list[RunRow]] = {}
     for row in rows:
-        if row["complete"]:
-            columns = row["scenes"]
-            scenes = tuple(zip(columns.get("name", ()), columns.get("views", ()), strict=False))
+        if row.complete:
+            scenes = tuple(zip(row.scenes.get("name", ()), row.scenes.get("views", ()), strict=False))
             groups.setdefault((_setting(row), scenes), []).append(row)
-    ranked = [sorted(members, key=lambda row: -row["metrics"]["psnr"]) for members in groups.values()]
+    ranked = [sorted(members, key=lambda row: row.psnr, reverse=True) for members in groups.values()]
     return [Group(_title(members[0]), members) for members in sorted(ranked, key=len, reverse=True)]
 
 
-def _setting(row: Row) -> tuple:
+def _setting(row: RunRow) -> tuple:
     """Name what scenes are apart from their names: data and image size."""
-    return row["data"].get("name"), tuple(row["data"].get("image_size") or ())
+    return row.data.get("name"), tuple(row.data.get("image_size") or ())
 
 
-def _title(row: Row) -> str:
-    columns, size = row["scenes"], row["data"].get("image_size")
+def _title(row: RunRow) -> str:
+    columns, size = row.scenes, row.data.get("image_size")
     counts = {int(str(views).partition(":")[0]) for views in columns.get("views", [])}
     views = f"{counts.pop()} held-out views each" if len(counts) == 1 else "held-out views"
     names = columns.get("name", [])
     scenes = counted(len(names), "scene")
     at = f"{size[0]} x {size[1]}" if size else "image size not recorded"
     span = f" ({names[0]} ... {names[-1]})" if len(names) > 1 else ""
-    return f"{row['data'].get('name') or 'unnamed data'}: {scenes}{span}, {views}, {at}"
+    return f"{row.data.get('name') or 'unnamed data'}: {scenes}{span}, {views}, {at}"
 
 
-def shared(a: Row, b: Row) -> list[tuple[str, float, float]]:
+def shared(a: RunRow, b: RunRow) -> list[tuple[str, float, float]]:
     """List name, PSNR of one and PSNR of the other for all scenes whose same views both scored."""
     if _setting(a) != _setting(b):
         return []
     values = [
         {(n, v): psnr for n, v, psnr in zip(c.get("name", ()), c.get("views", ()), c.get("psnr", ()), strict=False)}
-        for c in (a["scenes"], b["scenes"])
+        for c in (a.scenes, b.scenes)
     ]
     return [(key[0], values[0][key], values[1][key]) for key in values[0] if key in values[1]]
 
@@ -109,5 +105,5 @@ def pairs(groups: Sequence[Group]) -> list[Pair]:
                 one, other, gaps = other, one, [-gap for gap in gaps]
             error = statistics.stdev(gaps) / len(gaps) ** 0.5
             wins = sum(gap > 0 for gap in gaps)
-            found.append(Pair(one["label"], other["label"], len(gaps), statistics.mean(gaps), error, wins))
+            found.append(Pair(one.label, other.label, len(gaps), statistics.mean(gaps), error, wins))
     return found

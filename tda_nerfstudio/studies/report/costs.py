@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from typing import Any
+
+from tda_nerfstudio.studies.rows import RunRow
 
 MIB = 2**20
 PUBLISHED_PARTS = {"m_mic": 491_520, "m_w": 200, "m_B": 54_070_000, "m_AE": 334_600_000, "m_MLP": 9_748}
@@ -16,30 +17,24 @@ PUBLISHED_MINUTES = {"3Da-AE": 0.14 * PUBLISHED_RGB_MINUTES, "Fused-Planes": 8.9
 """Minutes a scene at N = 1000 as published: 86 % below the RGB Tri-Plane's; those of its successor."""
 PUBLISHED_N = 1000
 
-Row = dict[str, Any]
-
 
 def memory(parts: Mapping[str, float], scenes: float) -> float:
     """Bytes a scene, m(N) = m_mic + m_w + (m_B + m_AE + m_MLP) / N."""
     return parts["m_mic"] + parts["m_w"] + (parts["m_B"] + parts["m_AE"] + parts["m_MLP"]) / scenes
 
 
-def minutes(row: Row) -> Callable[[float], float] | None:
+def minutes(row: RunRow) -> Callable[[float], float] | None:
     """Minutes a scene of a run, t(N) = (t_stage1(N1) + (N - N1) t_stage2) / N for N >= N1.
 
     None where a part is missing. Runs without a stage 1 (RGB Tri-Planes) take the same for every scene; a stage 1 alone
     has no such curve.
     """
-    each, first = row["minutes_per_scene"], row["stage_one"]
-    if each is None or row["method"] == "tda-ae":
+    each, first = row.minutes_per_scene, row.stage_one
+    if each is None or row.method == "tda-ae":
         return None
     if not first:
         return lambda scenes: each
-    if first.get("seconds") is None or not first.get("scenes"):
+    seconds, known = first.get("seconds"), first.get("scenes")
+    if seconds is None or not known:
         return None
-    return lambda scenes: (first["seconds"] / 60 + (scenes - first["scenes"]) * each) / scenes
-
-
-def spread(first: float, last: float, count: int = 60) -> list[float]:
-    """List numbers of scenes at even distances on a logarithmic axis."""
-    return [first * (last / first) ** (i / (count - 1)) for i in range(count)]
+    return lambda scenes: (seconds / 60 + (scenes - known) * each) / scenes

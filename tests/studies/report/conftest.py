@@ -7,11 +7,11 @@ from typing import Any
 
 import pytest
 
-from tda_nerfstudio.studies.rows import EMPTY
+from tda_nerfstudio.studies.rows import RunRow
 
 
 @pytest.fixture
-def make_row() -> Callable[..., dict[str, Any]]:
+def make_row() -> Callable[..., RunRow]:
     """Give tests `make_row(name, {scene: PSNR}, views=, size=, **changes)`: a complete row, labelled by its name."""
 
     def make(
@@ -20,7 +20,7 @@ def make_row() -> Callable[..., dict[str, Any]]:
         views: str = "10:aa",
         size: tuple[int, int] | None = (64, 64),
         **changes: Any,
-    ) -> dict[str, Any]:
+    ) -> RunRow:
         scores = psnr or {"bus": 20.0, "van": 22.0}
         mean = sum(scores.values()) / len(scores)
         row = {
@@ -41,6 +41,6 @@ def make_row() -> Callable[..., dict[str, Any]]:
             "curves": {"latent": [[0, 50, 100], [1.0, 0.1, 0.01]]},
             "commands": [f"ns-train tda-scenes --timestamp {name}"],
         }
-        return EMPTY | row | changes
+        return RunRow(**row | changes)
 
     return make

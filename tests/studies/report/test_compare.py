@@ -5,12 +5,13 @@ from __future__ import annotations
 import pytest
 
 from tda_nerfstudio.studies.report.compare import group, label, pairs
+from tda_nerfstudio.studies.rows import RunRow
 
 
 def test_runs_of_the_same_views_are_ranked_together_best_first(make_row) -> None:
     rows = [make_row("low", {"bus": 10.0, "van": 12.0}), make_row("high"), make_row("broken", complete=False)]
     (one,) = group(rows)
-    assert [row["name"] for row in one.rows] == ["high", "low"]
+    assert [row.name for row in one.rows] == ["high", "low"]
     assert one.title == "cars: 2 scenes (bus ... van), 10 held-out views each, 64 x 64"
 
 
@@ -27,14 +28,14 @@ def test_runs_of_the_same_views_are_ranked_together_best_first(make_row) -> None
 )
 def test_other_scenes_views_size_or_data_are_another_group(make_row, other) -> None:
     groups = group([make_row("a"), make_row("b"), make_row("c", **other)])
-    assert [[row["name"] for row in one.rows] for one in groups] == [["a", "b"], ["c"]]
+    assert [[row.name for row in one.rows] for one in groups] == [["a", "b"], ["c"]]
     if other == {"size": None}:
         assert groups[1].title.endswith(", image size not recorded")
 
 
 def test_labels_are_unique_with_as_little_as_it_takes() -> None:
     rows = [
-        {"name": name, "space": space, "output": output}
+        RunRow(name=name, space=space, output=output)
         for name, space, output in [
             ("one", "standard", "x"),
             ("ed", "standard", "x"),
@@ -44,7 +45,7 @@ def test_labels_are_unique_with_as_little_as_it_takes() -> None:
             ("", "", ""),
         ]
     ]
-    assert [row["label"] for row in label(rows)] == [
+    assert [row.label for row in label(rows)] == [
         "one",
         "ed · standard",
         "ed · 3d-aware · x",

@@ -29,7 +29,3 @@ def test_minutes_by_hand(make_row) -> None:
 )
 def test_a_missing_part_leaves_no_curve(make_row, change) -> None:
     assert costs.minutes(make_row(**change)) is None
-
-
-def test_numbers_of_scenes_are_spread_evenly_on_a_logarithmic_axis() -> None:
-    assert costs.spread(1, 10_000, 5) == pytest.approx([1, 10, 100, 1000, 10_000])

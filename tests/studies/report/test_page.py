@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import re
 from html.parser import HTMLParser
 from pathlib import Path
@@ -10,9 +9,12 @@ from pathlib import Path
 import pytest
 
 from tda_nerfstudio.base.errors import TdaError
+from tda_nerfstudio.studies.report import run_pictures
+from tda_nerfstudio.studies.report.figures import ScenePictures
 from tda_nerfstudio.studies.report.page import write_report
+from tda_nerfstudio.studies.rows import RunRow, write_row
 
-VOID = {"meta", "img", "wbr", "br", "line", "circle", "polyline"}
+VOID = {"meta", "img", "wbr", "br", "path", "use"}
 
 
 class Balance(HTMLParser):
@@ -48,10 +50,9 @@ def read(path: Path) -> tuple[str, str]:
 def keep(tmp_path: Path):
     """Give tests `keep(row)`: write a row's file."""
 
-    def write(row: dict) -> Path:
-        path = tmp_path / f"rows/{row['name']}.json"
-        path.parent.mkdir(exist_ok=True)
-        path.write_text(json.dumps(row))
+    def write(row: RunRow) -> Path:
+        path = tmp_path / f"rows/{row.name}.json"
+        write_row(row, path)
         return path
 
     return write
@@ -82,21 +83,40 @@ def test_runs_that_cannot_be_compared_are_in_tables_of_their_own(make_row, keep,
     assert "| a |" in tables[1] and "| rgb |" not in tables[1] and "| rgb |" in tables[2]
 
 
-def test_incomplete_damaged_and_older_runs_are_marked(make_run, make_row, keep, tmp_path: Path) -> None:
+def test_incomplete_damaged_and_moved_runs_are_marked(make_run, make_row, keep, tmp_path: Path) -> None:
     keep(make_row("a"))
     (tmp_path / "rows/bad.json").write_text("{")
     (tmp_path / "rows/b.json").write_text('{"format": 1, "metrics": {"psnr": 1.0}, "bytes": {"m_w": "x"}}')
-    cut, moved = make_run("cut"), make_run("moved", commands=None)
+    cut, moved = make_run("cut"), make_run("moved")
     (cut / "finished.json").unlink()
     moved.rename(tmp_path / "moved")
+    (tmp_path / "data/cars").rename(tmp_path / "data/vans")
     output = tmp_path / "report.html"
     _, text = read(write_report([tmp_path / "rows", cut, tmp_path / "moved"], output)[0])
     assert "In no table, as they have no metrics: bad, cut." in text
     assert "cut is not a finished run: it has no finished.json." in text
     assert "bad.json cannot be read" in text
-    assert "moved: Finished by an older version, which did not record: commands." in text
+    assert "moved: Its data, 'cars', is not where it was: no pictures." in text
     assert "b.json is damaged: bytes cannot be used." in text
     assert "| moved † |" in output.with_suffix(".md").read_text()
+
+
+def test_pictures_and_names_are_laid_out_and_escaped(make_run, tmp_path: Path, monkeypatch) -> None:
+    pictures = ScenePictures(*(f"data:image/png;base64,{kind}" for kind in ("truth", "encoded", "rendered", "decoded")))
+    monkeypatch.setattr(run_pictures, "take_pictures", lambda run, scenes: dict.fromkeys(scenes, pictures))
+    scenes = {"b_us": {"psnr": 19.0}, "<van>": {"psnr": 21.0}}
+    run = make_run("a", "tda-ae", scene_names=list(scenes), metrics={"psnr": 20.0, "ssim": 0.5, "scenes": scenes})
+    content, text = read(write_report([run], tmp_path / "report.html")[0])
+    assert "<th>b_<wbr>us</th><th>&lt;van&gt;</th>" in content and "<van>" in text
+    assert "No standard run of these scenes could be shown beside." in text
+    gallery = content.split("<h3>Gallery</h3>")[1]
+    assert re.findall('base64,([a-z]*)" alt="([^"]*)"', gallery) == [
+        *(("truth", "b_us"), ("decoded", "b_us")),
+        *(("truth", "&lt;van&gt;"), ("decoded", "&lt;van&gt;")),
+    ]
+    assert "a<br>19.0 dB" in gallery and "a<br>21.0 dB" in gallery
+    assert '<th>run</th><th>method</th><th class="n">PSNR dB</th>' in content
+    assert '<td>tda-ae, 3d-aware</td><td class="n">20.00</td>' in content
 
 
 @pytest.mark.slow
@@ -104,7 +124,7 @@ def test_a_run_that_does_not_open_is_named_with_the_reason(make_run, tmp_path: P
     run = make_run("a")
     (run / "config.yml").write_text((run / "config.yml").read_text().replace("TdaTrainerConfig", "GoneConfig"))
     _, text = read(write_report([run], tmp_path / "report.html")[0])
-    assert "Pictures that are left out" in text and "a: cannot be opened by this version (ConstructorError: " in text
+    assert "Pictures that are left out" in text and "a: cannot be opened (ConstructorError: " in text
 
 
 def test_no_path_is_an_error(tmp_path: Path) -> None:

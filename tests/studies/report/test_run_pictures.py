@@ -9,7 +9,7 @@ import numpy as np
 import torch
 from PIL import Image
 
-from tda_nerfstudio.studies.report.shots import data_uri
+from tda_nerfstudio.studies.report.run_pictures import data_uri
 
 
 def decode(uri: str) -> tuple[str, np.ndarray]:

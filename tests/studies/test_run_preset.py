@@ -12,9 +12,9 @@ from pathlib import Path
 import pytest
 
 from tda_nerfstudio.base.errors import TdaError
-from tda_nerfstudio.studies import recipe
+from tda_nerfstudio.studies import run_preset as module
 from tda_nerfstudio.studies.preset import read_preset
-from tda_nerfstudio.studies.recipe import as_arguments, open_study, run_preset
+from tda_nerfstudio.studies.run_preset import as_arguments, open_study, run_preset
 
 PRESET = """
 about: Nothing much.
@@ -47,8 +47,8 @@ def trained(monkeypatch: pytest.MonkeyPatch) -> list[str]:
         names.append(given["--timestamp"])
         finish(Path(given["--output-dir"]) / Path(given["--data"]).name / words[1] / names[-1], words[1])
 
-    monkeypatch.setattr(recipe, "_call", train)
-    monkeypatch.setattr(recipe, "check_options", lambda preset: None)
+    monkeypatch.setattr(module, "_call", train)
+    monkeypatch.setattr(module, "check_options", lambda preset: None)
     return names
 
 
@@ -189,7 +189,7 @@ def test_a_command_that_is_interrupted_may_save_before_it_leaves(
     monkeypatch.chdir(tmp_path)
     threading.Timer(0.3, os.kill, (os.getpid(), signal.SIGINT)).start()
     with pytest.raises(TdaError, match="ended with exit code 130; see above. Run the same preset again to go on."):
-        recipe._call([Path(sys.executable).name, "-c", script], dry=False)
+        module._call([Path(sys.executable).name, "-c", script], dry=False)
     assert (tmp_path / "saved").exists()
 
 
@@ -206,5 +206,5 @@ def test_commands_show_no_known_warnings_and_all_others(
     script = "from warnings import warn_explicit as warn\n"
     for words in ("`torch.jit.script` is deprecated", "of the user's own", "of others"):
         script += f'warn("{words}", FutureWarning, "file.py", 3, "torch.jit._script")\n'
-    recipe._call([Path(sys.executable).name, "-c", script], dry=False)
+    module._call([Path(sys.executable).name, "-c", script], dry=False)
     assert capfd.readouterr().err.strip() == "file.py:3: FutureWarning: of others"

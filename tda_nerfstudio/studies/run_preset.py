@@ -110,7 +110,7 @@ def _train(run: Run, study: Study, missing: bool, dry: bool) -> None:
         print("# $", shlex.join(train_command(run, study)))
     else:
         if not dry:
-            study.start(run)
+            study.prepare(run)
         _call(train_command(run, study), dry)
     if not dry:
         study.keep(run)
@@ -154,9 +154,8 @@ def _report(study: Study, seconds: float) -> None:
         if run.show:
             tables.append((f"{run.name}, by scene", read_finished(study.folder(run))["metrics"]["scenes"]))
     for title, scored in tables:
-        table = Table(
-            "", *(METRICS[key].title for key in shown), "autoencoder alone", title=title, title_justify="left"
-        )
+        heads = ("", *(METRICS[key].title for key in shown), "autoencoder alone")
+        table = Table(*heads, title=title, title_justify="left")
         for name, scores in scored.items():
             numbers = (scores.get(key) for key in (*shown, "ceiling_psnr"))
             table.add_row(escape(name), *("-" if value is None else f"{value:.3f}" for value in numbers))

@@ -1,0 +1,37 @@
+"""Pictures of a run's scenes, taken from its checkpoint as data URIs that a page can hold."""
+
+from __future__ import annotations
+
+import base64
+import io
+from collections.abc import Collection
+from pathlib import Path
+
+from jaxtyping import Float
+from PIL import Image
+from torch import Tensor
+
+from tda_nerfstudio.plugin.open_run import open_run
+from tda_nerfstudio.studies.held_out import held_out
+from tda_nerfstudio.studies.outputs import image_picture
+from tda_nerfstudio.studies.report.figures import ScenePictures
+
+
+def take_pictures(run: Path, scenes: Collection[str]) -> dict[str, ScenePictures]:
+    """Open a run and take the middle held-out view of some of its scenes, by name.
+
+    A damaged run, or one without its data, fails in ways of its own: any error may come.
+    """
+    kinds = {"truth": False, "encoded": True, "rendered": True, "decoded": False}
+    return {
+        name: ScenePictures(**{kind: data_uri(images[kind][0], exact) for kind, exact in kinds.items()})
+        for name, images in held_out(open_run(run), scenes, lambda count: [count // 2])
+    }
+
+
+def data_uri(image: Float[Tensor, "3 height width"], exact: bool = False) -> str:
+    """Spell an image in [0, 1] as a JPEG inside a URI, or as a PNG: latents are small and have hard edges."""
+    file = io.BytesIO()
+    kind, options = ("png", {}) if exact else ("jpeg", {"quality": 90, "subsampling": 0})
+    Image.fromarray(image_picture(image)).save(file, kind, **options)
+    return f"data:image/{kind};base64,{base64.b64encode(file.getvalue()).decode()}"
