@@ -1,0 +1,140 @@
+"""Both stages, short and without nerfstudio, by the code that every run learns with: how good they get on a device."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+
+from tda_nerfstudio.atlas.atlas import Atlas, read_atlas
+from tda_nerfstudio.atlas.bounds import fit_box
+from tda_nerfstudio.autoencoder.base import Autoencoder
+from tda_nerfstudio.autoencoder.build import AutoencoderConfig
+from tda_nerfstudio.base.errors import TdaError
+from tda_nerfstudio.core.metrics import psnr
+from tda_nerfstudio.core.ray_sampling import SamplingConfig
+from tda_nerfstudio.core.scenes import LatentScenes, TriPlaneConfig
+from tda_nerfstudio.core.showing import decode, march
+from tda_nerfstudio.core.view import View
+from tda_nerfstudio.learning.batches import Batches, StepSize
+from tda_nerfstudio.learning.beginning import mean_beginning
+from tda_nerfstudio.learning.learner import Learner
+from tda_nerfstudio.learning.retry import table_beside
+from tda_nerfstudio.learning.schedule import StageOne
+from tda_nerfstudio.learning.views import SceneViews
+from tda_nerfstudio.learning.wave import learn_wave
+from tda_nerfstudio.learning.waves import plan
+from tda_nerfstudio.making.raycast import Camera
+from tda_nerfstudio.making.writing import sphere_views, write_scene
+from tda_nerfstudio.store.shared_parts import SharedParts, Sizes
+from tda_nerfstudio.studies.bench import ellipsoids
+
+
+@dataclass(frozen=True)
+class Length:
+    """How many scenes each stage learns, and in how many steps."""
+
+    scenes: tuple[int, int] = (4, 2)
+    steps: tuple[int, int] = (200, 120)
+    views: tuple[int, int] = (20, 4)
+    """Training and held-out views of a scene that is drawn."""
+
+
+@dataclass(frozen=True)
+class Quality:
+    """Mean PSNR of held-out views in dB after each stage, and what blank images would have."""
+
+    stage_one: float
+    stage_two: float
+    blank: float
+
+
+class _Painter:
+    """Draw a vehicle as a ray caster does."""
+
+    def __init__(self, seed: int) -> None:
+        self.vehicle = ellipsoids.make_vehicle(seed)
+
+    def render(self, camera: Camera) -> np.ndarray:
+        """Return straight-alpha RGBA, all of it opaque."""
+        view = View.of(camera.c2w, camera.fx, width=camera.width, height=camera.height)
+        rgba = ellipsoids.pictures(self.vehicle, view, camera.width)[0]
+        rgba[3] = 1
+        return (rgba.permute(1, 2, 0) * 255).round().byte().numpy()
+
+
+def draw_atlas(folder: Path, length: Length, size: int, seed: int) -> Atlas:
+    """Write an atlas of ellipsoid vehicles and read it."""
+    for s in range(sum(length.scenes)):
+        painter: Any = _Painter(1000 * seed + s)
+        recipe = {"seed": seed, "index": s}
+        write_scene(folder / f"vehicle_{s:02d}", painter, sphere_views(*length.views, size, (seed, s)), recipe)
+    return read_atlas(folder)
+
+
+def learn(
+    atlas: Atlas,
+    device: torch.device,
+    length: Length,
+    config: AutoencoderConfig,
+    triplane: TriPlaneConfig,
+    sampling: SamplingConfig,
+    seed: int,
+    show: Callable[[str, float, float], None],
+) -> Quality:
+    """Learn a latent space on the atlas' first scenes and the next ones in it. `show` gets what is done of how much.
+
+    Raises TdaError for an atlas with too few scenes.
+    """
+    first, second = length.scenes
+    if len(atlas.scenes) < first + second:
+        raise TdaError(f"{atlas.root} has {len(atlas.scenes)} good scenes. Give an atlas of {first + second} or more.")
+    old, new = replace(atlas, scenes=atlas.scenes[:first]), replace(atlas, scenes=atlas.scenes[first : first + second])
+    codec = config.build(seed).to(device)
+    scenes = LatentScenes(first, codec.point_channels, triplane, seed)
+    scenes.box.copy_(fit_box(atlas.scenes))
+    scenes, size = scenes.to(device), StepSize()
+    views = SceneViews(old, device)
+    (wave,) = plan(StageOne(warmup_visits=60), size, views.pixels, first, total=length.steps[0])
+    learner = Learner(scenes, codec, Batches(views, codec, size, seed), wave, sampling, seed)
+    for step in range(wave.end):
+        show("stage 1", step, sum(length.steps))
+        learner.step(step)
+    codec.eval()
+    stage_one = score(scenes, codec, views, sampling)
+
+    show("stage 2", length.steps[0], sum(length.steps))
+    beginning = mean_beginning(scenes.weights.detach(), scenes.occupied, "Stage 1")
+    sizes = Sizes(triplane, config.resolve(), sampling)
+    shared = SharedParts(sizes, table_beside(scenes, 1), codec, *beginning)
+    blind = replace(new, scenes=tuple(replace(scene, test=scene.test[:0]) for scene in new.scenes))  # scored below
+    wave = learn_wave(blind, shared, new.names, seed, steps=length.steps[1], size=size, device=device)
+    assert wave is not None
+    if wave.aside:
+        raise TdaError(f"Stage 2 put scenes aside: {wave.aside}")
+    table = table_beside(scenes, second)
+    with torch.no_grad():
+        for row, scene in enumerate(wave.scenes):
+            table.micro[row], table.weights[row] = scene.micro.flatten().to(device), scene.weights.to(device)
+            if scene.occupied is not None:
+                table.occupied[row] = scene.occupied.to(device)
+    views = SceneViews(new, device)
+    white = torch.cat([psnr(torch.ones_like(truth), truth) for _, _, truth in views.held_out_views()])
+    show("", 1, 1)
+    return Quality(stage_one, score(table, codec, views, sampling), float(white.mean()))
+
+
+@torch.no_grad()
+def score(scenes: LatentScenes, codec: Autoencoder, views: SceneViews, sampling: SamplingConfig) -> float:
+    """Measure the mean PSNR of all held-out views in dB."""
+    found = []
+    for s, view, truth in views.held_out_views():
+        row = torch.tensor([s], device=truth.device)
+        height, width = truth.shape[-2:]
+        seen = march(scenes, scenes.planes(row), scenes.occupied[row], codec, view, height, width, sampling)
+        found.append(psnr(decode(codec, seen, height, width), truth))
+    return float(torch.cat(found).mean())
