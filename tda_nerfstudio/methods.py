@@ -5,7 +5,7 @@ from __future__ import annotations
 import torch
 from nerfstudio.plugins.types import MethodSpecification
 
-from tda_nerfstudio.autoencoder.build import AutoencoderConfig
+from tda_nerfstudio.autoencoder.config import AutoencoderConfig
 from tda_nerfstudio.core.ray_sampling import SamplingConfig
 from tda_nerfstudio.core.scenes import TriPlaneConfig
 from tda_nerfstudio.learning.schedule import RgbBaseline, StageOne, StageTwo

@@ -24,14 +24,14 @@ EVEN_PHASES = [word for option in SCHEDULE for word in (option, "8")]
 FRAMES = str.maketrans(dict.fromkeys("│╭╮╰╯─┃┏┓┗┛━", " "))
 CUT = """
 import os, sys
-from tda_nerfstudio.plugin.tda_pipeline import TdaPipeline
+from tda_nerfstudio.learning.learner import Learner
 last, number = int(sys.argv.pop(1)), int(sys.argv.pop(1))
-loss = TdaPipeline.get_train_loss_dict
+prepare = Learner.prepare
 def cut(self, step):
     if step == last:
         os.kill(os.getpid(), number)
-    return loss(self, step)
-TdaPipeline.get_train_loss_dict = cut
+    return prepare(self, step)
+Learner.prepare = cut
 from nerfstudio.scripts.train import entrypoint
 entrypoint()
 """

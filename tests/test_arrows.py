@@ -3,10 +3,18 @@
 from __future__ import annotations
 
 import ast
+import json
+import os
+import subprocess
+import sys
 from collections.abc import Iterator
+from graphlib import CycleError, TopologicalSorter
+from importlib.metadata import packages_distributions, requires
 from pathlib import Path
 
 import pytest
+from packaging.requirements import Requirement
+from packaging.utils import canonicalize_name
 
 ROOT = Path(__file__).parents[1] / "tda_nerfstudio"
 MODULES = sorted(ROOT.rglob("*.py"))
@@ -38,14 +46,15 @@ ALLOWED = {
         "base",
     },
 }
+WITHOUT_CIRCLES = {"base", "core", "autoencoder", "atlas", "making", "store", "learning", "methods", "cli"}
 ERRORS = ("TdaError", "counted", "listed")
 HEAVY = {"diffusers", "open3d", "trimesh", "lpips", "nerfstudio", "torchvision", "torchmetrics", "matplotlib", "cv2"}
 
 
-def imports(tree: ast.AST, at_module_level: bool = False) -> Iterator[str]:
-    """Name what is imported, with the names taken from a package; nothing that only type checkers read."""
+def imports(tree: ast.AST, at_module_level: bool = False, for_types: bool = False) -> Iterator[str]:
+    """Name what is imported, with the names taken from a package; what only type checkers read with `for_types`."""
     for node in ast.iter_child_nodes(tree):
-        if isinstance(node, ast.If) and ast.unparse(node.test) == "TYPE_CHECKING":
+        if not for_types and isinstance(node, ast.If) and ast.unparse(node.test) == "TYPE_CHECKING":
             continue
         if at_module_level and isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef | ast.Lambda):
             continue
@@ -55,7 +64,7 @@ def imports(tree: ast.AST, at_module_level: bool = False) -> Iterator[str]:
             assert not node.level, f"relative import: {ast.unparse(node)}"
             yield from (f"{node.module}.{alias.name}" for alias in node.names)
         else:
-            yield from imports(node, at_module_level)
+            yield from imports(node, at_module_level, for_types)
 
 
 def package_of(path: Path) -> str:
@@ -114,6 +123,65 @@ def test_packages_are_empty_and_the_root_holds_its_version_alone() -> None:
     docstring, version = ast.parse((ROOT / "__init__.py").read_text()).body
     assert isinstance(docstring, ast.Expr)
     assert ast.unparse(version).startswith("__version__ = '")
+
+
+def test_no_modules_import_each_other_in_a_circle_not_even_for_types() -> None:
+    paths = {".".join(path.relative_to(ROOT.parent).with_suffix("").parts): path for path in MODULES}
+    graph = {}
+    for module, path in paths.items():
+        if package_of(path) in WITHOUT_CIRCLES:
+            names = imports(ast.parse(path.read_text()), for_types=True)
+            graph[module] = {known for name in names for known in (name, name.rpartition(".")[0]) if known in paths}
+    assert circle_in(graph) is None
+    assert circle_in(graph | {"tda_nerfstudio.base.errors": {"tda_nerfstudio.cli.main"}}) is not None
+
+
+def circle_in(graph: dict[str, set[str]]) -> list[str] | None:
+    """Find modules that import each other: a list that ends where it begins."""
+    try:
+        TopologicalSorter(graph).prepare()
+    except CycleError as error:
+        return error.args[1]
+    return None
+
+
+BARE = """
+import importlib, json, sys
+from importlib.machinery import BuiltinImporter, FrozenImporter, PathFinder
+allowed, modules = map(json.loads, sys.argv[1:])
+class Few(PathFinder):
+    @classmethod
+    def find_spec(cls, name, path=None, target=None):
+        return super().find_spec(name, path, target) if name.split(".")[0] in allowed else None
+sys.meta_path[:] = [BuiltinImporter, FrozenImporter, Few]
+for module in modules:
+    importlib.import_module(module)
+"""
+
+
+def closure(packages: set[str]) -> set[str]:
+    """Add what installing these packages brings along."""
+    found, waiting = set(), set(packages)
+    while waiting:
+        name = canonicalize_name(waiting.pop())
+        found.add(name)
+        needs = [Requirement(text) for text in requires(name) or ()]
+        needed = {need.name for need in needs if need.marker is None or need.marker.evaluate({"extra": ""})}
+        waiting |= {canonicalize_name(one) for one in needed} - found
+    return found
+
+
+def test_scenes_are_learnt_and_opened_where_few_packages_are_installed() -> None:
+    packages = {"torch", "numpy", "einops", "jaxtyping", "safetensors", "pyyaml", "pillow", "rich"}
+    there = closure(packages)
+    tops = [top for top, names in packages_distributions().items() if {canonicalize_name(n) for n in names} & there]
+    modules = [path for path in MODULES if package_of(path) in ("base", "core", "autoencoder", "store", "learning")]
+    names = [".".join(path.relative_to(ROOT.parent).with_suffix("").parts) for path in modules]
+    words = [*sys.builtin_module_names, *sys.stdlib_module_names, *tops, "tda_nerfstudio"]
+    command = [sys.executable, "-c", BARE, json.dumps(words), json.dumps(names)]
+    done = subprocess.run(command, capture_output=True, text=True, cwd=ROOT.parent, env=os.environ)
+    assert done.returncode == 0, done.stderr
+    assert "tyro" not in tops and "tda_nerfstudio.store.store" in names
 
 
 def test_every_folder_of_modules_is_a_known_package() -> None:

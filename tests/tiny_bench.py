@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from tda_nerfstudio.autoencoder.build import AutoencoderConfig
+from tda_nerfstudio.autoencoder.config import AutoencoderConfig
 from tda_nerfstudio.core.ray_sampling import SamplingConfig
 from tda_nerfstudio.core.scenes import TriPlaneConfig
 from tda_nerfstudio.studies.bench.workshop import BenchSizes

@@ -15,21 +15,21 @@ from tda_nerfstudio.atlas.posed import Scene
 from tda_nerfstudio.base.errors import TdaError
 
 VIEWS = 3
-"""Views of a scene that are looked at."""
+"""How many views of a scene are looked at."""
 UNLIKE = 2.0
-"""How many times as large, or as far away, a scene may be as the others."""
+"""A scene is unlike the others if it is at least this many times as large, or as far away, as they are."""
 
 
 class _Glance(NamedTuple):
     distance: float
     """From the middle of the views to the point they look at."""
     extent: float | None
-    """Of the object's outline there, in world units; unknown where nothing separates it."""
+    """Of the object's outline at that point, in world units; None where nothing separates it from the background."""
     busy: bool
 
 
 def busy_background(scene: Scene) -> bool:
-    """Say whether most views are opaque and not white at their border, so that the background is learnt as well."""
+    """Say whether most views are opaque and not white at their border, so that the background is learnt too."""
     return _glance(scene).busy
 
 
@@ -57,7 +57,7 @@ def _unlike(ratio: float) -> str | None:
 
 @lru_cache(maxsize=256)
 def _glance(scene: Scene) -> _Glance:
-    """Look at a few views of a scene; those that cannot be read are told about when they are trained on."""
+    """Look at a few views of a scene; those that cannot be read are left out, since training reports them."""
     views, unclear, extents = spread(scene.train.c2w[:, :, 2], VIEWS), 0, []
     centre = look_at([scene])[0]
     distances = (scene.train.c2w[:, :, 3] - centre).norm(dim=-1)

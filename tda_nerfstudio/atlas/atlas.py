@@ -18,7 +18,7 @@ from tda_nerfstudio.atlas.selection import select
 from tda_nerfstudio.base.errors import TdaError
 from tda_nerfstudio.base.names import NAMES, is_safe
 
-_FAR_OFF = 20  # times as far as usual are cameras of a scene that is left out
+_FAR_OFF = 20  # a scene is left out if its cameras are more than this many times as far away as usual
 
 
 @dataclass(frozen=True)
@@ -38,7 +38,7 @@ class Atlas:
 
     @property
     def notes(self) -> list[str]:
-        """Say what was done to read the scenes that their files do not say, a line for each kind."""
+        """List what reading changed that the files do not ask for: a line for each kind of change."""
         noted: dict[str, list[str]] = {}
         for scene in self.scenes:
             for note in scene.notes:
@@ -58,18 +58,21 @@ def read_atlas(
 ) -> Atlas:
     """Read the scenes below `root` that `scenes` selects, or the one scene that `root` itself is.
 
-    All get the size that most scenes have. A broken scene is left out and its reason kept in `broken`; so is one whose
-    images are of another shape, whose cameras are far off, or whose name no file could have. Raises TdaError when there
-    is no folder, no scene in it, nothing selected or no good scene.
+    All scenes get the image size that most of them have. A scene is left out, with the reason in `broken`, if it cannot
+    be read, if its images have another shape, if its cameras are far off, or if no file can have its name.
+    Raises TdaError when there is no folder, no scene in it, nothing selected or no good scene.
     """
-    root = Path(os.path.normpath(Path(root).expanduser().absolute()))  # a link's own name is the scene's
+    root = Path(os.path.normpath(Path(root).expanduser().absolute()))  # links are kept: a scene has its link's name
     folders = _scene_folders(root)
     numbered = [name for name, folder in folders.items() if has_layout(folder)]
     good: list[Scene] = []
     broken: dict[str, str] = {}
     for name in select(list(folders), scenes, default_key, numbered=numbered):
         try:
-            good.append(_read(folders[name], eval_every, test_views))
+            if not is_safe(name):
+                problem = f"no store could keep it under this name. A scene's is {NAMES}. Rename its folder."
+                raise TdaError(f"Scene '{name}': {problem}")
+            good.append(read_scene(folders[name], eval_every, test_views))
         except TdaError as error:
             broken[name] = str(error)
     if not good:
@@ -92,7 +95,7 @@ def read_atlas(
 
 
 def _far_off(scenes: Sequence[Scene]) -> dict[str, str]:
-    """Find scenes of another unit of length, which no box could hold with the others; two alone cannot tell."""
+    """Find scenes in another unit of length: no box can hold them and the others. Two scenes alone cannot tell."""
     if len(scenes) < 3:
         return {}
     places = [scene.train.c2w[:, :, 3].double() for scene in scenes]
@@ -109,18 +112,10 @@ def _far_off(scenes: Sequence[Scene]) -> dict[str, str]:
     }
 
 
-def _read(folder: Path, eval_every: int, test_views: Sequence[str]) -> Scene:
-    if not is_safe(folder.name):
-        raise TdaError(
-            f"Scene '{folder.name}': no store could keep it under this name. A scene's is {NAMES}. Rename its folder."
-        )
-    return read_scene(folder, eval_every, test_views)
-
-
 def _scene_folders(root: Path) -> dict[str, Path]:
-    """List scene folders by name, in sorted order: those with a layout, and those that somebody meant as scenes.
+    """List scene folders by name, in sorted order: those with a layout, and those that seem meant as scenes.
 
-    Anything else, such as outputs/ or the camera_paths/ that nerfstudio's viewer writes into the data, is no scene.
+    Other folders are no scenes, such as outputs/, or camera_paths/, which nerfstudio's viewer writes into the data.
     """
     if not root.is_dir():
         raise TdaError(f"The data folder {root} does not exist. Give a folder with one sub-folder per scene.")

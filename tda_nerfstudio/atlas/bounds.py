@@ -14,7 +14,7 @@ from tda_nerfstudio.atlas.images import read_alpha, read_image
 from tda_nerfstudio.atlas.posed import Scene
 from tda_nerfstudio.base.errors import TdaError
 
-_WHITE = 250  # of 255; what JPEG leaves of a white background
+_WHITE = 250  # of 255: JPEG makes a white background a little darker
 _MASK_SIZE = 256  # pixels; larger silhouettes are reduced, keeping every pixel that is not empty
 
 
@@ -26,7 +26,7 @@ class _Cut:
     focal: tuple[float, float]
     centre: tuple[float, float]
     table: Int[Tensor, "height+1 width+1"]
-    whole: bool  # the silhouette does not touch the border: what lies outside the image is empty
+    whole: bool  # the silhouette does not touch the border: everything outside the image is empty
 
 
 def fit_box(
@@ -65,9 +65,9 @@ def evenly(items: Sequence, count: int) -> list:
 
 
 def look_at(scenes: Sequence[Scene]) -> tuple[Float[Tensor, " 3"], float, float]:
-    """Return the point nearest to all optical axes and two half sides: of the narrowest and of the widest view there.
+    """Return the point nearest to all optical axes, and half the width there of the narrowest and of the widest view.
 
-    An object that every view shows whole lies within the narrowest; one that close-ups cut off only within the widest.
+    An object that every view shows whole fits into the narrowest view. One that close-ups cut off fits into the widest.
     """
     c2w = torch.cat([scene.train.c2w for scene in scenes]).double()
     focal = torch.cat(
@@ -88,12 +88,12 @@ def look_at(scenes: Sequence[Scene]) -> tuple[Float[Tensor, " 3"], float, float]
 
 
 def _cuts(scene: Scene, count: int) -> list[_Cut]:
-    """Read silhouettes of a few train views from all around; views that tell nothing are left out."""
+    """Read silhouettes of a few train views from all around; views without a silhouette are left out."""
     cuts = []
     for view in spread(scene.train.c2w[:, :, 2], count):
         try:
             mask, _ = silhouette(scene, view)
-        except TdaError:  # told about when it is trained on
+        except TdaError:  # training reports it
             continue
         if mask is None:
             continue
@@ -106,9 +106,9 @@ def _cuts(scene: Scene, count: int) -> list[_Cut]:
 
 
 def spread(axes: Float[Tensor, "view 3"], count: int) -> list[int]:
-    """Pick views greedily, each as far as it can be from those before; opposite views see the same outline.
+    """Pick views greedily, each as far from the ones before as possible; opposite views see the same outline.
 
-    Even steps through the files can meet the period of an orbit: sixteen views so chosen carved less than twelve.
+    Taking every nth file can fall in step with an orbit: 16 views chosen so carved away less than 12 of these.
     """
     picked: list[int] = []
     nearest = torch.zeros(len(axes))
@@ -121,9 +121,9 @@ def spread(axes: Float[Tensor, "view 3"], count: int) -> list[int]:
 
 
 def silhouette(scene: Scene, view: int) -> tuple[Bool[Tensor, "height width"] | None, bool]:
-    """Find the object's pixels by alpha, else as what is not white; None when neither separates it.
+    """Find the object's pixels by alpha, or else as those that are not white; None when neither separates it.
 
-    Also say whether that is because the background is busy: opaque, and not white at the image's border.
+    Also say whether the reason is a busy background: opaque, and not white at the image's border.
     """
     size, picture = (scene.width, scene.height), scene.train.pictures[view]
     alpha = read_alpha(picture, size)
@@ -155,7 +155,7 @@ def _hull(
     voxels = torch.stack(torch.meshgrid(*lines, indexing="ij"), -1).reshape(-1, 3)
     bounds = None
     for cuts in scenes:
-        if bounds is not None:  # only the union's bounds are wanted: what lies within them needs no test
+        if bounds is not None:  # only the union's bounds are wanted: voxels within them need no test
             voxels = voxels[((voxels < bounds[0]) | (voxels > bounds[1])).any(-1)]
         kept = voxels
         for cut in cuts:

@@ -18,4 +18,4 @@ def to_srgb(linear: NDArray) -> NDArray:
 
 
 LINEAR = to_linear(np.arange(256) / 255).astype(np.float32)
-"""What the codes of 8-bit sRGB stand for."""
+"""The linear light of every 8-bit sRGB value."""

@@ -16,7 +16,7 @@ from torch import Tensor
 
 from tda_nerfstudio.atlas.decoding import decode, decode_mask
 from tda_nerfstudio.atlas.image_ends import PNG, is_whole
-from tda_nerfstudio.atlas.image_errors import DECODE_ERRORS, UNREADABLE, reason
+from tda_nerfstudio.atlas.image_errors import UNREADABLE, explained
 from tda_nerfstudio.atlas.lenses import Lens
 from tda_nerfstudio.atlas.resampling import resample, same_shape
 from tda_nerfstudio.base.errors import TdaError
@@ -30,13 +30,13 @@ class Picture:
 
     path: Path
     mask: Path | None = None
-    """An image that is 0 where the picture is to be empty."""
+    """An image that is 0 where the picture becomes empty."""
     lens: Lens | None = None
-    """The lens that took it, if that bends straight lines."""
+    """The lens that took it, if it bends straight lines."""
 
     @property
     def is_plain(self) -> bool:
-        """Whether the file's pixels are the view's."""
+        """Whether the view shows the file's pixels as they are."""
         return self.mask is None and self.lens is None
 
 
@@ -46,21 +46,17 @@ def probe_image(path: Path, what: str = "Image") -> tuple[int, int]:
     Raises TdaError for a missing, foreign, truncated or huge file and for numbers that are no colours. A damaged
     body shows only when the image is read.
     """
-    try:
-        with path.open("rb") as file:
-            head, size = file.read(33), None
-            if head.startswith(PNG) and head[12:16] == b"IHDR" and len(head) == 33:
-                size = struct.unpack(">II", head[16:24])
-            if size is None or size[0] * size[1] > 2 * (Image.MAX_IMAGE_PIXELS or math.inf):  # more is refused by PIL
-                with Image.open(path) as image:
-                    size = image.size
-                    if what == "Image" and image.mode in UNREADABLE:
-                        raise ValueError(UNREADABLE[image.mode])
-            whole = is_whole(file, head)
-    except FileNotFoundError:
-        raise TdaError(f"{what} {path} is missing. Restore it, or remove its frame.") from None
-    except DECODE_ERRORS as error:
-        raise TdaError(f"{what} {path} cannot be read ({reason(error)}). Write it again as PNG or JPEG.") from error
+    explain = explained(f"{what} {path}", "cannot be read", "Write it again as PNG or JPEG.")
+    with explain, path.open("rb") as file:
+        head, size = file.read(33), None
+        if head.startswith(PNG) and head[12:16] == b"IHDR" and len(head) == 33:
+            size = struct.unpack(">II", head[16:24])
+        if size is None or size[0] * size[1] > 2 * (Image.MAX_IMAGE_PIXELS or math.inf):  # more is refused by PIL
+            with Image.open(path) as image:
+                size = image.size
+                if what == "Image" and image.mode in UNREADABLE:
+                    raise ValueError(UNREADABLE[image.mode])
+        whole = is_whole(file, head)
     if not whole:
         raise TdaError(f"{what} {path} is truncated: its end marker is missing. Copy or render it again.")
     return size[0], size[1]
@@ -69,9 +65,9 @@ def probe_image(path: Path, what: str = "Image") -> tuple[int, int]:
 def read_image(source: Path | Picture, width: int, height: int) -> UInt8[Tensor, "height width 3"]:
     """Read one image as sRGB bytes, alpha composited in sRGB on white: rgb * a + (1 - a).
 
-    Grayscale, palette and 16-bit images become 8-bit RGB. What a mask leaves out is white, a lens' distortion is
-    undone, and an image of another size is resampled. Raises TdaError when the file cannot be decoded or is not of the
-    shape of `width` x `height`.
+    Grayscale, palette and 16-bit images become 8-bit RGB. Pixels that a mask leaves out are white, a lens' distortion
+    is undone, and an image of another size is resampled. Raises TdaError when the file cannot be decoded, or has not
+    the shape of `width` x `height`.
     """
     picture = _picture(source)
     image = _decoded(picture, width, height)
@@ -93,7 +89,7 @@ def on_white(rgba: UInt8[np.ndarray, "height width 4"]) -> UInt8[np.ndarray, "he
 def read_alpha(source: Path | Picture, size: tuple[int, int] | None = None) -> UInt8[Tensor, "height width"] | None:
     """Read the opacity of one image, at its own size or (width, height), or None where it has neither alpha nor mask.
 
-    What is not wholly empty is never 0.
+    Only wholly empty pixels are 0.
     """
     picture = _picture(source)
     image = decode(picture.path) if size is None else _decoded(picture, *size)
@@ -106,7 +102,7 @@ def read_alpha(source: Path | Picture, size: tuple[int, int] | None = None) -> U
 
 
 class ImageStore:
-    """Images of one size, each read when first asked for and then, unless told otherwise, kept as bytes."""
+    """Images of one size, each read when it is first asked for, and then kept as bytes by default."""
 
     def __init__(self, sources: Sequence[Path | Picture], width: int, height: int):
         self._sources = tuple(sources)
@@ -126,16 +122,12 @@ class ImageStore:
         width, height = self._size
         images = torch.empty(len(indices), height, width, 3, dtype=torch.uint8)
         for row, index in enumerate(indices):
-            images[row] = self._image(int(index), keep)
+            if (image := self._images[index]) is None:
+                image = read_image(self._sources[index], width, height)
+                if keep:
+                    self._images[index] = image
+            images[row] = image
         return images
-
-    def _image(self, index: int, keep: bool) -> UInt8[Tensor, "height width 3"]:
-        image = self._images[index]
-        if image is None:
-            image = read_image(self._sources[index], *self._size)
-            if keep:
-                self._images[index] = image
-        return image
 
 
 def _picture(source: Path | Picture) -> Picture:

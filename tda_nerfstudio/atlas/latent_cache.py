@@ -1,7 +1,7 @@
-"""Encoded training images, kept for the next run: float16, one memory-mapped array a scene.
+"""Encoded training images, kept for the next run: float16, one memory-mapped array per scene.
 
-A scene's file is a safetensors file: the array and the record of what it was made from cannot be torn apart, and a
-mapped one holds no file open, where a thousand np.memmap would hold a thousand.
+A scene has one safetensors file, which holds the array together with a record of what it was made from. A mapped array
+keeps no file open; a thousand arrays of np.memmap would keep a thousand files open.
 """
 
 from __future__ import annotations
@@ -29,14 +29,14 @@ from tda_nerfstudio.base.progress import track
 FORMAT = 2
 """Raise it when images are read, encoded or kept in another way: files of another format are made anew."""
 ENCODE_BATCH = 32
-"""Views encoded at once, never across scenes: latents are the same bits whatever was cached before."""
+"""How many views are encoded at once. A batch has views of one scene, so that latents do not depend on the cache."""
 
 
 class LatentCache:
     """Latents of all training views, scene after scene, rounded to float16 wherever they are kept.
 
-    With a folder they are mapped from FOLDER/ATLAS/AUTOENCODER/SCENE.safetensors, and only those are encoded that are
-    not there, not whole, or of other images. Without a folder, or one that can be written, they stay in memory.
+    With a folder they are mapped from FOLDER/ATLAS/AUTOENCODER/SCENE.safetensors. Only scenes are encoded whose file is
+    missing, damaged or of other images. Without a folder that can be written, latents stay in memory.
     """
 
     def __init__(
@@ -49,9 +49,9 @@ class LatentCache:
     ) -> None:
         """Encode what is missing with `encode`, whose weights have the hash `autoencoder`, and show the progress.
 
-        Says through `warn`, once, why nothing can be written. Raises TdaError when interrupted; finished scenes stay.
+        Calls `warn` once if files cannot be written. Raises TdaError when interrupted; finished scenes stay.
         """
-        if folder is not None:  # atlases of one name, elsewhere, have a folder of their own
+        if folder is not None:  # atlases of the same name in other places get their own folders
             place = hashlib.blake2b(str(atlas.root).encode(), digest_size=4).hexdigest()
             folder = folder / f"{atlas.root.name}-{place}" / autoencoder
         self._atlas, self._encode, self._autoencoder, self._warn = atlas, encode, autoencoder, warn
@@ -92,16 +92,16 @@ class LatentCache:
         return self._keep(scene, now, latents) if _content(now) == _content(record) else None
 
     def _make(self, scene: int) -> Float16[Tensor, "view channel h w"]:
-        """Encode a scene; its images are described first, so that whatever changes meanwhile shows the next time."""
+        """Encode a scene. Its images are recorded first, so that the next run sees a change in the meantime."""
         record = self._record(scene) if self._writable else {}
         parts = torch.arange(self._starts[scene], self._starts[scene + 1]).split(ENCODE_BATCH)
         latents = torch.cat([self._encode(part).half().cpu() for part in parts])
         return self._keep(scene, record, latents.contiguous())  # channels may come last
 
     def _keep(self, scene: int, record: dict[str, Any], latents: Tensor) -> Float16[Tensor, "view channel h w"]:
-        """Write a scene's file and map it; give the latents as they are where that cannot be done.
+        """Write a scene's file and map it, or return the latents as they are where that is not possible.
 
-        Latents that are not finite, of images that cannot be read, are not kept.
+        Latents that are not finite are not kept: their images could not be read.
         """
         if not self._writable or not latents.isfinite().all():
             return latents
@@ -117,7 +117,7 @@ class LatentCache:
                 " and the next one encodes again. Make room there, or make it writable."
             )
             return latents
-        found = _read(path)  # of another process, which may select other views, if that was quicker
+        found = _read(path)  # another process may have been quicker, and may have selected other views
         return found[1] if found is not None and found[0] == record else latents
 
     def _path(self, scene: int) -> Path:
@@ -125,10 +125,10 @@ class LatentCache:
         return self._folder / f"{self._atlas.scenes[scene].name}.safetensors"
 
     def _record(self, scene: int, known: dict[str, Any] | None = None) -> dict[str, Any]:
-        """Describe what a scene's latents are made from; row by row each view's name, size, times and content hash.
+        """Describe what a scene's latents are made from: each view's file name, size, times, hash, mask and lens.
 
-        What is done to it before it is encoded stands beside. Only images whose size or times are not the known ones
-        are read. The time of change is there because copies and archives carry the time of modification over.
+        Only images are hashed whose size or times differ from the known ones. The time of change is compared too:
+        copies and archives keep the time of modification.
         """
         before = {view[0]: view for view in known["views"]} if known else {}
         train, views = self._atlas.scenes[scene].train, []
@@ -143,7 +143,7 @@ class LatentCache:
 
 
 def _content(record: dict[str, Any]) -> dict[str, Any]:
-    """Leave out of a record what changes when files are copied, renamed or touched."""
+    """Reduce a record to what stays the same when files are copied, renamed or touched."""
     return record | {"views": [view[-1] for view in record["views"]]}
 
 

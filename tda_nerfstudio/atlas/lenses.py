@@ -1,4 +1,4 @@
-"""Lenses that bend straight lines, and images as a pinhole with the same intrinsics would have taken them."""
+"""Lenses that bend straight lines, and how to undo that in their images."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ import numpy as np
 from jaxtyping import Float32
 from numpy.typing import NDArray
 
-_OUTSIDE = -9.0  # pixels: a place that no image has
+_OUTSIDE = -9.0  # pixels: a place outside every image
 
 
 @dataclass(frozen=True)
@@ -28,7 +28,7 @@ class Lens:
     def undistort(self, pixels: Float32[np.ndarray, "height width 4"]) -> Float32[np.ndarray, "height width 4"]:
         """Resample premultiplied pixels as seen by a pinhole of the same size and intrinsics.
 
-        What the lens did not see is transparent. OpenCV's pixel centres are whole numbers, ours lie between them.
+        Pixels that the lens did not see are transparent. OpenCV's pixel centres are at whole numbers, ours at halves.
         """
         import cv2
 
@@ -42,7 +42,7 @@ class Lens:
         return cv2.remap(pixels, x, y, cv2.INTER_LINEAR, borderMode=cv2.BORDER_CONSTANT, borderValue=(0, 0, 0, 0))
 
     def _limit(self, reach: float) -> float:
-        """Find the radius from which on the formula folds back and would show the image's border once more."""
+        """Find the radius beyond which the formula folds back: it would show the image's border a second time."""
         radius = np.linspace(0, reach, 1024)
         falling = np.flatnonzero(~(np.diff(self._bent(radius)) > 0))
         return float(radius[falling[0]]) if len(falling) else np.inf

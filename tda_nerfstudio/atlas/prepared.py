@@ -1,4 +1,4 @@
-"""Views as files that any reader of plain images sees as we do."""
+"""Image files for readers that know plain images only, with the pixels that our own methods see."""
 
 from __future__ import annotations
 
@@ -13,15 +13,15 @@ from tda_nerfstudio.atlas.images import Picture, read_image
 from tda_nerfstudio.atlas.posed import PosedImages
 from tda_nerfstudio.base.atomic import replace_file
 
-_FORMAT = 1  # to be raised when pixels are made in another way
+_FORMAT = 1  # raise it when pixels are made in another way
 _PLAIN = ("RGB", "RGBA", "L")  # modes in PIL's words
 
 
 def plain_files(images: PosedImages) -> list[Path]:
     """Name a file of 8-bit RGB, RGBA or grey pixels at its own size for each of some images.
 
-    They are the images' own, or, where one of those is of another kind, copies of all in a folder for such files, made
-    once. Raises TdaError for an image that cannot be read.
+    These are the images' own files if all of them are plain. Otherwise they are copies of all of them, made once in the
+    user's cache. Raises TdaError for an image that cannot be read.
     """
     size = (images.width, images.height)
     if all(_is_plain(picture, size) for picture in images.pictures):
@@ -51,7 +51,7 @@ def _key(images: PosedImages, size: tuple[int, int]) -> str:
 
 
 def _cache() -> Path:
-    """Name the user's folder for files that can be made again, or make a temporary one where that cannot be written."""
+    """Find the user's cache, or make a temporary folder where it cannot be written."""
     home = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")
     folder = home / "tda_nerfstudio" / "images"
     try:

@@ -28,21 +28,19 @@ def select(
     A selector is a name; a glob (`kenney_*`); an index or Python-style range over the sorted names (`3`, `0:24`,
     `::2`); or a split file, `splits.json` or `splits.json#key`, that holds a list of names or lists under keys
     (`default_key` where none is given). A leading `!` leaves out what follows. A name wins over every other reading.
-    Indices count `numbered`, which are all of the names by default.
-    Raises TdaError for whatever matches nothing.
+    Indices count the names in `numbered`, which is `names` by default.
+    Raises TdaError for a selector that matches nothing.
     """
     chosen: set[str] = set()
     left_out: set[str] = set()
     known = set(names)
+    all_numbered = names if numbered is None else numbered
     for selector in selectors:
-        if selector in known:
-            chosen.add(selector)
-            continue
-        exclude = selector.startswith("!")
+        exclude = selector.startswith("!") and selector not in known
         wanted = selector[1:] if exclude else selector
-        matches = _matches(names, wanted, default_key, what, names if numbered is None else numbered)
-        (left_out if exclude else chosen).update(matches)
-    chosen = chosen or set(names)  # nothing but exclusions leave the rest
+        found = [wanted] if wanted in known else _matches(names, wanted, default_key, what, all_numbered)
+        (left_out if exclude else chosen).update(found)
+    chosen = chosen or set(names)  # exclusions alone choose all the rest
     result = [name for name in dict.fromkeys(names) if name in chosen and name not in left_out]
     if selectors and not result:
         raise TdaError(f"{' '.join(selectors)!r} leaves no {what} of {len(names)}. Exclude less.")
@@ -65,9 +63,7 @@ def read_json(path: Path) -> Any:
 def _matches(
     names: Sequence[str], selector: str, default_key: str | None, what: str, numbered: Sequence[str]
 ) -> list[str]:
-    """Resolve one selector without its `!`; never returns an empty list."""
-    if selector in names:
-        return [selector]
+    """Resolve a selector that is no name, without its `!`; never returns an empty list."""
     if split := _SPLIT_FILE.fullmatch(selector):
         return _read_split(names, Path(split[1]).expanduser(), split[2] or default_key, what)
     count = f"There are {len(names)} {what}s"

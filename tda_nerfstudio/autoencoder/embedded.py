@@ -5,16 +5,13 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import torch
 
 from tda_nerfstudio.autoencoder.base import Autoencoder
+from tda_nerfstudio.autoencoder.config import AutoencoderConfig
 from tda_nerfstudio.base.atomic import replace_file
 from tda_nerfstudio.base.errors import TdaError
-
-if TYPE_CHECKING:
-    from tda_nerfstudio.autoencoder.build import AutoencoderConfig
 
 FOLDER = Path(__file__).with_name("weights")
 BUFFERS = ("latent_scale", "background")

@@ -7,16 +7,14 @@ import json
 import re
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import torch
 from torch import Tensor, nn
 
 from tda_nerfstudio.autoencoder.base import Autoencoder
+from tda_nerfstudio.autoencoder.config import AutoencoderConfig
 from tda_nerfstudio.base.errors import TdaError
-
-if TYPE_CHECKING:
-    from tda_nerfstudio.autoencoder.build import AutoencoderConfig
 
 CLASSES = {"kl": "AutoencoderKL", "tiny": "AutoencoderTiny"}
 CONFIG, WEIGHTS = "config.json", "diffusion_pytorch_model.safetensors"

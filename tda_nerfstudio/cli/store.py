@@ -23,12 +23,14 @@ def info(store: tyro.conf.Positional[Path]) -> None:
     from rich.markup import escape
     from rich.table import Table
 
+    from tda_nerfstudio.core.metrics import METRICS
     from tda_nerfstudio.store.store import Store
 
-    opened, table = Store(store), Table("scene", "PSNR dB", "SSIM", "precision", "bytes")
+    shown_metrics = {key: metric.heading for key, metric in METRICS.items() if metric.headline}
+    opened, table = Store(store), Table("scene", *shown_metrics.values(), "precision", "bytes")
     for name in opened:
         file, record = opened.file(name), opened.record(name)
-        scores = [f"{record.metrics[key]:.3f}" if key in record.metrics else "–" for key in ("psnr", "ssim")]
+        scores = [f"{record.metrics[key]:.3f}" if key in record.metrics else "–" for key in shown_metrics]
         shown, size = name if record.finished else f"{name} (unfinished)", file.path.stat().st_size / len(file.records)
         table.add_row(escape(shown), *scores, file.precision, f"{size:,.0f}")
     console, size = Console(), opened.size()

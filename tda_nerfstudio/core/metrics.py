@@ -1,7 +1,9 @@
-"""Image quality, per image, of clamped images."""
+"""Image quality, per image, of clamped images, and the list of metrics that everything else reads."""
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
 from typing import Any
@@ -72,6 +74,70 @@ def _lpips_network() -> Any:
     from torchmetrics.image.lpip import LearnedPerceptualImagePatchSimilarity
 
     return LearnedPerceptualImagePatchSimilarity(net_type="alex").net
+
+
+@dataclass(frozen=True)
+class Metric:
+    """A way to score an image against its truth; adding one to METRICS is all that a new one takes."""
+
+    key: str
+    """Its name in results, rows, records and presets."""
+    title: str
+    """Its name in tables."""
+    unit: str
+    decimals: int
+    compute: Callable[[Tensor, Tensor], Tensor | None]
+    """Score each image, given images and truth; None where that cannot be done on this machine."""
+    about: str = ""
+    """A sentence for the legend of a table."""
+    ceiling: bool = True
+    """Whether the autoencoder's own reconstruction is scored too, as `ceiling_KEY`."""
+    headline: bool = False
+    """Whether short tables show it."""
+    stored: tuple[str, ...] = ()
+    """Those of its scores, by their names in results, that the record of a stored scene keeps."""
+
+    @property
+    def heading(self) -> str:
+        """Its name with its unit, as the head of a column."""
+        return f"{self.title} {self.unit}".strip()
+
+
+SHARPNESS = "Sharpness: gradient energy over the truth's, 1 is as sharp."
+METRICS = {
+    metric.key: metric
+    for metric in (
+        Metric("psnr", "PSNR", "dB", 2, psnr, headline=True, stored=("psnr", "ceiling_psnr")),
+        Metric("ssim", "SSIM", "", 3, ssim, headline=True, stored=("ssim",)),
+        Metric("sharpness", "sharpness", "", 2, sharpness, SHARPNESS, stored=("sharpness",)),
+        Metric("lpips", "LPIPS", "", 3, lpips, ceiling=False),
+    )
+}
+"""All metrics, by key."""
+
+
+def score(
+    images: Float[Tensor, "image 3 height width"],
+    ceiling: Float[Tensor, "image 3 height width"],
+    truth: Float[Tensor, "image 3 height width"],
+) -> dict[str, Float[Tensor, " image"]]:
+    """Score images, and the autoencoder's own reconstruction of the truth, by all metrics that this machine has."""
+    both = [metric for metric in METRICS.values() if metric.ceiling]
+    scores = {metric.key: metric.compute(images, truth) for metric in both}
+    scores |= {f"ceiling_{metric.key}": metric.compute(ceiling, truth) for metric in both}
+    scores |= {metric.key: metric.compute(images, truth) for metric in METRICS.values() if not metric.ceiling}
+    return {key: values for key, values in scores.items() if values is not None}
+
+
+def score_names() -> list[str]:
+    """Name all scores that `score` may give."""
+    return [*METRICS, *(f"ceiling_{metric.key}" for metric in METRICS.values() if metric.ceiling)]
+
+
+def stored_scores() -> list[str]:
+    """Name the scores that the record of a stored scene keeps."""
+    kept = {name for metric in METRICS.values() for name in metric.stored}
+    return [name for name in score_names() if name in kept]
 
 
 def high_frequency_share(latents: Float[Tensor, "image channel h w"]) -> float:

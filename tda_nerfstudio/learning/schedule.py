@@ -8,10 +8,9 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any, Literal, NamedTuple
+from typing import Literal, NamedTuple
 
 from tda_nerfstudio.base.errors import TdaError, suggest
-from tda_nerfstudio.base.saved import Saved
 from tda_nerfstudio.core.phase import GROUPS, Phase
 
 RAMP = 5
@@ -79,7 +78,7 @@ def span_at(spans: Sequence[Span], step: int) -> Span:
 
 
 @dataclass
-class Schedule(Saved):
+class Schedule:
     """Base of the schedules a method can be trained by."""
 
     def phases(self) -> list[Phase]:
@@ -90,20 +89,6 @@ class Schedule(Saved):
     def independent(self) -> bool:
         """Whether scenes learn by themselves, as nothing that they share moves."""
         return False
-
-    def __setstate__(self, state: dict[str, Any]) -> None:
-        """Take over the values of a config.yml; an older one named some rates one by one, and lacked the others."""
-        named = {group: state[old] for old, groups in OLD_RATES.items() if old in state for group in groups}
-        values = {key: value for key, value in state.items() if key not in (*OLD_RATES, "ae_rate")}
-        if "ae_rate" in state:
-            values["warmup_rate"] = state["ae_rate"]
-        super().__setstate__(values)
-        if named:
-            self.__dict__["rates"] |= named
-
-
-OLD_RATES = {"base_rate": ("base",), "joint_ae_rate": ("encoder", "decoder")}
-"""Fields of older versions, and the parameter groups whose rates they were."""
 
 
 def moving(rates: Mapping[str, float], *groups: str) -> dict[str, float]:

@@ -16,7 +16,7 @@ from tda_nerfstudio.autoencoder.base import Autoencoder
 from tda_nerfstudio.base.errors import counted
 from tda_nerfstudio.base.progress import track
 from tda_nerfstudio.base.terminal import CONSOLE
-from tda_nerfstudio.core.metrics import high_frequency_share, lpips, psnr, sharpness, ssim
+from tda_nerfstudio.core.metrics import high_frequency_share, score
 from tda_nerfstudio.core.ray_sampling import SamplingConfig
 from tda_nerfstudio.core.scenes import LatentScenes
 from tda_nerfstudio.core.showing import decode, march
@@ -43,9 +43,9 @@ def evaluate(
     """Score all held-out views of all scenes, which are the first rows of the table.
 
     Scenes whose images cannot be read, or whose numbers are not finite, are left out, with the reason. Returns means
-    over images of psnr [dB], ssim and sharpness, the same of the autoencoder's own reconstruction
-    (`ceiling_*`), lpips where its weights are on this machine, statistics of the latents, seconds a view to march and
-    to decode, and everything by scene and view. With `output_path`, truth and decoding are written there side by side.
+    over images of all metrics, of the decoded images and of the autoencoder's own reconstruction (`ceiling_*`),
+    statistics of the latents, seconds a view to march and to decode, and everything by scene and view.
+    With `output_path`, truth and decoding are written there side by side.
     """
     names, device, scored, latents, count = views.names, scenes.box.device, {}, [], 0
     diverged = dict.fromkeys(scenes.diverged(names), "It diverged: its numbers are not finite.")
@@ -68,18 +68,8 @@ def evaluate(
         march_seconds, decode_seconds = march_seconds + times[1] - times[0], decode_seconds + times[2] - times[1]
         encoded, ceiling = reconstruct(codec, truth)
         latents.append(encoded.cpu())
-        columns = {
-            "psnr": psnr(decoded, truth),
-            "ssim": ssim(decoded, truth),
-            "sharpness": sharpness(decoded, truth),
-            "ceiling_psnr": psnr(ceiling, truth),
-            "ceiling_ssim": ssim(ceiling, truth),
-            "ceiling_sharpness": sharpness(ceiling, truth),
-        }
-        if (distance := lpips(decoded, truth)) is not None:
-            columns["lpips"] = distance
         start = views.held_out.starts[s]
-        rows = {key: value.tolist() for key, value in columns.items()}
+        rows = {key: value.tolist() for key, value in score(decoded, ceiling, truth).items()}
         scored[names[s]] = {key: sum(value) / len(value) for key, value in rows.items()} | {
             "views": {
                 views.held_out.labels[start + i]: {key: value[i] for key, value in rows.items()}

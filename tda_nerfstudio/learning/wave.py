@@ -14,6 +14,7 @@ from tda_nerfstudio.atlas.atlas import Atlas
 from tda_nerfstudio.base.errors import TdaError, counted, listed
 from tda_nerfstudio.base.progress import track
 from tda_nerfstudio.base.terminal import CONSOLE
+from tda_nerfstudio.core.metrics import stored_scores
 from tda_nerfstudio.core.scenes import LatentScenes
 from tda_nerfstudio.learning.batches import Batches, StepSize
 from tda_nerfstudio.learning.beginning import Beginning
@@ -25,8 +26,6 @@ from tda_nerfstudio.learning.views import SceneViews
 from tda_nerfstudio.learning.waves import plan
 from tda_nerfstudio.store.learnt_scene import LearntScene, Record
 from tda_nerfstudio.store.shared_parts import SharedParts
-
-SCORES = ("psnr", "ssim", "sharpness", "ceiling_psnr")
 
 
 class Outcome(NamedTuple):
@@ -91,7 +90,7 @@ def learnt_scenes(
         if name in broken:
             continue
         found = ((metrics or {}).get("scenes") or {}).get(name) or {}
-        scores = {key: round(float(found[key]), 4) for key in SCORES if key in found}
+        scores = {key: round(float(found[key]), 4) for key in stored_scores() if key in found}
         record = Record(name, scores, dict(provenance), metrics is not None)
         micro = scenes.micro[row].detach().view(3, r, r, -1).cpu().clone()
         weights, occupied = scenes.weights[row].detach().cpu().clone(), scenes.occupied[row].cpu().clone()
@@ -131,7 +130,7 @@ def learn_wave(
     (wave,) = plan(schedule, size, chosen.pixels, len(names), total=steps)
     beginning = None if schedule.start == "cold" else Beginning(shared.weights, shared.occupied)
     batches = Batches(chosen, codec, size, seed, folder=latents)
-    learner = Learner(table, codec, batches, wave, shared.sizes.sampling, seed, beginning, keeps_space=True)
+    learner = Learner(table, codec, batches, wave, shared.config.sampling, seed, beginning, keeps_space=True)
     for step in track(range(wave.start, wave.end), f"Learning {counted(len(names), 'scene')}"):
         if stopped():
             return None

@@ -28,7 +28,7 @@ Normalise = Literal["model", "class", "none"]
 
 @dataclass(frozen=True)
 class Look:
-    """How models are read and seen; what a scene's recipe says beside its model."""
+    """How models are read and rendered; a scene's recipe records it beside the model's hash."""
 
     train_views: int = 40
     test_views: int = 10
@@ -39,7 +39,7 @@ class Look:
     up: str = "y"
     front: str = "z"
     poses: str | None = None
-    """An atlas whose cameras are used, scene by scene of the same name, in place of views, size and seed."""
+    """An atlas whose cameras replace views, size and seed: each model takes those of the scene of its name."""
 
 
 @dataclass(frozen=True)
@@ -54,12 +54,12 @@ class _Job:
 def write_mesh_atlas(
     models: Path, out: Path, look: Look | None = None, workers: int | None = None
 ) -> tuple[list[str], dict[str, str]]:
-    """Render every model below a folder, or one, as a scene; scenes that are already there with the same recipe stay.
+    """Render every model below a folder, or a single one, as a scene; existing scenes of the same recipe stay.
 
-    A scene is named after its file (`a/b.glb` is `a_b`; what a name may not have becomes `_`) and written whole or not
-    at all, so that an interrupted call can be repeated. Returns the names of the good scenes, and why each other model
-    was left out. Raises TdaError when no model is good, when `out` holds something else or cannot be written, or when
-    sizes make no sense.
+    A scene is named after its file (`a/b.glb` is `a_b`; characters that names cannot have become `_`). It is written
+    whole or not at all, so that an interrupted call can be repeated. Returns the names of the good scenes, and why each
+    other model was left out. Raises TdaError when no model is good, when `out` holds something else or cannot be
+    written, or when sizes make no sense.
     """
     look = look or Look()
     if min(look.train_views, look.test_views) < 1 or look.size < 8:
@@ -70,8 +70,8 @@ def write_mesh_atlas(
     check_seed(look.seed)
     require_writable(out)
     axes(look.up, look.front)
-    found, broken = _find(models)
-    root = _root(models)
+    root = models.parent if models.is_file() else models  # models may refer to files below it
+    found, broken = _find(models, root)
     jobs = {name: _Job(name, path, root, look) for name, path in found.items()}
     if look.normalise == "class":
         scales = dict(in_processes(_measure, jobs.values(), workers, f"Measuring {len(jobs)} models"))
@@ -103,25 +103,25 @@ def _cameras(name: str, look: Look) -> Mapping[str, Iterable[Camera]]:
     scene = read_scene(folder)
 
     def cameras(images: PosedImages) -> Iterator[Camera]:
-        for row in range(len(images)):
-            fx, fy, cx, cy = (float(values[row]) for values in (images.fx, images.fy, images.cx, images.cy))
-            yield Camera(images.c2w[row].double().numpy(), fx, fy, cx, cy, images.width, images.height)
+        for c2w, *intrinsics in zip(*images, strict=True):
+            fx, fy, cx, cy = map(float, intrinsics)
+            yield Camera(c2w.double().numpy(), fx, fy, cx, cy, images.width, images.height)
 
     return {"train": cameras(scene.train), "test": cameras(scene.test)}
 
 
-def _find(models: Path) -> tuple[dict[str, Path], dict[str, str]]:
-    """List model files by scene name, and those whose name is taken or too long; what is hidden is passed over."""
+def _find(models: Path, root: Path) -> tuple[dict[str, Path], dict[str, str]]:
+    """List model files by scene name, and why others are left out; hidden files are ignored."""
     if not models.exists():
         raise TdaError(f"{models} does not exist. Give a model or a folder of models ({', '.join(SUFFIXES)}).")
     known = [path for path in models.rglob("*") if path.suffix.lower() in SUFFIXES and path.is_file()]
     found: dict[str, Path] = {}
     broken: dict[str, str] = {}
     for path in [models] if models.is_file() else sorted(known):
-        inside = path.relative_to(_root(models))
+        inside = path.relative_to(root)
         if path != models and any(part.startswith(".") for part in inside.parts):
             continue
-        name = _scene_name(inside)
+        name = "".join(c if is_safe(f"a{c}") else "_" for c in "_".join(inside.with_suffix("").parts))
         if name in found:
             broken[str(inside)] = f"Model {path}: scene '{name}' is {found[name]} already. Rename one of them."
         elif not is_safe(name):
@@ -133,23 +133,12 @@ def _find(models: Path) -> tuple[dict[str, Path], dict[str, str]]:
     return found, broken
 
 
-def _root(models: Path) -> Path:
-    """Give the folder below which models may refer to files."""
-    return models.parent if models.is_file() else models
-
-
-def _scene_name(inside: Path) -> str:
-    """Name a scene after its file and the folders above it, in characters that a scene's name may have."""
-    name = "_".join(inside.with_suffix("").parts)
-    return "".join(letter if is_safe(f"a{letter}") else "_" for letter in name)
-
-
 def _recipe(job: _Job) -> dict[str, Any]:
     try:
         with job.path.open("rb") as file:
             digest = hashlib.file_digest(file, "sha256").hexdigest()[:16]
     except OSError:
-        digest = None  # said when the model is read
+        digest = None  # reported when the model is read
     return {"model": digest} | asdict(job.look) | {"scale": job.scale}
 
 

@@ -15,7 +15,7 @@ from tda_nerfstudio.base.progress import track
 
 
 def in_processes(work: Callable, tasks: Iterable, workers: int | None, description: str) -> Iterator[Any]:
-    """Give the results of all tasks in whatever order they end; with one worker or task, in this process.
+    """Give the results of all tasks in the order in which they end; with one worker or task, in this process.
 
     Raises TdaError when a process dies.
     """

@@ -22,7 +22,7 @@ class Light(NamedTuple):
     """What lights a scene, linear: a far key light that casts shadows, and light from above and below everywhere."""
 
     towards: tuple[float, float, float]
-    """Where the key light stands, a direction of any length."""
+    """Direction to the key light, of any length."""
     key: float
     sky: float
     ground: float
@@ -56,20 +56,20 @@ def square_camera(c2w: Float[np.ndarray, "3 4"], focal: float, size: int) -> Cam
 
 
 class Paint(NamedTuple):
-    """How faces look beyond one colour each."""
+    """Colours of corners, textures and transparency of faces."""
 
     colours: Float[np.ndarray, "face 3 4"]
-    """Linear RGBA a corner; the texture, where there is one, is multiplied by it."""
+    """Linear RGBA per corner; it multiplies the texture where there is one."""
     uv: Float[np.ndarray, "face 3 2"]
     texture: Int[np.ndarray, " face"]
     """Index into the pyramids; -1 is none."""
     cutoff: Float[np.ndarray, " face"]
-    """Alpha below which there is a hole; 0 blends; negative is opaque whatever alpha says."""
+    """Alpha below which there is a hole; 0 blends; negative is opaque and ignores alpha."""
     pyramids: Pyramids | None
 
 
 class Mesh(NamedTuple):
-    """Triangles with a normal a corner and a colour a face (sRGB in [0, 1]), or paint; z is up."""
+    """Triangles with a normal per corner and a colour per face (sRGB in [0, 1]), or paint; z is up."""
 
     vertices: Float[np.ndarray, "vertex 3"]
     faces: Int[np.ndarray, "face 3"]
@@ -149,7 +149,7 @@ class Raycaster:
     ) -> tuple[Float[np.ndarray, "ray 3"], Float[np.ndarray, " ray"]]:
         """Follow rays from a point: linear light (zero where nothing was hit, times opacity), and opacity.
 
-        `spread` is the width of what a ray stands for at a distance of 1.
+        `spread` is the width of a ray's beam at a distance of 1.
         """
         light, cover = np.zeros(directions.shape), np.zeros(len(directions))
         origins = np.broadcast_to(origin, directions.shape)
@@ -218,7 +218,9 @@ class Raycaster:
         light = self.light
         facing = np.maximum(normal @ self._towards, 0)
         lit = facing > 0
-        lit[lit] = self._unblocked(points[lit] + normal[lit] * 20 * OFFSET)
+        above = points[lit] + normal[lit] * 20 * OFFSET
+        towards = np.broadcast_to(self._towards, above.shape)
+        lit[lit] = self._scene.run(_single(above), _single(towards), query="OCCLUDED") != 0
         ambient = light.ground + (light.sky - light.ground) * (normal[:, 2] * 0.5 + 0.5)
         reflected = albedo * (ambient + light.key * facing * lit)[:, None]
         if light.shine:
@@ -226,10 +228,6 @@ class Raycaster:
             half /= np.linalg.norm(half, axis=1, keepdims=True)
             reflected += (light.shine * lit * np.maximum((normal * half).sum(1), 0) ** 24)[:, None]
         return reflected
-
-    def _unblocked(self, points: Float[np.ndarray, "point 3"]) -> NDArray[np.bool_]:
-        towards = np.broadcast_to(self._towards, points.shape)
-        return self._scene.run(_single(points), _single(towards), query="OCCLUDED") != 0
 
 
 def _single(values: NDArray) -> Float[np.ndarray, "ray 3"]:

@@ -24,7 +24,7 @@ _RECIPE = "recipe.json"
 
 
 def check_seed(seed: int) -> None:
-    """Raise TdaError for a seed that nothing can be drawn from."""
+    """Raise TdaError for a negative seed."""
     if seed < 0:
         raise TdaError(f"--seed must be at least 0, not {seed}. Any whole number from 0 on makes an atlas of its own.")
 
@@ -61,7 +61,8 @@ def write_scene(folder: Path, caster: Raycaster, views: Mapping[str, Iterable[Ca
             Image.fromarray(caster.render(camera), "RGBA").save(temporary / name)
             matrix = [*camera.c2w.tolist(), [0.0, 0.0, 0.0, 1.0]]
             frames.append({"file_path": f"./{name}", "transform_matrix": matrix})
-            intrinsics = _intrinsics(camera)
+            intrinsics = {"camera_angle_x": 2 * math.atan(camera.width / 2 / camera.fx), "fl_x": camera.fx}
+            intrinsics |= {"fl_y": camera.fy, "cx": camera.cx, "cy": camera.cy, "w": camera.width, "h": camera.height}
         content = json.dumps(intrinsics | {"frames": frames}, indent=1)
         (temporary / f"transforms_{split}.json").write_text(content)
     (temporary / _RECIPE).write_text(json.dumps(recipe))
@@ -91,9 +92,3 @@ def camera_sphere(count: int, seed: tuple[int, int, int]) -> Float[np.ndarray, "
     back = np.stack([flat * np.cos(azimuth), flat * np.sin(azimuth), up], -1)
     right: NDArray = np.stack([-np.sin(azimuth), np.cos(azimuth), np.zeros(count)], -1)
     return np.stack([right, np.cross(back, right), back, DISTANCE * back], -1)
-
-
-def _intrinsics(camera: Camera) -> dict[str, float]:
-    angle = 2 * math.atan(camera.width / 2 / camera.fx)
-    values = {"camera_angle_x": angle, "fl_x": camera.fx, "fl_y": camera.fy, "cx": camera.cx, "cy": camera.cy}
-    return values | {"w": camera.width, "h": camera.height}

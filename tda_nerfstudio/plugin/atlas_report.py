@@ -6,7 +6,7 @@ from tda_nerfstudio.atlas.alike import busy_background, unlike_scales
 from tda_nerfstudio.atlas.atlas import Atlas
 from tda_nerfstudio.atlas.bounds import evenly
 from tda_nerfstudio.base.errors import counted
-from tda_nerfstudio.plugin.terminal import CONSOLE, warn
+from tda_nerfstudio.base.terminal import CONSOLE, warn
 
 LOOKED_AT = 64
 """Scenes whose images are looked at; more are taken at even distances."""

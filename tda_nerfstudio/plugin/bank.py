@@ -44,8 +44,8 @@ class Bank:
     def store(self) -> Store:
         """The store, made when first needed."""
         assert self.folder is not None
-        start = self.pipeline.stage_start() if self.pipeline.config.schedule.independent else None
-        return open_store(self.folder, self.pipeline, start)
+        given = self.pipeline.stage_one()[0] if self.pipeline.config.schedule.independent else None
+        return open_store(self.folder, self.pipeline, given)
 
     def place(self) -> str | None:
         """Name the store for those who read of it later: the run's own as seen from its folder, which may move."""

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from torch import Tensor
 
-from tda_nerfstudio.autoencoder.build import AutoencoderConfig
+from tda_nerfstudio.autoencoder.config import AutoencoderConfig
 from tda_nerfstudio.base.hardware import describe
 from tda_nerfstudio.core.scenes import TriPlaneConfig
 from tda_nerfstudio.learning.first_loss import own_first_loss

@@ -6,7 +6,7 @@ import sys
 from pathlib import Path
 
 from tda_nerfstudio.base.errors import TdaError
-from tda_nerfstudio.plugin.terminal import clear_errors
+from tda_nerfstudio.base.terminal import clear_errors
 
 KINDS = ("pointcloud", "tsdf", "poisson", "marching-cubes", "gaussian-splat")
 """Those that ask a model for single rays, a signed distance or splats; `cameras` asks for cameras, and works."""

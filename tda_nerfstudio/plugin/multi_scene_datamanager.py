@@ -18,7 +18,7 @@ from tyro.conf import Fixed
 
 from tda_nerfstudio.base.errors import TdaError
 from tda_nerfstudio.base.randomness import seeded
-from tda_nerfstudio.core.upright import upright_for_spirals
+from tda_nerfstudio.core.camera_ring import spiral_start
 from tda_nerfstudio.learning.batches import StepSize
 from tda_nerfstudio.learning.views import SceneViews
 from tda_nerfstudio.plugin.atlas_dataset import AtlasDataset
@@ -139,7 +139,7 @@ class MultiSceneDataManager(VanillaDataManager):
         """Give ns-render spiral, which asks nothing else of it, the camera that it begins with."""
         cameras, centre = self.eval_dataset.cameras, self.dataparser.box().mean(0)
         start = cameras[:1]
-        start.camera_to_worlds = upright_for_spirals(cameras.camera_to_worlds, centre)[None]
+        start.camera_to_worlds = spiral_start(cameras.camera_to_worlds, centre)[None]
         return SpiralStart(start)
 
     def next_eval(self, step: int) -> tuple[Cameras, dict[str, Tensor]]:

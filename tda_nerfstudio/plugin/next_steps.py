@@ -5,7 +5,7 @@ from __future__ import annotations
 import shlex
 from pathlib import Path
 
-from tda_nerfstudio.plugin.terminal import CONSOLE
+from tda_nerfstudio.base.terminal import CONSOLE
 from tda_nerfstudio.plugin.viewer.address import viewer_command
 
 

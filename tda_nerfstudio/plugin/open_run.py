@@ -5,10 +5,10 @@ from __future__ import annotations
 from pathlib import Path
 
 from tda_nerfstudio.base.errors import TdaError
+from tda_nerfstudio.base.terminal import hushed
 from tda_nerfstudio.plugin.quiet import silence
 from tda_nerfstudio.plugin.run_folder import is_config, opening
 from tda_nerfstudio.plugin.tda_pipeline import TdaPipeline
-from tda_nerfstudio.plugin.terminal import hushed
 
 
 def open_run(load_config: Path) -> TdaPipeline:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -11,8 +10,10 @@ from torch import Tensor
 
 from tda_nerfstudio.atlas.atlas import Atlas
 from tda_nerfstudio.atlas.bounds import fit_box
+from tda_nerfstudio.autoencoder.build import resolve as resolve_autoencoder
 from tda_nerfstudio.base.atomic import require_writable
 from tda_nerfstudio.base.errors import TdaError, counted
+from tda_nerfstudio.base.terminal import CONSOLE, warn
 from tda_nerfstudio.learning.schedule import SHORT_WARMUP, WARMUP, StageOne
 from tda_nerfstudio.learning.waves import plan
 from tda_nerfstudio.plugin.atlas_report import report_oddities
@@ -21,7 +22,6 @@ from tda_nerfstudio.plugin.check_options import check_options
 from tda_nerfstudio.plugin.resolve_start import resolve_start
 from tda_nerfstudio.plugin.run_folder import in_selector, take_folder
 from tda_nerfstudio.plugin.tda_dataparser import TdaAtlas
-from tda_nerfstudio.plugin.terminal import CONSOLE, warn
 from tda_nerfstudio.plugin.which_scenes import atlas_of_stage_one, split_of
 
 if TYPE_CHECKING:
@@ -43,7 +43,7 @@ def resolve(config: TdaTrainerConfig) -> None:
     began = read_beginning(config)
     resolve_start(config, resuming(config), began)
     model = config.pipeline.model
-    model.autoencoder = model.autoencoder.resolve()
+    model.autoencoder = resolve_autoencoder(model.autoencoder)
     _start(config)
     if config.pipeline.datamanager.rays_per_view is not None and model.autoencoder.f > 1:
         raise TdaError(
@@ -171,11 +171,3 @@ def _steps(config: TdaTrainerConfig, atlas: Atlas) -> None:
     for phase in config.pipeline.schedule.phases():
         if phase.visits > 0 and phase not in placed:
             CONSOLE.print(f"[yellow]{total} steps leave none to the phase '{phase.name}': it is left out.[/yellow]")
-
-
-def check_load_dir(folder: Path) -> None:
-    """Check that a folder holds checkpoints. Raises TdaError that says what to give instead."""
-    if not folder.is_dir():
-        raise TdaError(f"--load-dir {folder} does not exist. Give the nerfstudio_models folder of a run.")
-    if not any(re.fullmatch(r"step-\d{9}\.ckpt", path.name) for path in folder.iterdir()):
-        raise TdaError(f"--load-dir {folder} holds no checkpoint (step-*.ckpt). Give a run's nerfstudio_models folder.")

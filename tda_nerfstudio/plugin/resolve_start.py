@@ -5,16 +5,13 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from tda_nerfstudio.autoencoder.build import AutoencoderConfig
 from tda_nerfstudio.base.atomic import require_writable
 from tda_nerfstudio.base.errors import TdaError
-from tda_nerfstudio.core.scenes import TriPlaneConfig
+from tda_nerfstudio.base.terminal import CONSOLE
 from tda_nerfstudio.learning.schedule import StageTwo
 from tda_nerfstudio.learning.scoring import quality
-from tda_nerfstudio.plugin.manifest import finished_stage_ones, newest_stage_one, read_manifest
-from tda_nerfstudio.plugin.stage_one import facts_of
+from tda_nerfstudio.plugin import stage_one
 from tda_nerfstudio.plugin.tda_dataparser import TdaAtlas
-from tda_nerfstudio.plugin.terminal import CONSOLE
 from tda_nerfstudio.plugin.which_scenes import left_over, warn_of_stage_one
 from tda_nerfstudio.store.shared_parts import is_store
 from tda_nerfstudio.store.store import Store
@@ -72,16 +69,16 @@ def _check_independence(config: TdaTrainerConfig) -> None:
 
 
 def _start_from_store(config: TdaTrainerConfig, store: Store, resuming: bool) -> None:
-    pipeline, sizes = config.pipeline, store.manifest.sizes
+    pipeline, shared = config.pipeline, store.manifest.config
     pipeline.autoencoder_hash = store.shared.autoencoder.fingerprint()
-    pipeline.model.autoencoder, pipeline.model.triplane = sizes.autoencoder, sizes.triplane
-    pipeline.model.sampling = sizes.sampling
+    pipeline.model.autoencoder, pipeline.model.triplane = shared.autoencoder, shared.triplane
+    pipeline.model.sampling = shared.sampling
     pipeline.datamanager.dataparser.box = tuple(store.shared.scenes.box.flatten().tolist())
     _check_least_squares(config, f"the store {store.folder}")
     CONSOLE.print(
         f"Starting from the store {store.folder}, which holds {len(store)} scenes.", markup=False, soft_wrap=True
     )
-    known = None if resuming else facts_of(pipeline)
+    known = None if resuming else stage_one.known(pipeline.autoencoder, pipeline.store)
     if known is not None:
         warn_of_stage_one(known, pipeline.datamanager.dataparser, [])
 
@@ -89,19 +86,11 @@ def _start_from_store(config: TdaTrainerConfig, store: Store, resuming: bool) ->
 def _start_from_run(config: TdaTrainerConfig, resuming: bool) -> None:
     pipeline = config.pipeline
     chosen = pipeline.autoencoder
-    manifest = newest_stage_one(config.output_dir) if chosen is None else read_manifest(chosen)
-    if manifest["method"] != "tda-ae":
-        raise TdaError(f"{manifest['run']} is a {manifest['method']} run; --pipeline.autoencoder needs a tda-ae run.")
+    manifest = stage_one.find(config.output_dir, chosen, pipeline.autoencoder_hash)
     model = manifest["model"]
-    if pipeline.autoencoder_hash not in (None, model["fingerprint"]):
-        raise TdaError(
-            f"Stage 1 at {manifest['run']} has an autoencoder with hash {model['fingerprint']}, but this configuration"
-            f" expects {pipeline.autoencoder_hash}. Name the run it was made with: --pipeline.autoencoder PATH."
-        )
     pipeline.autoencoder = Path(manifest["run"])
     pipeline.autoencoder_hash = model["fingerprint"]
-    pipeline.model.autoencoder = AutoencoderConfig(**model["autoencoder"])
-    pipeline.model.triplane = TriPlaneConfig(**model["triplane"])
+    pipeline.model.triplane, pipeline.model.autoencoder = stage_one.sizes_of(manifest)
     pipeline.datamanager.dataparser.box = tuple(model["box"])
     _check_least_squares(config, f"stage 1 at {manifest['run']}")
     start = "Resuming on" if resuming else "Starting from"
@@ -116,7 +105,7 @@ def _start_from_run(config: TdaTrainerConfig, resuming: bool) -> None:
     if not parser.scenes and config.folder is None and Path(manifest["data"]) == parser.data:
         parser.scenes = left_over(parser.data, manifest)
     if not resuming:
-        warn_of_stage_one(manifest, parser, finished_stage_ones(config.output_dir))
+        warn_of_stage_one(manifest, parser, stage_one.finished_runs(config.output_dir))
 
 
 def _check_least_squares(config: TdaTrainerConfig, where: str) -> None:

@@ -12,8 +12,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from tda_nerfstudio.base.errors import TdaError
+from tda_nerfstudio.base.terminal import clear_errors
 from tda_nerfstudio.plugin.claim import claim
-from tda_nerfstudio.plugin.terminal import clear_errors
 
 if TYPE_CHECKING:
     from tda_nerfstudio.plugin.tda_trainer import TdaTrainerConfig

@@ -14,9 +14,8 @@ from torch import Tensor, nn
 from tda_nerfstudio.base.errors import StoreError, TdaError
 from tda_nerfstudio.core.cameras import View
 from tda_nerfstudio.plugin.cameras import as_cameras
-from tda_nerfstudio.plugin.manifest import STORE, read_manifest
+from tda_nerfstudio.plugin.manifest import STORE, read_finished
 from tda_nerfstudio.plugin.run_folder import is_config
-from tda_nerfstudio.plugin.start import start_of_store
 from tda_nerfstudio.plugin.tda_model import TdaModel, TdaModelConfig
 from tda_nerfstudio.plugin.viewer.scene_control import SceneControl
 from tda_nerfstudio.store.shared_parts import is_store
@@ -36,7 +35,7 @@ def store_of(source: Path) -> Path | None:
     run = source.parent if source.is_file() else source
     folders = [run / STORE]
     with suppress(TdaError):  # a run that is not finished has a store of its own, if any
-        folders += [Path(folder) for folder in [read_manifest(run).get("store")] if folder]
+        folders += [Path(folder) for folder in [read_finished(run).get("store")] if folder]
     return next((folder for folder in folders if is_store(folder)), None)
 
 
@@ -85,14 +84,15 @@ class StoredPipeline(Pipeline):
                 f"{store.folder} holds no scenes yet. Learn some: ns-train tda-scenes --pipeline.store ..."
             )
         self.store, parts, device = store, store.shared, store.device
-        sizes = parts.sizes
-        config = TdaModelConfig(triplane=sizes.triplane, autoencoder=sizes.autoencoder, sampling=sizes.sampling)
+        shared = parts.config
+        config = TdaModelConfig(triplane=shared.triplane, autoencoder=shared.autoencoder, sampling=shared.sampling)
         box = SceneBox(aabb=parts.scenes.box)
         names = {"scene_names": ["shown"]}
         self._model = config.setup(scene_box=box, num_train_data=0, metadata=names, device=device, grad_scaler=None)
-        self.model.load_state_dict(start_of_store(store.folder, parts).shared, strict=False)
+        self.model.field.scenes.load_state_dict(parts.scenes.state_dict())
+        self.model.autoencoder.load_state_dict(parts.autoencoder.state_dict())
         self.model.to(device).eval().requires_grad_(False)
-        self.model.native_focal = store.manifest.shots.focal
+        self.model.native_focal = store.manifest.camera.focal
         self.datamanager = StoredManager(store, self.model)
         self.select_scene(None)
         self.scene_control = SceneControl(self)

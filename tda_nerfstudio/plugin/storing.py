@@ -7,51 +7,53 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+from tda_nerfstudio.autoencoder.build import resolve
 from tda_nerfstudio.base.atomic import require_writable
 from tda_nerfstudio.base.errors import StoreError, TdaError, counted
 from tda_nerfstudio.base.progress import track
+from tda_nerfstudio.learning.beginning import mean_beginning
 from tda_nerfstudio.learning.wave import learnt_scenes
-from tda_nerfstudio.plugin.manifest import read_manifest
+from tda_nerfstudio.plugin import stage_one
+from tda_nerfstudio.plugin.manifest import read_finished
 from tda_nerfstudio.plugin.multi_scene_datamanager import MultiSceneDataManager
 from tda_nerfstudio.plugin.open_run import open_run
-from tda_nerfstudio.plugin.stage_one import told_by_run
-from tda_nerfstudio.plugin.start import Start, mean_start
 from tda_nerfstudio.plugin.tda_model import TdaModel
 from tda_nerfstudio.plugin.tda_pipeline import TdaPipeline
+from tda_nerfstudio.store.manifest import DefaultCamera, SharedConfig
 from tda_nerfstudio.store.precision import Precision
 from tda_nerfstudio.store.scene_files import TOGETHER
-from tda_nerfstudio.store.shared_parts import SharedParts, Shots, Sizes, is_store, shared_hash, write_shared_parts
+from tda_nerfstudio.store.shared_parts import SharedParts, is_store, shared_hash, write_shared_parts
 from tda_nerfstudio.store.store import Store
 
 
-def shared_parts(model: TdaModel, start: Start | None) -> SharedParts:
-    """Collect what a run's scenes share, as they are; new scenes will start there, or at the mean of this run's."""
+def shared_parts(model: TdaModel, given: SharedParts | None) -> SharedParts:
+    """Collect what a run's scenes share. New scenes begin where the `given` parts say, or at the mean of this run's."""
     config, table = model.config, model.field.scenes
-    if start is not None:
-        weights, occupied = start.weights, start.occupied
+    if given is not None:
+        weights, occupied = given.weights, given.occupied
     else:
-        weights, occupied = mean_start(table.weights.detach(), table.occupied, "This run")
+        weights, occupied = mean_beginning(table.weights.detach(), table.occupied, "This run")
     origin = {"start": "scratch", "source": None, "revision": None}  # a store needs none of them
-    sizes = Sizes(config.triplane, replace(config.autoencoder.resolve(), **origin), config.sampling)
-    return SharedParts(sizes, table, model.autoencoder, weights, occupied)
+    shared = SharedConfig(config.triplane, replace(resolve(config.autoencoder), **origin), config.sampling)
+    return SharedParts(shared, table, model.autoencoder, weights, occupied)
 
 
-def shots(model: TdaModel, manager: MultiSceneDataManager) -> Shots:
-    """Say how a run's training images were taken."""
+def default_camera(model: TdaModel, manager: MultiSceneDataManager) -> DefaultCamera:
+    """Say how a run's scenes are shown by default: as its training images were taken."""
     views, view = manager.views, manager.views.train.view
     distance = (view.c2w[:, :, 3] - model.field.scenes.box.cpu().mean(0)).norm(dim=-1).median()
-    return Shots(views.width, views.height, float(view.fx.median()), float(distance))
+    return DefaultCamera(views.width, views.height, float(view.fx.median()), float(distance))
 
 
-def open_store(folder: Path, pipeline: TdaPipeline, start: Start | None = None) -> Store:
-    """Open a store for a run's scenes, made if there is none; more scenes will start where it says.
+def open_store(folder: Path, pipeline: TdaPipeline, given: SharedParts | None = None) -> Store:
+    """Open a store for a run's scenes, made if there is none; more scenes begin where the `given` parts say.
 
     Raises StoreError when it was made with other shared parts.
     """
-    parts = shared_parts(pipeline.model, start)
+    parts = shared_parts(pipeline.model, given)
     if not is_store(folder):
-        about = told_by_run(pipeline.config.autoencoder)
-        write_shared_parts(folder, parts, shots(pipeline.model, pipeline.datamanager), about)
+        about = stage_one.tell(pipeline.config.autoencoder)
+        write_shared_parts(folder, parts, default_camera(pipeline.model, pipeline.datamanager), about)
     store, own = Store(folder), shared_hash(parts)
     if store.manifest.hash != own:
         raise StoreError(
@@ -64,7 +66,7 @@ def open_store(folder: Path, pipeline: TdaPipeline, start: Start | None = None) 
 def export_run(load_config: Path, folder: Path, precision: Precision = "int4") -> Store:
     """Put a finished run's scenes into a store. Raises TdaError for what is no finished run, or one in waves."""
     require_writable(folder)
-    pipeline, manifest = open_run(load_config), read_manifest(load_config)
+    pipeline, manifest = open_run(load_config), read_finished(load_config)
     if len(pipeline.waves) > 1:
         raise TdaError(
             f"{load_config} was learnt in waves, and its checkpoint holds the last one alone. Its scenes are in"

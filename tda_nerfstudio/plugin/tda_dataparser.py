@@ -24,7 +24,7 @@ from tda_nerfstudio.atlas.bounds import fit_box
 from tda_nerfstudio.atlas.posed import PosedImages, Scene
 from tda_nerfstudio.atlas.prepared import plain_files
 from tda_nerfstudio.base.errors import TdaError, listed, suggest
-from tda_nerfstudio.core.upright import in_a_ring
+from tda_nerfstudio.core.camera_ring import order_by_azimuth
 from tda_nerfstudio.plugin.cameras import as_cameras
 from tda_nerfstudio.plugin.quiet import silence_our_commands
 
@@ -119,7 +119,7 @@ class TdaAtlas(DataParser):
         if split == "train":
             return scene.train
         views = scene.test if len(scene.test) else scene.train
-        return views[in_a_ring(views.c2w, self.box().mean(0))]
+        return views[order_by_azimuth(views.c2w, self.box().mean(0))]
 
     def outputs(self, name: str | None, split: Literal["train", "test"]) -> DataparserOutputs:
         """Describe one scene's views to nerfstudio, with `scene_idx` on every camera."""
@@ -137,7 +137,7 @@ class TdaAtlas(DataParser):
         """Describe the configured scene to any method; images that others would read in another way are copied."""
         own = "train" if split == "train" else "test"
         outputs = self.outputs(None, own)
-        return replace(outputs, image_filenames=plain_files(self.find(None), self.views(None, own)))
+        return replace(outputs, image_filenames=plain_files(self.views(None, own)))
 
 
 tda_atlas = DataParserSpecification(config=TdaAtlasConfig(), description="An atlas of many similar scenes.")

@@ -15,7 +15,8 @@ from torch.nn.functional import interpolate
 from tyro.conf import Fixed
 
 from tda_nerfstudio.autoencoder.base import Autoencoder
-from tda_nerfstudio.autoencoder.build import AutoencoderConfig
+from tda_nerfstudio.autoencoder.build import build
+from tda_nerfstudio.autoencoder.config import AutoencoderConfig
 from tda_nerfstudio.base.errors import TdaError
 from tda_nerfstudio.base.terminal import CONSOLE
 from tda_nerfstudio.core.cameras import View
@@ -57,7 +58,7 @@ class TdaModel(Model):
         """Build everything in its final shape, as checkpoints load into what exists."""
         super().populate_modules()
         names = self.kwargs["metadata"]["scene_names"]
-        self.autoencoder = self.config.autoencoder.build(self.config.seed)
+        self.autoencoder = build(self.config.autoencoder, self.config.seed)
         box = self.scene_box.aabb
         channels = self.autoencoder.point_channels
         self.field = LatentTriPlaneField(len(names), channels, self.config.triplane, box, self.config.seed)

@@ -12,23 +12,23 @@ from torch import Tensor
 from tyro.conf import Fixed
 
 from tda_nerfstudio.base.errors import TdaError
-from tda_nerfstudio.base.saved import Saved
 from tda_nerfstudio.learning.batches import Batches
 from tda_nerfstudio.learning.beginning import Beginning
 from tda_nerfstudio.learning.learner import Learner
 from tda_nerfstudio.learning.schedule import RgbBaseline, Schedule
 from tda_nerfstudio.learning.scoring import announced, evaluate, scalars
 from tda_nerfstudio.learning.waves import Wave, plan, wave_at, wave_size
-from tda_nerfstudio.plugin.manifest import check_state
+from tda_nerfstudio.plugin import stage_one
+from tda_nerfstudio.plugin.checkpoint import check_state
 from tda_nerfstudio.plugin.multi_scene_datamanager import MultiSceneDataManager, MultiSceneDataManagerConfig
 from tda_nerfstudio.plugin.run_folder import errors_shown
-from tda_nerfstudio.plugin.start import SHARED, Start, read_start
 from tda_nerfstudio.plugin.tda_model import TdaModel, TdaModelConfig
 from tda_nerfstudio.plugin.viewer.scene_control import SceneControl
+from tda_nerfstudio.store.shared_parts import SharedParts
 
 
 @dataclass
-class TdaPipelineConfig(Saved, VanillaPipelineConfig):
+class TdaPipelineConfig(VanillaPipelineConfig):
     """Datamanager, model, and the schedule that trains them."""
 
     _target: type = field(default_factory=lambda: TdaPipeline)
@@ -104,7 +104,7 @@ class TdaPipeline(VanillaPipeline):
         self.select_scene(self.datamanager.active_scene)
         self.latents: Path | None = None
         self.own_store: Path | None = None
-        self._start: Start | None = None
+        self._stage_one: tuple[SharedParts, str] | None = None
         self.waves = self.plan(config.steps)
         self.learner = self.serve(self.waves[0])
 
@@ -120,17 +120,16 @@ class TdaPipeline(VanillaPipeline):
 
     def start_from_stage_one(self) -> None:
         """Take over shared parts and put the scenes at their start. Raises TdaError for another f, C or hash."""
-        start = self.stage_start()
-        check_state(start.shared, self.model.state_dict(), start.where, SHARED)
-        self.model.load_state_dict(start.shared, strict=False)
-        self.check_autoencoder(start.where)
+        parts, where = self.stage_one()
+        stage_one.take_over(parts, where, self.model.field.scenes, self.model.autoencoder)
+        self.check_autoencoder(where)
         self.learner_at(0).place_scenes()
 
-    def stage_start(self) -> Start:
-        """Give where stage 2 starts, read when first needed."""
-        if self._start is None:
-            self._start = read_start(self.config.autoencoder, self.config.store, self.own_store)
-        return self._start
+    def stage_one(self) -> tuple[SharedParts, str]:
+        """Give what stage 2 takes over, and where that is from; it is read when first needed."""
+        if self._stage_one is None:
+            self._stage_one = stage_one.read(self.config.autoencoder, self.config.store, self.own_store)
+        return self._stage_one
 
     def check_autoencoder(self, where: str) -> None:
         """Raise TdaError unless the autoencoder in use is the one that this run was configured with."""
@@ -180,20 +179,14 @@ class TdaPipeline(VanillaPipeline):
         """Turn to the wave of a step, ready to learn."""
         learner = self.serve(wave_at(self.waves, step))
         if learner.keeps_space and getattr(self.config.schedule, "start", "mean") != "cold":
-            start = self.stage_start()
-            learner.beginning = Beginning(start.weights, start.occupied)
+            parts, _ = self.stage_one()
+            learner.beginning = Beginning(parts.weights, parts.occupied)
         return learner
 
     def keep_latents(self, folder: Path) -> None:
         """Keep latents of training images in a folder, if the encoder stands still for good."""
         if self.config.starts_from == "stage-one":
             self.latents = self.learner.batches.latents.folder = folder
-
-    def get_train_loss_dict(self, step: int) -> tuple[dict, dict[str, Tensor], dict[str, Any]]:
-        """Compute the weighted losses of a step; the trainer takes whole steps of the learner instead."""
-        learner = self.learner_at(step)
-        losses = learner.losses(step, learner.prepare(step))
-        return losses, losses, {}
 
     @torch.no_grad()
     def get_eval_loss_dict(self, step: int) -> tuple[dict, dict[str, Tensor], dict[str, Any]]:

@@ -24,23 +24,21 @@ from torch import Tensor
 from tda_nerfstudio.base.atomic import save_tensors
 from tda_nerfstudio.base.errors import TdaError
 from tda_nerfstudio.base.interrupts import signals_deferred
-from tda_nerfstudio.base.saved import Saved
 from tda_nerfstudio.base.terminal import CONSOLE, clear_errors, hushed
 from tda_nerfstudio.learning.forecast import forecast
 from tda_nerfstudio.learning.schedule import span_at
 from tda_nerfstudio.learning.scoring import quality
 from tda_nerfstudio.learning.waves import place
-from tda_nerfstudio.plugin import resolve, run_folder
+from tda_nerfstudio.plugin import checkpoint, resolve, run_folder, stage_one
 from tda_nerfstudio.plugin.bank import Bank, check_learnt
 from tda_nerfstudio.plugin.claim import release
 from tda_nerfstudio.plugin.describe_run import describe_run
 from tda_nerfstudio.plugin.history import History
-from tda_nerfstudio.plugin.manifest import write_manifest
+from tda_nerfstudio.plugin.manifest import write_finished
 from tda_nerfstudio.plugin.next_steps import show_next_steps
 from tda_nerfstudio.plugin.options import TrainerOptions
 from tda_nerfstudio.plugin.progress import TrainingLine
 from tda_nerfstudio.plugin.quiet import silence
-from tda_nerfstudio.plugin.stage_one import facts_of
 from tda_nerfstudio.plugin.start_loss import compare_first_loss
 from tda_nerfstudio.plugin.tda_pipeline import TdaPipeline, TdaPipelineConfig
 from tda_nerfstudio.plugin.viewer.address import where_to_look
@@ -49,7 +47,7 @@ from tda_nerfstudio.store.shared_parts import is_store
 
 
 @dataclass
-class TdaTrainerConfig(Saved, TrainerOptions):
+class TdaTrainerConfig(TrainerOptions):
     """A nerfstudio run whose length is in visits per scene, and whose folder is the one that its config.yml lies in."""
 
     _target: type = field(default_factory=lambda: TdaTrainer)
@@ -62,7 +60,7 @@ class TdaTrainerConfig(Saved, TrainerOptions):
     """Where the config.yml lay that this was read from; a new run's folder follows from its names."""
 
     def __setstate__(self, state: dict[str, Any]) -> None:
-        super().__setstate__(state)
+        self.__dict__.update(state)
         file = run_folder.being_read()
         if file is not None and self.timestamp != "{timestamp}":  # it is no copy of a method's defaults
             with run_folder.errors_shown():
@@ -129,7 +127,7 @@ class TdaTrainer(Trainer):
         """Build everything, start from stage 1 or go on from a checkpoint, and say what is to come."""
         with clear_errors():
             if self.config.load_dir is not None:
-                resolve.check_load_dir(self.config.load_dir)
+                checkpoint.check_load_dir(self.config.load_dir)
             with hushed():
                 super().setup(test_mode)
             self._init_viewer_state()  # a browser may come at once, and its buttons need the scene's cameras
@@ -156,7 +154,9 @@ class TdaTrainer(Trainer):
             CONSOLE.print(expected.table, expected.summary)
             self.line = TrainingLine(waves, expected.seconds, self._start_step)
             if not resolve.resuming(self.config):
-                compare_first_loss(learner, facts_of(self.pipeline.config))
+                compare_first_loss(
+                    learner, stage_one.known(self.pipeline.config.autoencoder, self.pipeline.config.store)
+                )
 
     def setup_optimizers(self) -> Optimizers:
         """Give nerfstudio the optimizers that the learner has, to load them by."""
@@ -321,7 +321,7 @@ class TdaTrainer(Trainer):
             "checkpoint": str(self.checkpoint_of(step).relative_to(self.base_dir)),
         }
         own |= {"store": self.bank.place(), "metrics": metrics}
-        write_manifest(self.base_dir, describe_run(self.config, self.pipeline, self.history) | own)
+        write_finished(self.base_dir, describe_run(self.config, self.pipeline, self.history) | own)
         CONSOLE.print(f"Done: {quality(metrics)}.", soft_wrap=True)
         store = self.bank.folder if self.bank.folder is not None and is_store(self.bank.folder) else None
         data, waves = self.pipeline.datamanager.get_datapath(), len(self.pipeline.waves)

@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING, Any
 
 from tda_nerfstudio.atlas.selection import read_json
 from tda_nerfstudio.base.errors import TdaError
-from tda_nerfstudio.plugin.manifest import newest_stage_one, read_manifest
+from tda_nerfstudio.base.terminal import CONSOLE, warn
+from tda_nerfstudio.plugin import stage_one
 from tda_nerfstudio.plugin.tda_dataparser import TdaAtlas, TdaAtlasConfig
-from tda_nerfstudio.plugin.terminal import CONSOLE, warn
 from tda_nerfstudio.store.shared_parts import is_store
 
 if TYPE_CHECKING:
@@ -46,7 +46,7 @@ def atlas_of_stage_one(config: TdaTrainerConfig) -> Path:
     if pipeline.autoencoder is None and pipeline.store is not None and is_store(pipeline.store.expanduser()):
         raise TdaError(f"Say which scenes to learn into the store {pipeline.store}: --data ATLAS.")
     chosen, output = pipeline.autoencoder, config.output_dir.expanduser()
-    manifest = newest_stage_one(output) if chosen is None else read_manifest(chosen)
+    manifest = stage_one.find(output, chosen)
     data = Path(manifest["data"])
     if not data.is_dir():
         raise TdaError(

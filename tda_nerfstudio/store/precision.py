@@ -1,4 +1,4 @@
-"""Micro planes in fewer bytes: float32, float16, or int8 or int4 with a scale per plane and channel."""
+"""Micro planes in fewer bytes: float16, or int8 or int4 with a scale for each plane and channel."""
 
 from __future__ import annotations
 
@@ -12,13 +12,14 @@ Precision = Literal["int4", "int8", "fp16", "fp32"]
 PRECISIONS: tuple[Precision, ...] = get_args(Precision)
 DTYPES = {"int4": torch.uint8, "int8": torch.int8, "fp16": torch.float16, "fp32": torch.float32}
 STEPS = {"int4": 7, "int8": 127}
-"""Steps from 0 to the largest number."""
+"""Steps from 0 to the largest absolute value."""
 
 
 def pack(micro: Float[Tensor, "scene 3 R R F"], precision: Precision) -> dict[str, Tensor]:
-    """Round micro planes; with integers also give the size of their steps, [scene, 3, F].
+    """Round micro planes to a precision: "micro", and for integers "scale" [scene, 3, F], the value of one step.
 
-    int4 puts two cells of a row into a byte, the first one low: [scene, 3, R, ceil(R / 2), F].
+    int8 and float formats keep the shape. int4 puts two cells of a row into a byte, the first one in its low half:
+    [scene, 3, R, ceil(R / 2), F].
     """
     if precision not in STEPS:
         return {"micro": micro.to(DTYPES[precision])}
@@ -32,7 +33,7 @@ def pack(micro: Float[Tensor, "scene 3 R R F"], precision: Precision) -> dict[st
 
 
 def unpack(parts: dict[str, Tensor], resolution: int) -> Float[Tensor, "scene 3 R R F"]:
-    """Give what `pack` rounded as float32, R cells a row."""
+    """Undo `pack`, up to its rounding, in float32. `resolution` is R."""
     micro = parts["micro"]
     if micro.dtype == torch.uint8:
         pairs = torch.stack([micro & 15, micro >> 4], 4).flatten(3, 4)

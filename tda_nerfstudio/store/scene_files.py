@@ -1,89 +1,49 @@
-"""Files of learnt scenes: written once, never changed, named by the hash of their bytes."""
+"""Files of learnt scenes: written once, never changed, named by the hash of their bytes.
+
+A file is safetensors, [scene, ...] for each tensor (`SceneFile._expected`), with records of its scenes as metadata.
+"""
 
 from __future__ import annotations
 
-import errno
 import hashlib
 import json
 import shutil
 import time
 import zlib
 from base64 import b64decode, b64encode
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
 import torch
 
-from tda_nerfstudio.base.atomic import replace_file
 from tda_nerfstudio.base.errors import StoreError
-from tda_nerfstudio.base.names import NAMES, is_safe
 from tda_nerfstudio.core.scenes import TriPlaneConfig
+from tda_nerfstudio.store.files import check_name, damage_named, write_whole
 from tda_nerfstudio.store.learnt_scene import LearntScene, PackedScenes, Record, from_bits
 from tda_nerfstudio.store.precision import PRECISIONS, STEPS, Precision, unpack
 
 FORMAT = "tda scenes 1"
 SUFFIX = ".safetensors"
 ABOUT = "tda"
-"""The one key of a file's metadata, which safetensors writes in any order; below it is JSON, in zlib, in base64."""
+"""The only key of a file's metadata, since safetensors writes several in any order: base64 of zlib of JSON."""
 LONGEST_HEADER = 8 << 20
-"""Bytes of a file's header, at most: room for thousands of scenes, none for a file that would fill the memory."""
+"""Bytes of a file's header, at most: enough for thousands of scenes, too few to fill the memory."""
 TOGETHER = 64
-"""Scenes that whoever has many puts into a file."""
-
-
-def check_name(name: object, where: Path) -> str:
-    """Pass a scene's name that is safe as a file's. Raises StoreError for any other."""
-    if not is_safe(name):
-        raise StoreError(
-            f"{where} names a scene {str(name)[:60]!r}, which could not be a file's name: {NAMES}. Rename that scene."
-        )
-    return str(name)
-
-
-@contextmanager
-def damage_named(path: Path, what: str) -> Iterator[None]:
-    """Turn whatever goes wrong while a file is read into a StoreError that names it."""
-    try:
-        yield
-    except StoreError:
-        raise
-    except Exception as error:
-        raise StoreError(
-            f"{what} {path} cannot be read ({type(error).__name__}: {str(error)[:200]}). Restore it, or remove it and"
-            " learn its scenes again."
-        ) from error
-
-
-@contextmanager
-def room_for(size: int, folder: Path) -> Iterator[None]:
-    """Turn a full disk into a StoreError that says how much is missing."""
-    try:
-        yield
-    except OSError as error:
-        if error.errno not in (errno.ENOSPC, errno.EDQUOT):
-            raise
-        free = shutil.disk_usage(folder).free
-        missing = f"{max(size - free, 1) / 2**20:.1f} MiB more are needed" if size > free else "its quota is used up"
-        raise StoreError(
-            f"There is no room in {folder}: {missing} ({size / 2**20:.1f} MiB to write, {free / 2**20:.1f} MiB free)."
-            " What was there is untouched. Make room and run the same command again."
-        ) from error
+"""Scenes to put into one file where there are many."""
 
 
 def write_scenes(folder: Path, shared: str, scenes: Sequence[LearntScene], precision: Precision = "int4") -> Path:
-    """Write scenes into one new file and return it, as `write_packed` does."""
-    for scene in scenes:
-        check_name(scene.record.name, folder)
+    """Pack scenes, write them into one new file and return its path. Raises as `PackedScenes.of` and `write_packed`."""
     return write_packed(folder, shared, PackedScenes.of(scenes, precision))
 
 
 def write_packed(folder: Path, shared: str, scenes: PackedScenes) -> Path:
-    """Write packed scenes into one new file and return it.
+    """Write packed scenes into one new file and return its path.
 
-    Raises StoreError when the disk is full, OSError when it cannot be written: what was there before is untouched then.
+    Raises StoreError for an unsafe name and for a full disk, OSError when the file cannot be written. No file that was
+    there before changes.
     """
     from safetensors.torch import save
 
@@ -93,15 +53,15 @@ def write_packed(folder: Path, shared: str, scenes: PackedScenes) -> Path:
     about["scenes"] = [asdict(record) for record in scenes.records]
     content = save({name: t.contiguous().cpu() for name, t in scenes.tensors.items()}, {ABOUT: _squeezed(about)})
     path = folder / f"{hashlib.sha256(content).hexdigest()[:32]}{SUFFIX}"
-    with room_for(len(content), folder):
-        replace_file(path, lambda file: file.write(content))
+    write_whole(path, len(content), lambda file: file.write(content))
     return path
 
 
 class SceneFile:
-    """One file of scenes: its records at once, its tensors when they are asked for.
+    """One file of scenes. Its records are read at once, its tensors when they are asked for.
 
-    Raises StoreError for a file that is damaged, of another format, of other sizes or of other shared parts.
+    Opening raises StoreError for a file that is damaged, of another format or of other shared parts; reading tensors
+    does for a file whose bytes have another hash than the one in its name, or whose tensors have other shapes.
     """
 
     def __init__(self, path: Path, shared: str, triplane: TriPlaneConfig) -> None:
@@ -123,7 +83,7 @@ class SceneFile:
                 f"{path} holds scenes of the shared parts {str(self.shared)[:64]}, and this store (manifest.json) has"
                 f" {shared}: they would show something else. Put them into the store that they were learnt with."
             )
-        self._whole = False
+        self._checked = False
 
     @property
     def names(self) -> list[str]:
@@ -132,15 +92,15 @@ class SceneFile:
 
     @property
     def age(self) -> tuple[int, str]:
-        """When it was written; of two files of the same time one is the later all the same."""
+        """Sort files by when they were written, in nanoseconds; those of the same time by name."""
         return self.written, self.path.name
 
     def record(self, name: str) -> Record:
-        """Give what is known of one of its scenes."""
+        """Return the record of one of its scenes."""
         return self.records[self.names.index(name)]
 
     def load(self, name: str) -> LearntScene:
-        """Read a scene's tensors, after the whole file was found to be what its name says."""
+        """Read a scene, in float32."""
         packed, grid = self.packed([name]), self.triplane.grid
         parts = dict(packed.tensors)
         with damage_named(self.path, f"Scene '{name}' in"):
@@ -153,7 +113,7 @@ class SceneFile:
         return LearntScene(packed.records[0], micro, weights, occupied)
 
     def packed(self, names: Sequence[str]) -> PackedScenes:
-        """Read some scenes as they are kept, after the whole file was found to be what its name says."""
+        """Read some scenes as they are kept."""
         rows = [self.names.index(name) for name in names]
         with damage_named(self.path, f"Scene '{names[0]}' in"):
             self.check()
@@ -172,25 +132,25 @@ class SceneFile:
         return PackedScenes([self.records[k] for k in rows], parts, self.precision)
 
     def copy(self, folder: Path) -> Path:
-        """Copy the whole file to another folder, after it was found to be sound."""
+        """Copy the whole file to another folder after checking it; return the copy's path."""
         self.packed(self.names[:1])
-        path, size = folder / self.path.name, self.path.stat().st_size
-        with room_for(size, folder), self.path.open("rb") as source:
-            replace_file(path, lambda file: shutil.copyfileobj(source, file))
+        path = folder / self.path.name
+        with self.path.open("rb") as source:
+            write_whole(path, self.path.stat().st_size, lambda file: shutil.copyfileobj(source, file))
         return path
 
     def check(self) -> None:
-        """Raise StoreError unless the file's bytes are those that its name stands for."""
-        if self._whole:
+        """Raise StoreError unless the file's bytes have the hash that is its name. They are read once."""
+        if self._checked:
             return
         with damage_named(self.path, "The file of scenes"), self.path.open("rb") as file:
             found = hashlib.file_digest(file, "sha256").hexdigest()[:32]
             if found != self.path.stem:
                 raise ValueError(f"its bytes have the hash {found}, not the one in its name")
-        self._whole = True
+        self._checked = True
 
     def _expected(self) -> dict[str, tuple[list[int], str]]:
-        """List a scene's tensors with their shapes and types in safetensors' spelling."""
+        """List a scene's tensors with their shapes and types, as safetensors spells them."""
         config, r, mic = self.triplane, self.triplane.resolution, self.triplane.micro_channels
         dtype = {"int4": "U8", "int8": "I8", "fp16": "F16", "fp32": "F32"}[self.precision]
         row = -(-r // 2) if self.precision == "int4" else r
@@ -203,7 +163,7 @@ class SceneFile:
 
 
 def _read_about(path: Path) -> dict[str, Any]:
-    """Read a file's metadata without its tensors, and without trusting how long it says that its header is."""
+    """Read a file's metadata alone, without trusting the length that it gives for its header."""
     with path.open("rb") as file:
         length = int.from_bytes(file.read(8), "little")
         if not 2 <= length <= LONGEST_HEADER:
@@ -219,5 +179,5 @@ def _read_about(path: Path) -> dict[str, Any]:
 
 
 def _squeezed(about: dict[str, Any]) -> str:
-    """Write metadata as base64 of zlib of JSON: records of a file are much alike."""
+    """Write metadata as base64 of zlib of JSON: the records of a file are alike and compress well."""
     return b64encode(zlib.compress(json.dumps(about).encode(), 9)).decode()

@@ -1,4 +1,4 @@
-"""The scene store: a folder of learnt scenes that opens anywhere, in a year, without what it was made from."""
+"""The scene store: a folder of learnt scenes that opens without nerfstudio, images, checkpoints and config.yml."""
 
 from __future__ import annotations
 
@@ -15,61 +15,57 @@ from tda_nerfstudio.base.atomic import write_text
 from tda_nerfstudio.base.errors import StoreError, listed, suggest
 from tda_nerfstudio.core.cameras import View, orbit
 from tda_nerfstudio.core.view import Size, image_size
+from tda_nerfstudio.store.files import check_name, damage_named
 from tda_nerfstudio.store.learnt_scene import LearntScene, PackedScenes, Record
+from tda_nerfstudio.store.manifest import Manifest
 from tda_nerfstudio.store.precision import Precision
-from tda_nerfstudio.store.scene_files import (
-    SUFFIX,
-    TOGETHER,
-    SceneFile,
-    check_name,
-    damage_named,
-    write_packed,
-    write_scenes,
-)
-from tda_nerfstudio.store.shared_parts import SharedParts, read_manifest, read_shared_parts
+from tda_nerfstudio.store.scene_files import SUFFIX, TOGETHER, SceneFile, write_packed, write_scenes
+from tda_nerfstudio.store.shared_parts import SharedParts, read_shared_parts
 from tda_nerfstudio.store.stored_scene import StoredScene, mean_psnr
 
 SCENES, ASIDE = "scenes", "quarantine"
 LONGEST_NOTE = 1 << 20
+"""Bytes."""
 STALE = 3600
-"""Seconds after which a file that is still being written belongs to nobody."""
+"""Age in seconds from which a temporary file counts as left behind by a process that was killed."""
 
 
 class Store(Mapping[str, StoredScene]):
-    """Scenes by name. The folder is the index: whoever adds a file of scenes adds scenes, and no file ever changes.
+    """A mapping from names to scenes. Files of scenes never change, and the scenes are those of all files that exist.
 
-    Where two files hold a scene of the same name, the one written last counts. Scenes are rendered on `device`: by
-    default a GPU where there is one, else the CPU.
+    Where two files hold a scene of the same name, the one written last counts. Scenes render on `device`: by default
+    a GPU if there is one, else the CPU. Opening raises StoreError for a folder that is no store or has a damaged
+    manifest; damaged files of scenes are left out, with their errors in `damaged`.
     """
 
     def __init__(self, folder: Path | str, device: torch.device | str | None = None) -> None:
         self.folder = Path(folder)
         self.device = torch.device(device or ("cuda" if torch.cuda.is_available() else "cpu"))
-        self.manifest = read_manifest(self.folder)
+        self.manifest = Manifest.read(self.folder)
         self.files: list[SceneFile] = []
         self.damaged: list[StoreError] = []
         for path in sorted((self.folder / SCENES).glob(f"*{SUFFIX}")):
             try:
-                self.files.append(SceneFile(path, self.manifest.hash, self.manifest.sizes.triplane))
+                self.files.append(self._open(path))
             except StoreError as error:
                 self.damaged.append(error)
         self._index()
 
     def __repr__(self) -> str:
-        names, shots = self.names, self.manifest.shots
-        facts = [f"{len(names)} scene{'' if len(names) == 1 else 's'} of {shots.width} x {shots.height} pixels"]
+        names, camera = self.names, self.manifest.camera
+        facts = [f"{len(names)} scene{'' if len(names) == 1 else 's'} of {camera.width} x {camera.height} pixels"]
         facts += mean_psnr([self.record(name) for name in names])
         shown = f": {', '.join(names[:3])}{', ...' if len(names) > 3 else ''}" if names else ""
         return f"<Store {str(self.folder)!r}: {', '.join(facts)}{shown}>"
 
     @property
     def names(self) -> list[str]:
-        """The scenes' names, in alphabetical order."""
+        """Names of the scenes, in alphabetical order."""
         return sorted(self._where)
 
     @cached_property
     def shared(self) -> SharedParts:
-        """The shared parts on the CPU, read when first needed."""
+        """The shared parts on the CPU, read when first needed. Raises StoreError for damaged ones."""
         return read_shared_parts(self.folder)
 
     @cached_property
@@ -89,21 +85,24 @@ class Store(Mapping[str, StoredScene]):
     def __getitem__(self, name: str) -> StoredScene:
         """Read a scene. Raises StoreError for an unknown name and for a damaged file."""
         learnt = self.file(name).load(name)
-        return StoredScene(self._shown_with, self.manifest.shots, learnt)
+        return StoredScene(self._shown_with, self.manifest.camera, learnt)
 
     def record(self, name: str) -> Record:
-        """Tell what is known of a scene without reading it."""
+        """Return a scene's record without reading its tensors. Raises StoreError for an unknown name."""
         return self.file(name).record(name)
 
     def add(self, scenes: Sequence[LearntScene], precision: Precision = "int4") -> Path:
-        """Write scenes into one new file; nothing that was there changes. Scenes of known names replace the old."""
+        """Write scenes into one new file and return its path; scenes of known names replace the old ones.
+
+        Raises StoreError for an unsafe name, for micro planes without `occupied`, and for a full disk.
+        """
         return self._noted(write_scenes(self.folder / SCENES, self.manifest.hash, scenes, precision))
 
     def take(self, other: Store, names: Collection[str]) -> None:
-        """Take over scenes of a store with the same shared parts, to the bit; those of known names replace the old.
+        """Copy scenes from a store with the same shared parts, bit for bit; known names replace the old scenes.
 
-        Files whose every scene is wanted are copied whole, the others' scenes come together in new ones. Raises
-        StoreError for other shared parts and for an unknown name, before anything is written.
+        Files of which every scene is wanted are copied whole; scenes of other files are put together into new ones.
+        Raises StoreError for other shared parts and for an unknown name, before anything is written.
         """
         if other.manifest.hash != self.manifest.hash:
             raise StoreError(
@@ -126,11 +125,12 @@ class Store(Mapping[str, StoredScene]):
                 self._noted(write_packed(self.folder / SCENES, self.manifest.hash, together))
 
     def _would_count(self, file: SceneFile, name: str) -> bool:
+        """Whether a scene would be taken from this file, as from the newest that holds it."""
         return name not in self or self.file(name).age <= file.age
 
     def _noted(self, path: Path) -> Path:
-        """Take a file of scenes that was just written into account."""
-        file = SceneFile(path, self.manifest.hash, self.manifest.sizes.triplane)
+        """Register a file of scenes that was just written, and remove the notes about scenes that it finishes."""
+        file = self._open(path)
         self.files = [known for known in self.files if known.path != path] + [file]
         self._index()
         for record in file.records:
@@ -139,13 +139,16 @@ class Store(Mapping[str, StoredScene]):
         return path
 
     def put_aside(self, name: str, reason: str, provenance: Mapping[str, Any]) -> None:
-        """Note why a scene could not be learnt; the note goes when the scene is added after all."""
+        """Note why a scene could not be learnt. The note is removed when the scene is added after all.
+
+        Raises StoreError for an unsafe name.
+        """
         check_name(name, self.folder)
         content = {"scene": name, "reason": reason, "provenance": dict(provenance)}
         write_text(self._note(name), json.dumps(content, indent=1) + "\n")
 
     def aside(self) -> dict[str, str]:
-        """List the scenes that could not be learnt, with the reasons. Raises StoreError for a damaged note."""
+        """Return the reason for each scene that could not be learnt. Raises StoreError for a damaged note."""
         found = {}
         for path in sorted((self.folder / ASIDE).glob("*.json")):
             with damage_named(path, "The note"):
@@ -157,7 +160,10 @@ class Store(Mapping[str, StoredScene]):
         return self.folder / ASIDE / f"{name}.json"
 
     def remove(self, *names: str) -> None:
-        """Take scenes out; others of their files move to new ones first, to the bit. Raises StoreError if unknown."""
+        """Remove scenes; the other scenes of their files are moved to new files first, bit for bit.
+
+        Raises StoreError for an unknown name, before anything is removed.
+        """
         for name in names:
             self.file(name)
         for file in [file for file in self.files if not set(names).isdisjoint(file.names)]:
@@ -169,7 +175,7 @@ class Store(Mapping[str, StoredScene]):
         self._index()
 
     def prune(self) -> None:
-        """Delete the files whose every scene was written again later, and what killed writers left an hour ago."""
+        """Delete files whose scenes were all written again later, and temporary files of writers that were killed."""
         for path in (self.folder / SCENES).glob(".*.tmp"):
             if time.time() - path.stat().st_mtime > STALE:
                 path.unlink(missing_ok=True)
@@ -178,7 +184,7 @@ class Store(Mapping[str, StoredScene]):
             self.files.remove(file)
 
     def verify(self) -> list[StoreError]:
-        """Read everything and check every hash; return what is wrong."""
+        """Check the hash of every file; return an error for each that is wrong."""
         found = list(self.damaged)
         checks = [lambda: self.shared, *(file.check for file in self.files)]
         for check in checks:
@@ -193,20 +199,25 @@ class Store(Mapping[str, StoredScene]):
         return sum(path.stat().st_size for path in self.folder.rglob("*") if path.is_file())
 
     def orbit(self, count: int, elevation: float = 18.0, size: Size | None = None) -> View:
-        """Place cameras on a full turn around the box, as far away as the ones that scenes were learnt from.
+        """Place cameras on a full turn around the box, at the distance from which the training images were taken.
 
-        Images have the size of those, or (width, height) pixels, or as many both ways.
+        `elevation` is in degrees above the horizon. `size` is (width, height) in pixels, or one number for both; by
+        default that of the training images. Raises TdaError for less than one camera.
         """
-        shots, centre = self.manifest.shots, self.shared.scenes.box.mean(0)
-        view = orbit(count, shots.distance, elevation, shots.focal, (shots.width, shots.height), centre)
+        camera, centre = self.manifest.camera, self.shared.scenes.box.mean(0)
+        view = orbit(count, camera.distance, elevation, camera.focal, (camera.width, camera.height), centre)
         return view if size is None else view.resized(*image_size(size))
 
     def file(self, name: str) -> SceneFile:
-        """Find the file that holds a scene. Raises StoreError for an unknown name."""
+        """Return the file that a scene is read from. Raises StoreError for an unknown name."""
         if name not in self._where:
             raise StoreError(f"{self.folder} ({listed(self.names)}) holds no scene '{name}'.{suggest(str(name), self)}")
         return self._where[name]
 
+    def _open(self, path: Path) -> SceneFile:
+        return SceneFile(path, self.manifest.hash, self.manifest.config.triplane)
+
     def _index(self) -> None:
+        """Map each name to the newest file that holds it."""
         ordered = sorted(self.files, key=lambda file: file.age)
         self._where = {name: file for file in ordered for name in file.names}

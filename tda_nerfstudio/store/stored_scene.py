@@ -1,8 +1,8 @@
-"""One scene of a store, and how it is rendered."""
+"""One scene of a store: its record, and images of it."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import replace
 from functools import cached_property
 
@@ -15,15 +15,18 @@ from tda_nerfstudio.core.cameras import View
 from tda_nerfstudio.core.scenes import LatentScenes
 from tda_nerfstudio.core.view import image_size
 from tda_nerfstudio.store.learnt_scene import LearntScene, Record
-from tda_nerfstudio.store.shared_parts import SharedParts, Shots
+from tda_nerfstudio.store.shared_parts import DefaultCamera, SharedParts
 
 PIXELS_TOGETHER = 1 << 20
-"""Image pixels that are rendered at once, to bound memory: 64 views of 128 x 128."""
+"""Image pixels to render at once, which bounds memory: 64 views of 128 x 128."""
 
 
 @torch.no_grad()
 def put(table: LatentScenes, learnt: LearntScene, background: Tensor) -> None:
-    """Put a scene into the only row of a table; where it is not empty is looked up if nobody says so."""
+    """Put a scene into the only row of a table. If it has no `occupied`, its cells are looked up in its planes.
+
+    The background [C] is in (-1, 1).
+    """
     table.micro.copy_(learnt.micro.reshape(1, -1))
     table.weights.copy_(learnt.weights[None])
     if learnt.occupied is None:
@@ -33,24 +36,24 @@ def put(table: LatentScenes, learnt: LearntScene, background: Tensor) -> None:
 
 
 class StoredScene:
-    """One scene of a store, ready to be rendered on the device that the shared parts are on."""
+    """One scene of a store, which renders on the device that the shared parts are on."""
 
-    def __init__(self, shared: SharedParts, shots: Shots, learnt: LearntScene) -> None:
-        self.shared, self.shots, self.learnt = shared, shots, learnt
+    def __init__(self, shared: SharedParts, camera: DefaultCamera, learnt: LearntScene) -> None:
+        self.shared, self.camera, self.learnt = shared, camera, learnt
 
     def __repr__(self) -> str:
-        facts = [f"{self.shots.width} x {self.shots.height} pixels", *mean_psnr([self.record])]
+        facts = [f"{self.camera.width} x {self.camera.height} pixels", *mean_psnr([self.record])]
         facts += [] if self.record.finished else ["unfinished"]
         return f"<StoredScene {self.record.name!r}: {', '.join(facts)}>"
 
     @property
     def record(self) -> Record:
-        """Its name, metrics and provenance."""
+        """The scene's name, metrics and provenance."""
         return self.learnt.record
 
     @cached_property
     def occupied(self) -> Bool[Tensor, "G G G"]:
-        """Where the scene is not empty: as it was learnt, or as its planes say."""
+        """Cells, indexed [x, y, z], that are not empty: as stored, else as its planes tell."""
         if self.learnt.occupied is None:
             put(self.shared.scenes, self.learnt, self.shared.autoencoder.background)
             return self.shared.scenes.occupied[0].clone()
@@ -60,15 +63,17 @@ class StoredScene:
     def render(
         self, view: View, height: int | None = None, width: int | None = None, progress: bool = False
     ) -> Float[Tensor, "view 3 height width"]:
-        """Render cameras as images in [0, 1], on the CPU, however many: a few at a time.
+        """Render any number of cameras, a few at a time: images in [0, 1] on the CPU.
 
-        By default images have the size that the view says, else that of the images that the scene was learnt from. In
-        another size all that was in sight stays in sight. `core.showing.show` says what a longer focal length does.
+        Their size is `height` x `width`, one of which follows from the other; else the view's; else that of the
+        training images. A change of size keeps in sight all that the view sees. `progress` shows a bar. Cameras with a
+        longer focal length than the training images' are enlarged, as `core.showing.show` does. Raises TdaError for a
+        size that is none.
         """
-        table, codec, sampling = self.shared.scenes, self.shared.autoencoder, self.shared.sizes.sampling
+        table, codec, sampling = self.shared.scenes, self.shared.autoencoder, self.shared.config.sampling
         device = table.box.device
         put(table, replace(self.learnt, occupied=self.occupied), codec.background)
-        wide, high = view.width or self.shots.width, view.height or self.shots.height
+        wide, high = view.width or self.camera.width, view.height or self.camera.height
         if height is None and width is not None:
             height = max(round(width * high / wide), 1)
         if width is None and height is not None:
@@ -77,22 +82,19 @@ class StoredScene:
         view, planes = view.resized(width, height).to(device), table.planes(torch.tensor([0], device=device))
         images = torch.empty(len(view), 3, height, width)
         together, scene = max(PIXELS_TOGETHER // (height * width), 1), (table, planes, table.occupied, codec)
-        for start in _tracked(range(0, len(view), together), f"Rendering {self.record.name}", progress):
+        starts = range(0, len(view), together)
+        if progress:
+            from rich.progress import track
+
+            starts = track(starts, description=f"Rendering {self.record.name}")
+        for start in starts:
             some = view[start : start + together]
-            shown = showing.show(*scene, some, height, width, sampling, self.shots.focal, ("rgb",))
+            shown = showing.show(*scene, some, height, width, sampling, self.camera.focal, ("rgb",))
             images[start : start + together] = shown["rgb"].cpu()
         return images
 
 
 def mean_psnr(records: Sequence[Record]) -> list[str]:
-    """Tell the mean PSNR of those scenes that have one."""
+    """Say the mean PSNR of those scenes that have one, in a list of one text; else return an empty list."""
     known = [record.metrics["psnr"] for record in records if isinstance(record.metrics.get("psnr"), float | int)]
     return [f"PSNR {sum(known) / len(known):.2f} dB"] if known else []
-
-
-def _tracked(starts: Sequence[int], what: str, progress: bool) -> Iterable[int]:
-    if not progress:
-        return starts
-    from rich.progress import track
-
-    return track(starts, description=what)

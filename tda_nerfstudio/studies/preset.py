@@ -11,12 +11,11 @@ from typing import Any
 import yaml
 
 from tda_nerfstudio.base.errors import TdaError, suggest
+from tda_nerfstudio.core.metrics import score_names
 
 KEYS = {"about", "atlas", "data", "set", "runs"}
 RUN_KEYS = {"method", "from", "seeds", "set", "show", "expects"}
 TYPES: dict[str, type] = {"set": dict, "atlas": dict, "seeds": list, "expects": dict}
-SCORES = ("psnr", "ssim", "sharpness", "lpips", "ceiling_psnr", "ceiling_ssim", "latent_high_frequencies")
-"""What a preset may expect of a run: means over its held-out views."""
 STAGE_ONE, STAGE_TWO = "tda-ae", "tda-scenes"
 
 
@@ -112,7 +111,7 @@ def _sources(
 
 
 def _check_expects(path: Path, name: str, expects: dict[str, Any]) -> None:
-    _check_keys(expects, SCORES, path, f"what run '{name}' expects", "score")
+    _check_keys(expects, (*score_names(), "latent_high_frequencies"), path, f"what run '{name}' expects", "score")
     for key, wanted in expects.items():
         numbers = isinstance(wanted, list) and [value for value in wanted if isinstance(value, int | float)]
         if not numbers or len(numbers) != 2 or len(wanted) != 2 or wanted[0] >= wanted[1]:

@@ -17,7 +17,8 @@ import torch
 from torch import Tensor
 
 from tda_nerfstudio.autoencoder.base import Autoencoder
-from tda_nerfstudio.autoencoder.build import AutoencoderConfig
+from tda_nerfstudio.autoencoder.build import build, resolve
+from tda_nerfstudio.autoencoder.config import AutoencoderConfig
 from tda_nerfstudio.autoencoder.muon import Muon
 from tda_nerfstudio.base.atomic import require_writable, save_tensors, write_text
 from tda_nerfstudio.base.errors import TdaError
@@ -82,9 +83,9 @@ class Pretraining:
 
     def __init__(self, folder: Path, recipe: Recipe) -> None:
         self.folder, self.recipe = folder, recipe
-        self.config = AutoencoderConfig(channels=recipe.channels, start="scratch").resolve()
+        self.config = resolve(AutoencoderConfig(channels=recipe.channels, start="scratch"))
         self.device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
-        self.model: Autoencoder = self.config.build(recipe.seed).to(self.device)
+        self.model: Autoencoder = build(self.config, recipe.seed).to(self.device)
         self.optimizer = Muon(self.model.parameters(), RATE)
         self.step, self.seconds = 0, 0.0
         self._claim()

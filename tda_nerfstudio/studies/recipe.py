@@ -13,7 +13,8 @@ from typing import Any
 
 from tda_nerfstudio.base.atomic import require_writable
 from tda_nerfstudio.base.errors import TdaError
-from tda_nerfstudio.plugin.manifest import read_manifest
+from tda_nerfstudio.core.metrics import METRICS
+from tda_nerfstudio.plugin.manifest import read_finished
 from tda_nerfstudio.plugin.quiet import as_environment
 from tda_nerfstudio.plugin.viewer.address import viewer_command
 from tda_nerfstudio.studies.preset import Preset, Run, check_options, read_preset
@@ -147,20 +148,23 @@ def _report(study: Study, seconds: float) -> None:
     from rich.table import Table
 
     console, rows = Console(), {run.name: study.row(run)["metrics"] for run in study.preset.runs}
+    shown = [key for key, metric in METRICS.items() if metric.headline]
     tables = [("Means over held-out views", rows)]
     for run in study.preset.runs:
         if run.show:
-            tables.append((f"{run.name}, by scene", read_manifest(study.folder(run))["metrics"]["scenes"]))
+            tables.append((f"{run.name}, by scene", read_finished(study.folder(run))["metrics"]["scenes"]))
     for title, scored in tables:
-        table = Table("", "PSNR", "SSIM", "autoencoder alone", title=title, title_justify="left")
+        table = Table(
+            "", *(METRICS[key].title for key in shown), "autoencoder alone", title=title, title_justify="left"
+        )
         for name, scores in scored.items():
-            numbers = (scores.get(key) for key in ("psnr", "ssim", "ceiling_psnr"))
+            numbers = (scores.get(key) for key in (*shown, "ceiling_psnr"))
             table.add_row(escape(name), *("-" if value is None else f"{value:.3f}" for value in numbers))
         console.print(table)
     print(f"Took {seconds / 60:.1f} minutes.")
     for run in study.preset.runs:
         if run.show:
-            store = read_manifest(study.folder(run)).get("store")
+            store = read_finished(study.folder(run)).get("store")
             look = ["tda", "view", store] if store else viewer_command(study.folder(run) / "config.yml")
             print(f"Pictures: {study.out / run.name}-sheet.png, {study.out / run.name}-turntable.mp4")
             print(f"Next, look around in it:\n  {shlex.join(look)}")

@@ -10,7 +10,8 @@ from typing import Any
 
 from tda_nerfstudio.base.atomic import write_text
 from tda_nerfstudio.base.errors import TdaError
-from tda_nerfstudio.plugin.manifest import read_manifest
+from tda_nerfstudio.core.metrics import score_names
+from tda_nerfstudio.plugin.manifest import read_finished
 from tda_nerfstudio.studies.run_files import (
     LOSSES,
     TYPE,
@@ -25,7 +26,6 @@ from tda_nerfstudio.studies.run_files import (
 from tda_nerfstudio.studies.run_time import phases_of, stage_one_of, total_seconds
 
 FORMAT = 1
-SCENE_METRICS = ("psnr", "ssim", "sharpness", "lpips", "ceiling_psnr", "ceiling_ssim", "ceiling_sharpness")
 EMPTY: dict[str, Any] = {
     "format": FORMAT,
     "name": "",
@@ -86,7 +86,7 @@ def _row_of(run: Path) -> dict[str, Any]:
             problems.append(str(error).replace(f"{run.parent}/", ""))
             return {}
 
-    manifest = attempt(lambda: read_manifest(run))
+    manifest = attempt(lambda: read_finished(run))
     if not run.is_dir():
         return EMPTY | {"name": run.name, "problems": problems}
     config = attempt(lambda: read_config(run))
@@ -137,7 +137,7 @@ def _row_of(run: Path) -> dict[str, Any]:
         "metrics": {
             key: [short(v) for v in value] if isinstance(value, list) else short(value)
             for key, value in metrics.items()
-            if key in (*SCENE_METRICS, "latent_std", "latent_high_frequencies")
+            if key in (*score_names(), "latent_std", "latent_high_frequencies")
         },
         "scenes": _columns(metrics.get("scenes") or {}),
         "curves": {name.removeprefix(LOSSES): [*thin(c)] for name, c in scalars.items() if name.startswith(LOSSES)},
@@ -171,7 +171,7 @@ def _columns(scenes: dict[str, Any]) -> dict[str, list]:
         "name": list(scenes),
         "views": [f"{len(names)}:{code}" for names, code in zip(views, hashes, strict=True)],
     }
-    for key in SCENE_METRICS:
+    for key in score_names():
         if all(key in scene for scene in scenes.values()):
             columns[key] = [short(scene[key]) for scene in scenes.values()]
     return columns

@@ -7,7 +7,8 @@ from pathlib import Path
 from typing import Any
 
 from tda_nerfstudio.base.errors import TdaError
-from tda_nerfstudio.plugin.manifest import read_manifest
+from tda_nerfstudio.learning import schedule as schedules
+from tda_nerfstudio.plugin.manifest import read_finished
 from tda_nerfstudio.studies.run_files import STEP_SECONDS, TYPE, look_up, read_config, read_scalars, short
 
 
@@ -49,11 +50,11 @@ def _planned(
     if steps is None or not given or not scenes:
         return []
     try:
-        schedule = getattr(phases, given[TYPE])
+        schedule = getattr(schedules, given[TYPE])
         known = {field.name for field in fields(schedule)}
         placed = schedule(**{key: value for key, value in given.items() if key in known}).phases()
         images = min(manager["scenes_per_step"], len(scenes)) * manager["views_per_scene"]
-        spans = phases.timeline(placed, len(scenes), images, steps)
+        spans = schedules.timeline(placed, len(scenes), images, steps)
     except (AttributeError, KeyError, TypeError, ValueError) as error:
         problems.append(f"The schedule of an older version is not understood ({error}): phases are not known.")
         return []
@@ -77,7 +78,7 @@ def stage_one_of(config: dict[str, Any], problems: list[str]) -> dict[str, Any]:
     found = {"name": Path(given).name, "fingerprint": look_up(config, "pipeline.autoencoder_hash")}
     run = Path(given)
     try:
-        manifest, own = read_manifest(run), read_config(run)
+        manifest, own = read_finished(run), read_config(run)
     except TdaError:
         problems.append(f"Stage 1, '{run.name}', is not where it was: its space and its minutes are not known.")
         return found

@@ -13,7 +13,8 @@ import torch
 from tda_nerfstudio.atlas.atlas import Atlas, read_atlas
 from tda_nerfstudio.atlas.bounds import fit_box
 from tda_nerfstudio.autoencoder.base import Autoencoder
-from tda_nerfstudio.autoencoder.build import AutoencoderConfig
+from tda_nerfstudio.autoencoder.build import build, resolve
+from tda_nerfstudio.autoencoder.config import AutoencoderConfig
 from tda_nerfstudio.base.errors import TdaError
 from tda_nerfstudio.core.metrics import psnr
 from tda_nerfstudio.core.ray_sampling import SamplingConfig
@@ -30,7 +31,8 @@ from tda_nerfstudio.learning.wave import learn_wave
 from tda_nerfstudio.learning.waves import plan
 from tda_nerfstudio.making.raycast import Camera
 from tda_nerfstudio.making.writing import sphere_views, write_scene
-from tda_nerfstudio.store.shared_parts import SharedParts, Sizes
+from tda_nerfstudio.store.manifest import SharedConfig
+from tda_nerfstudio.store.shared_parts import SharedParts
 from tda_nerfstudio.studies.bench import ellipsoids
 
 
@@ -94,7 +96,7 @@ def learn(
     if len(atlas.scenes) < first + second:
         raise TdaError(f"{atlas.root} has {len(atlas.scenes)} good scenes. Give an atlas of {first + second} or more.")
     old, new = replace(atlas, scenes=atlas.scenes[:first]), replace(atlas, scenes=atlas.scenes[first : first + second])
-    codec = config.build(seed).to(device)
+    codec = build(config, seed).to(device)
     scenes = LatentScenes(first, codec.point_channels, triplane, seed)
     scenes.box.copy_(fit_box(atlas.scenes))
     scenes, size = scenes.to(device), StepSize()
@@ -109,8 +111,7 @@ def learn(
 
     show("stage 2", length.steps[0], sum(length.steps))
     beginning = mean_beginning(scenes.weights.detach(), scenes.occupied, "Stage 1")
-    sizes = Sizes(triplane, config.resolve(), sampling)
-    shared = SharedParts(sizes, table_beside(scenes, 1), codec, *beginning)
+    shared = SharedParts(SharedConfig(triplane, resolve(config), sampling), table_beside(scenes, 1), codec, *beginning)
     blind = replace(new, scenes=tuple(replace(scene, test=scene.test[:0]) for scene in new.scenes))  # scored below
     wave = learn_wave(blind, shared, new.names, seed, steps=length.steps[1], size=size, device=device)
     assert wave is not None

@@ -11,7 +11,7 @@ from typing import Any
 
 from tda_nerfstudio.base.atomic import write_text
 from tda_nerfstudio.base.errors import TdaError
-from tda_nerfstudio.plugin.manifest import NAME, read_manifest
+from tda_nerfstudio.plugin.manifest import NAME, read_finished
 from tda_nerfstudio.studies.preset import Preset, Run
 from tda_nerfstudio.studies.rows import write_row
 
@@ -45,7 +45,7 @@ class Study:
     def finished(self, run: Run) -> bool:
         """Tell whether a run is finished and still has its checkpoint."""
         folder = self.folder(run)
-        return (folder / NAME).exists() and (folder / str(read_manifest(folder).get("checkpoint"))).is_file()
+        return (folder / NAME).exists() and (folder / str(read_finished(folder).get("checkpoint"))).is_file()
 
     def missing(self) -> list[Run]:
         """List the runs to be trained or gone on with, in order.

@@ -20,9 +20,10 @@ from tda_nerfstudio.core.view import image_size
 from tda_nerfstudio.plugin.open_run import open_run
 from tda_nerfstudio.plugin.run_folder import is_config
 from tda_nerfstudio.plugin.stored_pipeline import StoredPipeline, store_of
-from tda_nerfstudio.plugin.storing import shots
+from tda_nerfstudio.plugin.storing import default_camera
 from tda_nerfstudio.plugin.tda_pipeline import TdaPipeline
-from tda_nerfstudio.store.shared_parts import Shots, is_store
+from tda_nerfstudio.store.manifest import DefaultCamera
+from tda_nerfstudio.store.shared_parts import is_store
 from tda_nerfstudio.store.store import Store
 from tda_nerfstudio.studies.outputs import VIDEOS, require_output
 from tda_nerfstudio.studies.pictures import as_picture
@@ -30,7 +31,7 @@ from tda_nerfstudio.studies.pictures import as_picture
 FPS = 24
 
 
-def open_source(source: Path) -> tuple[TdaPipeline | StoredPipeline, Shots]:
+def open_source(source: Path) -> tuple[TdaPipeline | StoredPipeline, DefaultCamera]:
     """Open a store, a run's store, or a run that has none; say how the images of its scenes were taken.
 
     Raises TdaError for what is neither.
@@ -38,13 +39,13 @@ def open_source(source: Path) -> tuple[TdaPipeline | StoredPipeline, Shots]:
     folder = store_of(source)
     store = None if folder is None else Store(folder)
     if store is not None and (len(store) or is_store(source)):
-        return StoredPipeline(store), store.manifest.shots
+        return StoredPipeline(store), store.manifest.camera
     if not source.exists():
         raise TdaError(f"{source} does not exist. Give the folder of a store or of a run.")
     if not (is_config(source) or is_config(source / "config.yml")):
         raise TdaError(f"{source} is neither a store nor a run. Give a folder with a manifest.json or a config.yml.")
     pipeline = open_run(source)
-    return pipeline, shots(pipeline.model, pipeline.datamanager)
+    return pipeline, default_camera(pipeline.model, pipeline.datamanager)
 
 
 def render_video(
@@ -66,7 +67,7 @@ def render_video(
     import imageio.v2 as imageio
     from nerfstudio.cameras.cameras import Cameras
 
-    from tda_nerfstudio.plugin.terminal import CONSOLE
+    from tda_nerfstudio.base.terminal import CONSOLE
 
     _check(output, frames, fps, size, names, elevation)
     drawn = None if camera_path is None else read_camera_path(camera_path)

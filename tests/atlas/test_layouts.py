@@ -10,7 +10,9 @@ import torch
 from PIL import Image
 
 from tda_nerfstudio.atlas import selection
-from tda_nerfstudio.atlas.layouts.scene import has_layout, read_scene
+from tda_nerfstudio.atlas.layouts import scene as scene_reader
+from tda_nerfstudio.atlas.layouts.frames import Frame
+from tda_nerfstudio.atlas.layouts.scene import has_layout, looks_meant, read_scene
 from tda_nerfstudio.base.errors import TdaError
 
 
@@ -36,6 +38,35 @@ def test_same_cameras_in_three_layouts_read_back_equal(tmp_path, scene_at):
     assert views.fx.tolist() == pytest.approx([9.6] * 5) and views.cx.tolist() == [4.0] * 5
     # OpenGL: the camera looks along -z, here at the origin from 2 units away.
     torch.testing.assert_close(views.c2w[:, :, 3] - 2 * views.c2w[:, :, 2], torch.zeros(5, 3), atol=1e-5, rtol=0)
+
+
+def test_a_new_layout_is_one_entry_of_the_list(tmp_path, scene_at, monkeypatch):
+    known = scene_at(tmp_path / "car", "srn")
+    expected = read_scene(known).train
+    (known / "intrinsics.txt").unlink()
+    (known / "pose").rename(known / "moves")
+    assert not has_layout(known)
+
+    class Walk:
+        NAME, TRACES = "walk (moves/)", ("mov?s",)
+
+        @staticmethod
+        def matches(folder):
+            return (folder / "moves").is_dir()
+
+        @staticmethod
+        def read(folder):
+            frames = []
+            for path in (folder / "moves").iterdir():
+                pose = np.array(path.read_text().split(), float).reshape(4, 4) * [1, -1, -1, 1]
+                frames.append(Frame(f"rgb/{path.stem}.png", pose, {"fl_x": 9.6}, path.name, "this test"))
+            return frames, None
+
+    monkeypatch.setattr(scene_reader, "LAYOUTS", (*scene_reader.LAYOUTS, Walk))
+    found = read_scene(known).train
+    assert found.paths == expected.paths and torch.equal(found.c2w, expected.c2w)
+    (tmp_path / "other/moves").mkdir(parents=True)
+    assert looks_meant(tmp_path / "other") and not looks_meant(tmp_path)
 
 
 @pytest.mark.parametrize("layout", ["blender", "nerfstudio"])

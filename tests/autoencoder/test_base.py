@@ -9,7 +9,8 @@ import torch
 from torch import nn
 
 from tda_nerfstudio.autoencoder.base import CLIP, SCALE_PACE, Autoencoder, reduced_precision
-from tda_nerfstudio.autoencoder.build import AutoencoderConfig
+from tda_nerfstudio.autoencoder.build import build
+from tda_nerfstudio.autoencoder.config import AutoencoderConfig
 from tda_nerfstudio.base.errors import TdaError
 
 
@@ -30,7 +31,7 @@ class Averages(Autoencoder):
 
 
 def light(seed=0):
-    return AutoencoderConfig(f=4, channels=3, width=16, blocks=1).build(seed)
+    return build(AutoencoderConfig(f=4, channels=3, width=16, blocks=1), seed)
 
 
 def test_images_reach_the_encoder_from_minus_one_to_one():
@@ -156,7 +157,7 @@ def test_fingerprints_ignore_the_layout_in_memory():
 
 def test_fingerprints_tell_shapes_apart():
     with torch.no_grad():
-        models = [AutoencoderConfig(f=f, channels=c, width=16, blocks=1).build() for f, c in ((4, 3), (4, 4), (8, 3))]
+        models = [build(AutoencoderConfig(f=f, channels=c, width=16, blocks=1)) for f, c in ((4, 3), (4, 4), (8, 3))]
     assert len({model.fingerprint() for model in models}) == 3
 
 

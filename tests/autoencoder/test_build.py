@@ -8,7 +8,8 @@ from dataclasses import asdict, replace
 
 import pytest
 
-from tda_nerfstudio.autoencoder.build import AutoencoderConfig
+from tda_nerfstudio.autoencoder.build import build, resolve
+from tda_nerfstudio.autoencoder.config import AutoencoderConfig
 from tda_nerfstudio.autoencoder.identity import IdentityAutoencoder
 from tda_nerfstudio.autoencoder.light import LightAutoencoder
 from tda_nerfstudio.base.errors import TdaError
@@ -16,16 +17,16 @@ from tda_nerfstudio.base.errors import TdaError
 
 def test_light_by_default_with_the_sizes_it_says():
     config = AutoencoderConfig()
-    resolved = config.resolve()
+    resolved = resolve(config)
     assert resolved in (replace(config, sub=4), replace(config, sub=4, start="scratch"))
-    assert (config.build().sub, resolved.build().sub) == (4, 4)
-    model = config.build()
+    assert (build(config).sub, build(resolved).sub) == (4, 4)
+    model = build(config)
     assert isinstance(model, LightAutoencoder) and (model.f, model.channels) == (config.f, config.channels) == (8, 48)
 
 
 def test_width_and_blocks_are_used():
     def size(**options):
-        return sum(p.numel() for p in AutoencoderConfig(**options).build().parameters())
+        return sum(p.numel() for p in build(AutoencoderConfig(**options)).parameters())
 
     # A block: two 3 x 3 convolutions with bias and a gain; one in the encoder, one in the decoder.
     block = 2 * (9 * 16 * 16 + 16) + 16
@@ -36,46 +37,46 @@ def test_width_and_blocks_are_used():
 @pytest.mark.parametrize(("f", "channels"), [(2, 4), (32, 4), (0, 4), (8, 0)])
 def test_unknown_sizes_are_refused(f, channels):
     with pytest.raises(TdaError, match=f"knows f = 4, 8.* 16 and C >= 1, not f = {f}, C = {channels}"):
-        AutoencoderConfig(f=f, channels=channels).build()
+        build(AutoencoderConfig(f=f, channels=channels))
 
 
 @pytest.mark.parametrize(("channels", "sub"), [(64, 4), (48, 4), (36, 2), (16, 2), (12, 2), (14, 1), (8, 1), (1, 1)])
 def test_latent_pixels_have_parts_where_that_leaves_them_three_channels(channels, sub):
     config = AutoencoderConfig(channels=channels, width=16, blocks=1)
-    assert config.resolve().sub == sub and config.build().sub == sub
-    assert replace(config, f=4).resolve().sub == min(sub, 2)  # a part of one image pixel would be no latent
+    assert resolve(config).sub == sub and build(config).sub == sub
+    assert resolve(replace(config, f=4)).sub == min(sub, 2)  # a part of one image pixel would be no latent
 
 
 def test_parts_that_cannot_be_are_refused():
     for channels, sub in ((6, 2), (24, 4), (27, 3)):
         with pytest.raises(TdaError, match=f"C = {channels} channels cannot have {sub} x {sub} parts: give sub 1,"):
-            AutoencoderConfig(channels=channels, sub=sub).build()
+            build(AutoencoderConfig(channels=channels, sub=sub))
 
 
 def test_identity_resolves_to_pixels():
     config = AutoencoderConfig("identity", f=8, channels=4)
-    resolved = config.resolve()
+    resolved = resolve(config)
     assert (resolved.f, resolved.channels) == (1, 3) and (config.f, config.channels) == (8, 4)
-    assert isinstance(config.build(), IdentityAutoencoder)
+    assert isinstance(build(config), IdentityAutoencoder)
 
 
 @pytest.mark.parametrize("kind", ["kl", "tiny"])
 def test_pre_trained_kinds_need_a_source(kind):
     with pytest.raises(TdaError, match="--pipeline.model.autoencoder.source"):
-        AutoencoderConfig(kind).resolve()
+        resolve(AutoencoderConfig(kind))
 
 
 def test_a_configuration_survives_plain_data():
     config = AutoencoderConfig("light", 4, 2, 16, 1)
     again = AutoencoderConfig(**asdict(config))
-    assert again == config and again.build(3).fingerprint() == config.build(3).fingerprint()
+    assert again == config and build(again, 3).fingerprint() == build(config, 3).fingerprint()
 
 
 def test_our_own_kinds_do_not_import_diffusers():
     code = (
-        "import sys; from tda_nerfstudio.autoencoder.build import AutoencoderConfig;"
-        "AutoencoderConfig(f=4, width=16).resolve().build(); AutoencoderConfig('identity').resolve().build();"
-        "import tda_nerfstudio.autoencoder.pretrained;"
+        "import sys; from tda_nerfstudio.autoencoder.build import build, resolve;"
+        "from tda_nerfstudio.autoencoder.config import AutoencoderConfig;"
+        "build(resolve(AutoencoderConfig(f=4, width=16))); build(resolve(AutoencoderConfig('identity')));"
         "assert not {'diffusers', 'huggingface_hub', 'nerfstudio'} & set(sys.modules)"
     )
     subprocess.run([sys.executable, "-c", code], check=True)

@@ -10,7 +10,8 @@ import torch
 from safetensors import safe_open
 
 from tda_nerfstudio.autoencoder import embedded
-from tda_nerfstudio.autoencoder.build import AutoencoderConfig
+from tda_nerfstudio.autoencoder.build import build, resolve
+from tda_nerfstudio.autoencoder.config import AutoencoderConfig
 from tda_nerfstudio.base.errors import TdaError
 
 TINY = AutoencoderConfig(f=4, channels=2, width=16, blocks=1, sub=1)
@@ -20,7 +21,7 @@ TINY = AutoencoderConfig(f=4, channels=2, width=16, blocks=1, sub=1)
 def weights(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """Let the package ship a tiny autoencoder's weights."""
     monkeypatch.setattr(embedded, "FOLDER", tmp_path / "weights")
-    model = replace(TINY, start="scratch").build(seed=5)
+    model = build(replace(TINY, start="scratch"), seed=5)
     model.latent_scale.fill_(0.3)
     model.background.copy_(torch.tensor([0.1, -0.7]))
     return embedded.save(model, TINY, embedded.FOLDER)
@@ -36,10 +37,10 @@ def test_the_file_says_its_sizes_and_holds_float16_but_for_the_buffers(weights):
 
 
 def test_an_autoencoder_of_these_sizes_starts_from_them_whatever_the_seed(weights):
-    config = TINY.resolve()
+    config = resolve(TINY)
     assert config.start == "embedded" and config.knows
-    first, scratch = config.build(seed=1), replace(TINY, start="scratch").build(seed=5)
-    assert first.fingerprint() == config.build(seed=2).fingerprint() != scratch.fingerprint()
+    first, scratch = build(config, seed=1), build(replace(TINY, start="scratch"), seed=5)
+    assert first.fingerprint() == build(config, seed=2).fingerprint() != scratch.fingerprint()
     assert float(first.latent_scale) == pytest.approx(0.3) and first.background.tolist() == pytest.approx([0.1, -0.7])
     weight = scratch.state_dict()["decoder.deep.0.weight"]
     assert torch.equal(first.state_dict()["decoder.deep.0.weight"], weight.half().float())
@@ -51,16 +52,16 @@ def test_an_autoencoder_of_these_sizes_starts_from_them_whatever_the_seed(weight
 )
 def test_other_sizes_start_from_the_seed(weights, other):
     config = replace(TINY, **other)
-    resolved = config.resolve()
+    resolved = resolve(config)
     assert resolved.start == "scratch" and not resolved.knows
-    assert resolved.build(3).fingerprint() == replace(config, start="scratch").build(3).fingerprint()
+    assert build(resolved, 3).fingerprint() == build(replace(config, start="scratch"), 3).fingerprint()
 
 
 def test_a_checkpoint_needs_no_weights(weights):
-    config = TINY.resolve()
-    state, finger = config.build().state_dict(), config.build().fingerprint()
+    config = resolve(TINY)
+    state, finger = build(config).state_dict(), build(config).fingerprint()
     weights.unlink()
-    again = AutoencoderConfig(**asdict(config)).build()
+    again = build(AutoencoderConfig(**asdict(config)))
     again.load_state_dict(state)
     assert again.fingerprint() == finger
 
@@ -69,7 +70,7 @@ def test_a_damaged_installation_is_named(weights):
     content = weights.read_bytes()
     weights.write_bytes(content[:-64])
     with pytest.raises(TdaError, match="light-f4-c2.safetensors .*are damaged .*Install the package again"):
-        TINY.build()
+        build(TINY)
 
 
 def test_weights_in_the_package_are_small_and_load():
@@ -77,4 +78,4 @@ def test_weights_in_the_package_are_small_and_load():
         assert path.stat().st_size <= 4e6 and (embedded.FOLDER / "README.md").is_file()
         with safe_open(path, "pt") as file:
             config = AutoencoderConfig(**{name: int(value) for name, value in file.metadata().items()})
-        assert config.resolve().start == "embedded" and float(config.build().latent_scale) != 1
+        assert resolve(config).start == "embedded" and float(build(config).latent_scale) != 1

@@ -5,13 +5,14 @@ from __future__ import annotations
 import pytest
 import torch
 
-from tda_nerfstudio.autoencoder.build import AutoencoderConfig
+from tda_nerfstudio.autoencoder.build import build
+from tda_nerfstudio.autoencoder.config import AutoencoderConfig
 from tda_nerfstudio.autoencoder.light import PixelNorm, ResidualBlock, frequencies
 from tda_nerfstudio.autoencoder.muon import Muon
 
 
 def light(f=8, channels=4, width=16, blocks=2, seed=0):
-    return AutoencoderConfig("light", f, channels, width, blocks).build(seed)
+    return build(AutoencoderConfig("light", f, channels, width, blocks), seed)
 
 
 @torch.no_grad()
@@ -118,14 +119,14 @@ def test_training_starts_from_a_small_jpeg():
     small = torch.rand(2, 3, 4, 4, generator=torch.Generator().manual_seed(0))
     images = torch.nn.functional.interpolate(small, size=64, mode="bilinear", align_corners=True)
     for channels, sub, left in ((16, 1, 0.02), (16, 2, 0.04), (48, 4, 0.02)):
-        model = AutoencoderConfig("light", channels=channels, sub=sub, start="scratch").build()
+        model = build(AutoencoderConfig("light", channels=channels, sub=sub, start="scratch"))
         assert (model.decode(model.encode(images)) - images).square().mean() < left * images.var()
         assert 0.3 < model.encode(images).std() < 3
 
 
 @torch.no_grad()
 def test_a_part_of_a_latent_pixel_sees_its_quarter_of_the_patch_in_its_own_channels():
-    model = AutoencoderConfig("light", channels=16, width=16, blocks=1).build()
+    model = build(AutoencoderConfig("light", channels=16, width=16, blocks=1))
     images = torch.full((1, 3, 32, 32), 0.5)
     images[..., 8:12, 12:16] = 1.0  # the upper right quarter of the latent pixel in row 1, column 1
     moved = model.encoder.linear(2 * images - 1).abs() > 1e-6

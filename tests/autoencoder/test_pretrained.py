@@ -9,7 +9,8 @@ import pytest
 import torch
 from safetensors.torch import load_file, save_file
 
-from tda_nerfstudio.autoencoder.build import AutoencoderConfig
+from tda_nerfstudio.autoencoder.build import build, resolve
+from tda_nerfstudio.autoencoder.config import AutoencoderConfig
 from tda_nerfstudio.base.errors import TdaError
 
 WEIGHTS = "diffusion_pytorch_model.safetensors"
@@ -62,38 +63,38 @@ def config(kind, source, **options):
     return AutoencoderConfig(kind, source=None if source is None else str(source), **options)
 
 
-def fails(wrong, *words, build=False):
+def fails(wrong, *words, when=resolve):
     with pytest.raises(TdaError) as caught:
-        wrong.build() if build else wrong.resolve()
+        when(wrong)
     missing = [word for word in (*words, *ALTERNATIVES) if word not in str(caught.value)]
     assert not missing, caught.value
 
 
 def test_resolving_names_f_channels_and_architecture_as_plain_data(kl, tiny):
-    found = config("kl", kl[1]).resolve()
+    found = resolve(config("kl", kl[1]))
     assert (found.f, found.channels, found.architecture["block_out_channels"]) == (4, 5, [8, 8, 16])
     assert found.architecture["layers_per_block"] == 1 and "_class_name" not in found.architecture
     assert json.loads(json.dumps(asdict(found))) == asdict(found)
-    assert found.resolve() == found
-    found = config("tiny", tiny[1]).resolve()
+    assert resolve(found) == found
+    found = resolve(config("tiny", tiny[1]))
     assert (found.f, found.channels, found.architecture["num_encoder_blocks"]) == (2, 6, [1, 1])
 
 
 def test_a_relative_folder_is_resolved_to_an_absolute_one(kl, monkeypatch):
     monkeypatch.chdir(kl[1].parent)
-    assert config("kl", "kl").resolve().source == str(kl[1])
+    assert resolve(config("kl", "kl")).source == str(kl[1])
 
 
 def test_an_architecture_keeps_defaults_that_its_config_leaves_out(kl):
     described = json.loads((kl[1] / "config.json").read_text())
     del described["mid_block_add_attention"]
     (kl[1] / "config.json").write_text(json.dumps(described))
-    assert config("kl", kl[1]).resolve().architecture["mid_block_add_attention"] is True
+    assert resolve(config("kl", kl[1])).architecture["mid_block_add_attention"] is True
 
 
 @torch.no_grad()
 def test_kl_gives_the_values_of_diffusers(kl):
-    model, ours = kl[0], config("kl", kl[1]).build()
+    model, ours = kl[0], build(config("kl", kl[1]))
     images, noise = torch.rand(2, 3, 16, 24), torch.randn(2, 5, 4, 6)
     posterior = model.encode(2 * images - 1).latent_dist
     torch.testing.assert_close(ours.encode(images), posterior.mean, rtol=0, atol=1e-6)
@@ -104,7 +105,7 @@ def test_kl_gives_the_values_of_diffusers(kl):
 @torch.no_grad()
 def test_kl_clamps_a_wild_variance_as_diffusers_does(kl):
     images, noise = torch.rand(1, 3, 8, 8), torch.randn(1, 5, 2, 2)
-    model, ours = kl[0], config("kl", kl[1]).build()
+    model, ours = kl[0], build(config("kl", kl[1]))
     for convolution in (model.quant_conv, ours.encoder[1]):
         convolution.bias[5:] = 100.0  # the log variances
     posterior = model.encode(2 * images - 1).latent_dist
@@ -117,7 +118,7 @@ def test_kl_clamps_a_wild_variance_as_diffusers_does(kl):
 def test_kl_without_the_convolutions_beside_the_latents(tmp_path):
     model = make_kl(use_quant_conv=False, use_post_quant_conv=False)
     model.save_pretrained(tmp_path)
-    ours, images = config("kl", tmp_path).build(), torch.rand(1, 3, 16, 16)
+    ours, images = build(config("kl", tmp_path)), torch.rand(1, 3, 16, 16)
     z = model.encode(2 * images - 1).latent_dist.mean
     torch.testing.assert_close(ours.encode(images), z, rtol=0, atol=1e-6)
     torch.testing.assert_close(ours.decode(z), (model.decode(z).sample + 1) / 2, rtol=0, atol=1e-6)
@@ -125,7 +126,7 @@ def test_kl_without_the_convolutions_beside_the_latents(tmp_path):
 
 @torch.no_grad()
 def test_tiny_gives_the_values_of_diffusers(tiny):
-    model, ours = tiny[0], config("tiny", tiny[1]).build()
+    model, ours = tiny[0], build(config("tiny", tiny[1]))
     images, z = torch.rand(2, 3, 8, 12), 10 * torch.randn(2, 6, 4, 6)
     torch.testing.assert_close(ours.encode(images), model.encode(2 * images - 1).latents, rtol=0, atol=1e-6)
     torch.testing.assert_close(ours.decode(z), (model.decode(z).sample + 1) / 2, rtol=0, atol=1e-6)
@@ -134,7 +135,7 @@ def test_tiny_gives_the_values_of_diffusers(tiny):
 @pytest.mark.parametrize("kind", ["kl", "tiny"])
 def test_all_that_trains_is_encoder_or_decoder(kind, kl, tiny):
     model, folder = {"kl": kl, "tiny": tiny}[kind]
-    ours = config(kind, folder).build()
+    ours = build(config(kind, folder))
     assert all(name.startswith(("encoder.", "decoder.")) for name, _ in ours.named_parameters())
     assert sum(p.numel() for p in ours.parameters()) == sum(p.numel() for p in model.parameters())
     ours.decode(ours.encode(torch.rand(1, 3, 16, 16))).square().mean().backward()
@@ -145,7 +146,7 @@ def test_all_that_trains_is_encoder_or_decoder(kind, kl, tiny):
 
 def test_weights_in_half_precision_become_float32(kl):
     kl[0].half().save_pretrained(kl[1])
-    ours = config("kl", kl[1]).build()
+    ours = build(config("kl", kl[1]))
     assert {p.dtype for p in ours.parameters()} == {torch.float32}
     torch.testing.assert_close(ours.encoder[1].weight, kl[0].quant_conv.weight.float(), rtol=0, atol=0)
 
@@ -161,18 +162,18 @@ def test_old_names_and_shapes_of_attention_layers_are_read(kl, shape):
             name = name.replace(new, former)
         return name
 
-    expected = config("kl", kl[1]).build().fingerprint()
+    expected = build(config("kl", kl[1])).fingerprint()
     for name in [name for name in state if rename(name) != name]:
         value = state.pop(name)
         state[rename(name)] = value.reshape(value.shape + shape) if value.ndim == 2 else value
     save_file(state, path)
-    assert config("kl", kl[1]).build().fingerprint() == expected
+    assert build(config("kl", kl[1])).fingerprint() == expected
 
 
 def test_the_one_safetensors_file_may_have_any_name(kl):
-    expected = config("kl", kl[1]).build().fingerprint()
+    expected = build(config("kl", kl[1])).fingerprint()
     (kl[1] / WEIGHTS).rename(kl[1] / "vae.safetensors")
-    assert config("kl", kl[1]).build().fingerprint() == expected
+    assert build(config("kl", kl[1])).fingerprint() == expected
     (kl[1] / "other.safetensors").write_bytes(b"")
     fails(config("kl", kl[1]), "2 .safetensors files", WEIGHTS)
 
@@ -181,15 +182,15 @@ def test_the_one_safetensors_file_may_have_any_name(kl):
 
 
 def test_a_checkpoint_rebuilds_without_its_source(kl):
-    before = config("kl", kl[1]).resolve()
-    trained = before.build()
+    before = resolve(config("kl", kl[1]))
+    trained = build(before)
     with torch.no_grad():
         trained.decoder[0].weight += 1
     for path in kl[1].iterdir():
         path.unlink()
     kl[1].rmdir()
-    assert before.resolve() == before
-    rebuilt = before.build()
+    assert resolve(before) == before
+    rebuilt = build(before)
     assert rebuilt.fingerprint() != trained.fingerprint()
     with pytest.raises(TdaError, match="no weights, from no checkpoint") as caught:
         rebuilt.encode(torch.rand(1, 3, 8, 8))
@@ -204,13 +205,13 @@ def test_a_checkpoint_rebuilds_without_its_source(kl):
 
 @pytest.mark.parametrize("change", ["cut", "another"])
 def test_a_checkpoint_rebuilds_when_its_source_has_changed(kl, change):
-    known = config("kl", kl[1]).resolve()
-    state = known.build().state_dict()
+    known = resolve(config("kl", kl[1]))
+    state = build(known).state_dict()
     if change == "cut":
         (kl[1] / WEIGHTS).write_bytes((kl[1] / WEIGHTS).read_bytes()[:99])
     else:
         make_kl(latent_channels=3).save_pretrained(kl[1])
-    rebuilt = known.build()
+    rebuilt = build(known)
     with pytest.raises(TdaError, match="no weights, from no checkpoint"):
         rebuilt.encode(torch.rand(1, 3, 8, 8))
     rebuilt.load_state_dict(state)
@@ -219,20 +220,20 @@ def test_a_checkpoint_rebuilds_when_its_source_has_changed(kl, change):
 
 def test_resolving_leaves_the_global_random_state_alone(kl):
     before = torch.get_rng_state()
-    config("kl", kl[1]).resolve().build()
+    build(resolve(config("kl", kl[1])))
     assert torch.equal(torch.get_rng_state(), before)
 
 
 def test_an_architecture_without_source_starts_from_the_seed(kl):
-    bare = config("kl", None, architecture=config("kl", kl[1]).resolve().architecture)
-    assert bare.resolve().f == 4 and bare.resolve().channels == 5
-    assert bare.build(3).fingerprint() == bare.build(3).fingerprint() != bare.build(4).fingerprint()
-    assert bare.build(3).encode(torch.rand(1, 3, 8, 8)).shape == (1, 5, 2, 2)
+    bare = config("kl", None, architecture=resolve(config("kl", kl[1])).architecture)
+    assert resolve(bare).f == 4 and resolve(bare).channels == 5
+    assert build(bare, 3).fingerprint() == build(bare, 3).fingerprint() != build(bare, 4).fingerprint()
+    assert build(bare, 3).encode(torch.rand(1, 3, 8, 8)).shape == (1, 5, 2, 2)
 
 
 def test_with_a_source_the_seed_changes_nothing(tiny):
-    known = config("tiny", tiny[1]).resolve()
-    assert known.build(3).fingerprint() == known.build(4).fingerprint()
+    known = resolve(config("tiny", tiny[1]))
+    assert build(known, 3).fingerprint() == build(known, 4).fingerprint()
 
 
 # Bad sources
@@ -241,7 +242,7 @@ def test_with_a_source_the_seed_changes_nothing(tiny):
 @pytest.mark.parametrize("kind", ["kl", "tiny"])
 def test_no_source(kind):
     fails(config(kind, None), "kl and tiny need --pipeline.model.autoencoder.source")
-    fails(config(kind, ""), "kl and tiny need --pipeline.model.autoencoder.source", build=True)
+    fails(config(kind, ""), "kl and tiny need --pipeline.model.autoencoder.source", when=build)
 
 
 @pytest.mark.parametrize("source", ["/nowhere/vae", "./vae", "~/no-such-vae", "vae"])
@@ -327,9 +328,9 @@ def cache(folder, source, repository="models--owner--name", part="vae"):
 @pytest.mark.parametrize(("part", "source"), [("", "owner/name"), ("vae", "owner/name/vae")])
 def test_a_hub_id_is_read_from_the_cache(kl, offline, part, source):
     cache(offline, kl[1], part=part)
-    known = config("kl", source, revision=COMMIT).resolve()
+    known = resolve(config("kl", source, revision=COMMIT))
     assert (known.source, known.revision, known.f) == (source, COMMIT, 4)
-    assert known.build().fingerprint() == config("kl", kl[1]).build().fingerprint()
+    assert build(known).fingerprint() == build(config("kl", kl[1])).fingerprint()
 
 
 def test_a_hub_id_without_network(offline):
@@ -368,9 +369,9 @@ def test_only_the_first_resolve_may_use_the_network(kl, monkeypatch):
         return str(kl[1] / file)
 
     monkeypatch.setattr(huggingface_hub, "hf_hub_download", download)
-    known = config("kl", "owner/name/a/b", revision=COMMIT).resolve()
+    known = resolve(config("kl", "owner/name/a/b", revision=COMMIT))
     first = [("owner/name", file, "a/b", COMMIT, False) for file in ("config.json", WEIGHTS)]
     assert asked == first
-    assert known.resolve() == known and asked == first
-    known.build()
+    assert resolve(known) == known and asked == first
+    build(known)
     assert asked[2:] == [(*call[:4], True) for call in first]

@@ -6,7 +6,8 @@ import pytest
 import torch
 from torch.nn.functional import interpolate
 
-from tda_nerfstudio.autoencoder.build import AutoencoderConfig
+from tda_nerfstudio.autoencoder.build import build
+from tda_nerfstudio.autoencoder.config import AutoencoderConfig
 from tda_nerfstudio.core.cameras import View, orbit
 from tda_nerfstudio.core.ray_sampling import SamplingConfig
 from tda_nerfstudio.core.scenes import LatentScenes, TriPlaneConfig
@@ -18,7 +19,7 @@ SAMPLING = SamplingConfig(6, 6)
 
 def made(config: AutoencoderConfig) -> tuple:
     """Make a scene that shows something, and its autoencoder."""
-    codec = config.build(0).eval().requires_grad_(False)
+    codec = build(config, 0).eval().requires_grad_(False)
     scenes = LatentScenes(1, codec.point_channels, TriPlaneConfig(6, 3, 2, 4, 5, grid=3), seed=1).requires_grad_(False)
     scenes.head.bias[0] = 3.0
     scenes.micro.mul_(10)

@@ -3,10 +3,8 @@
 from __future__ import annotations
 
 import math
-from copy import deepcopy
 
 import pytest
-import yaml
 
 from tda_nerfstudio.base.errors import TdaError
 from tda_nerfstudio.core.losses import LOSSES
@@ -295,21 +293,3 @@ def test_rates_that_cannot_be_are_refused_by_name(schedule, message: str) -> Non
     with pytest.raises(TdaError) as caught:
         schedule.phases()
     assert str(caught.value) == message
-
-
-def test_a_config_of_an_older_version_opens_with_the_rates_that_it_named() -> None:
-    text = """!!python/object:tda_nerfstudio.learning.schedule.StageOne
-    ae_rate: 0.5
-    base_rate: 0.25
-    joint_ae_rate: 0.125
-    joint_visits: 7
-    """
-    schedule = yaml.load(text, Loader=yaml.Loader)
-    assert schedule == StageOne(
-        warmup_rate=0.5, joint_visits=7, rates=StageOne().rates | {"base": 0.25, "encoder": 0.125, "decoder": 0.125}
-    )
-    assert not hasattr(schedule, "base_rate")
-    oldest = "!!python/object:tda_nerfstudio.learning.schedule.StageTwo {strategy: encode}"
-    assert yaml.load(oldest, Loader=yaml.Loader) == StageTwo(strategy="encode")
-    now = StageTwo(rates=StageTwo().rates | {"micro": 0.5})
-    assert yaml.load(yaml.dump(now), Loader=yaml.Loader) == now == deepcopy(now)

@@ -8,7 +8,6 @@ from pathlib import Path
 
 import pytest
 import torch
-from nerfstudio.engine.optimizers import Optimizers
 from PIL import Image
 
 
@@ -33,18 +32,13 @@ def wide_atlas(tiny_atlas: Path, tmp_path: Path) -> Path:
 def test_sizes_that_do_not_divide_by_f_are_trained_scored_and_rendered(wide_atlas: Path, configure: Callable) -> None:
     config = configure("tda-ae", scenes=(), steps=3, data=wide_atlas)
     pipeline = config.pipeline.setup(device="cpu", test_mode="val")
-    pipeline.plan(config.max_num_iterations)
-    optimizers = Optimizers(config.optimizers, pipeline.get_param_groups())
     assert (pipeline.datamanager.atlas.width, pipeline.datamanager.atlas.height) == (37, 29)
     for step in range(3):
-        pipeline.prepare(step, optimizers)
-        _, losses, _ = pipeline.get_train_loss_dict(step)
-        sum(losses.values()).backward()
-        assert all(loss.isfinite() for loss in losses.values())
+        assert all(loss.isfinite() for loss in pipeline.learner.step(step).values())
     camera = pipeline.datamanager.eval_dataset.cameras[0:1]
     outputs = pipeline.model.get_outputs_for_camera(camera)
     assert outputs["rgb"].shape == (29, 37, 3)
-    images = pipeline.datamanager.train_images(torch.tensor([0, 1]))
+    images = pipeline.datamanager.views.images(pipeline.datamanager.views.train, torch.tensor([0, 1]))
     codec = pipeline.model.autoencoder
     latents = codec.encode(images)
     assert latents.shape[-2:] == (8, 10)  # 29 / 4 and 37 / 4, rounded up

@@ -8,12 +8,13 @@ import re
 import pytest
 import torch
 
+from tda_nerfstudio.base.terminal import CONSOLE
 from tda_nerfstudio.core.phase import Phase
+from tda_nerfstudio.learning.forecast import in_short, in_words
 from tda_nerfstudio.learning.schedule import Span
+from tda_nerfstudio.learning.waves import Wave
 from tda_nerfstudio.plugin import progress
-from tda_nerfstudio.plugin.progress import TrainingLine, in_short, in_words
-from tda_nerfstudio.plugin.terminal import CONSOLE
-from tda_nerfstudio.plugin.waves import Wave
+from tda_nerfstudio.plugin.progress import TrainingLine
 
 WARMUP, JOINT = Phase("warm-up", 1, {"ae": 1.0}, {}), Phase("joint", 1, {"rgb": 1.0}, {})
 WAVES = [Wave(range(4), [Span(WARMUP, 0, 100), Span(JOINT, 100, 200)])]

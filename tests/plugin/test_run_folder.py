@@ -13,7 +13,7 @@ import torch
 import yaml
 
 from tda_nerfstudio.base.errors import TdaError
-from tda_nerfstudio.plugin.manifest import read_manifest
+from tda_nerfstudio.plugin.manifest import read_finished
 from tda_nerfstudio.plugin.open_run import open_run
 from tda_nerfstudio.plugin.run_folder import opening
 from tda_nerfstudio.plugin.tda_trainer import TdaTrainerConfig
@@ -74,7 +74,7 @@ def test_a_moved_run_goes_on_in_its_own_folder_and_touches_no_other(stage_one, o
     trainer.setup()
     trainer.train()
     assert trainer.base_dir == copy and str(copy / "config.yml") in trainer.resume_command()
-    assert read_manifest(copy)["run"] == str(copy)
+    assert read_finished(copy)["run"] == str(copy)
     assert snapshot(outputs) == before
     again = Path(shutil.copytree(copy, tmp_path / "again"))
     assert load(again).get_base_dir() == again and load(again).load_dir == again / "nerfstudio_models"
@@ -91,7 +91,7 @@ def test_a_whole_outputs_folder_that_moved_keeps_stage_1_and_its_store(outputs, 
     config.pipeline.autoencoder = config.output_dir / "tiny/tda-ae/one"
     (run / "config.yml").write_text(yaml.dump(config))
     assert load(run).pipeline.autoencoder == tmp_path / "moved/tiny/tda-ae/one"
-    assert read_manifest(run)["store"] == str(run / "store")
+    assert read_finished(run)["store"] == str(run / "store")
 
 
 @pytest.mark.slow
@@ -108,12 +108,12 @@ def test_stage_2_goes_on_without_its_stage_1(stage_two, tmp_path: Path, capsys) 
     trainer.train()
     text = " ".join(capsys.readouterr().out.split())
     assert f"Stage 1 at {tmp_path / 'gone'} is not there any more: going on with what this run has kept of it." in text
-    start = trainer.pipeline.stage_start()
-    assert start.where == f"The store {run / 'store'}" and start.weights.shape == (3,)
+    parts, where = trainer.pipeline.stage_one()
+    assert where == f"The store {run / 'store'}" and parts.weights.shape == (3,)
     shutil.rmtree(run / "store")
-    trainer.pipeline._start = None
+    trainer.pipeline._stage_one = None
     with pytest.raises(TdaError, match="gone is not there any more, and no store keeps its parts. Put it back."):
-        trainer.pipeline.stage_start()
+        trainer.pipeline.stage_one()
 
 
 @pytest.fixture

@@ -11,14 +11,14 @@ from torch.nn.functional import interpolate
 
 from tda_nerfstudio.base.errors import TdaError
 from tda_nerfstudio.core.phase import GROUPS
-from tda_nerfstudio.plugin.tda_model import as_view
+from tda_nerfstudio.plugin.cameras import as_view
 
 
 @pytest.fixture
 def model(pipeline):
     """An untrained model whose latents have their scale and background, in evaluation mode."""
-    pipeline.calibrate()
-    pipeline.measure_background()
+    pipeline.learner.calibrate()
+    pipeline.learner.measure_background()
     return pipeline.eval().model
 
 

@@ -14,12 +14,13 @@ from PIL import Image
 
 from tda_nerfstudio.base.errors import StoreError, TdaError
 from tda_nerfstudio.base.interrupts import signals_deferred
+from tda_nerfstudio.learning.learner import Learner
 from tda_nerfstudio.plugin import bank, resolve
+from tda_nerfstudio.plugin.checkpoint import check_load_dir
 from tda_nerfstudio.plugin.claim import _HELD
-from tda_nerfstudio.plugin.manifest import read_manifest
+from tda_nerfstudio.plugin.manifest import read_finished
 from tda_nerfstudio.plugin.next_steps import show_next_steps
-from tda_nerfstudio.plugin.start import read_start
-from tda_nerfstudio.plugin.tda_pipeline import TdaPipeline
+from tda_nerfstudio.plugin.stage_one import read as read_stage_one
 from tda_nerfstudio.plugin.tda_trainer import TdaTrainer, clear_errors
 from tda_nerfstudio.store.store import Store
 
@@ -145,14 +146,14 @@ def test_scenes_of_stage_1_that_diverged_are_named_loudly_and_start_no_others(tr
     trainer.finish(11)
     text = shown(capsys)
     assert "Mind" in text and "1 of 4 scenes went wrong and count in no score: vehicle_0002." in text
-    assert read_manifest(trainer.base_dir)["start_loss"] > 0
-    start = read_start(trainer.base_dir, None)
-    assert torch.equal(start.weights, table.weights[[0, 1, 3]].mean(0))
+    assert read_finished(trainer.base_dir)["start_loss"] > 0
+    parts, _ = read_stage_one(trainer.base_dir, None)
+    assert torch.equal(parts.weights, table.weights[[0, 1, 3]].mean(0))
     state = torch.load(trainer.checkpoint_of(11), weights_only=True)
     state["pipeline"]["_model.field.scenes.weights"].fill_(torch.nan)
     torch.save(state, trainer.checkpoint_of(11))
     with pytest.raises(TdaError, match="has no scene to start from: all of them diverged. Train it again."):
-        read_start(trainer.base_dir, None)
+        read_stage_one(trainer.base_dir, None)
 
 
 def test_a_run_ends_with_lines_that_can_be_copied(trainer, capsys) -> None:
@@ -196,7 +197,7 @@ def test_a_finished_run_tells_its_command_machine_size_and_time(trainer, monkeyp
         trainer.end_step(step)
     trainer.save_checkpoint(11)
     trainer.finish(11)
-    manifest = read_manifest(trainer.base_dir)
+    manifest = read_finished(trainer.base_dir)
     assert manifest["commands"] == ["ns-train tda-ae"] and manifest["image_size"] == [32, 32]
     assert manifest["seed"] == trainer.config.machine.seed and manifest["machine"]["device"] == "cpu"
     phases = manifest["phases"]
@@ -228,7 +229,7 @@ def test_resuming_a_run_that_has_all_its_steps_leaves_a_whole_run(trainer, confi
     resumed = config.setup(local_rank=0, world_size=1)
     resumed.setup()
     resumed.train()
-    manifest = read_manifest(resumed.base_dir)
+    manifest = read_finished(resumed.base_dir)
     assert manifest["steps"] == 12
     assert (resumed.base_dir / manifest["checkpoint"]).is_file()
 
@@ -274,7 +275,7 @@ def test_a_folder_without_checkpoints_is_refused(tmp_path: Path, make: bool, err
         folder.mkdir()
         (folder / "notes.txt").touch()
     with pytest.raises(TdaError, match=f"--load-dir {folder} {error}"):
-        resolve.check_load_dir(folder)
+        check_load_dir(folder)
 
 
 def test_a_total_below_one_step_is_refused(configure: Callable) -> None:
@@ -381,11 +382,11 @@ def test_encode_scene_opens_no_training_image_once_they_are_cached(
         close(patch)
         learn(first)
     learn(second)
-    assert set(second.pipeline.datamanager.train_store.store._images) == {None}  # they were read, but not kept
+    assert set(second.pipeline.datamanager.views.train.files._images) == {None}  # they were read, but not kept
     with monkeypatch.context() as patch:
         close(patch)
         learn(third)
-    metrics = [read_manifest(trainer.base_dir)["metrics"]["scenes"] for trainer in (second, third)]
+    metrics = [read_finished(trainer.base_dir)["metrics"]["scenes"] for trainer in (second, third)]
     assert metrics[0] == metrics[1]
     codec = second.pipeline.model.autoencoder.fingerprint()
     store = Store(third.base_dir / "store")
@@ -408,16 +409,17 @@ def test_scenes_are_the_same_bits_with_a_cache_without_one_and_in_two_pieces(
     assert text.count("Latents cannot be kept in") == 1
     assert "(Not a directory): this run holds them in memory, and the next one encodes again." in text
 
-    loss = TdaPipeline.get_train_loss_dict
+    update = Learner.update
 
-    def cut(self: TdaPipeline, step: int):
-        if step == 2:
+    def cut(self: Learner):
+        if self.span is not None and trainers[0].step == 2:
             os.kill(os.getpid(), signal.SIGTERM)
-        return loss(self, step)
+        return update(self)
 
     with monkeypatch.context() as patch, pytest.raises(SystemExit):
-        patch.setattr(TdaPipeline, "get_train_loss_dict", cut)
-        learn(encode_scene(tmp_path / "disk", "cut"))
+        trainers = [encode_scene(tmp_path / "disk", "cut")]
+        patch.setattr(Learner, "update", cut)
+        learn(trainers[0])
     shutil.rmtree(tmp_path / "disk/latents")
     states["cut"] = learn(encode_scene(tmp_path / "disk", "cut"))
     for name, state in states.items():
@@ -432,5 +434,5 @@ def test_a_run_with_nothing_left_to_train_is_finished_and_lets_go_of_its_folder(
     trainer._start_step = trainer.total_steps
     assert trainer.base_dir in _HELD
     trainer.train()
-    assert trainer.base_dir not in _HELD and read_manifest(trainer.base_dir)["steps"] == trainer.total_steps
+    assert trainer.base_dir not in _HELD and read_finished(trainer.base_dir)["steps"] == trainer.total_steps
     assert trainer.config.max_num_iterations == trainer.total_steps

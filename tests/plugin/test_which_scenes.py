@@ -14,7 +14,7 @@ from tda_nerfstudio import methods
 from tda_nerfstudio.base.errors import TdaError
 from tda_nerfstudio.plugin import start_loss
 from tda_nerfstudio.plugin.resolve import resolve
-from tda_nerfstudio.plugin.stage_one import facts_of as stage_one_facts
+from tda_nerfstudio.plugin.stage_one import known as known_of_stage_one
 from tda_nerfstudio.plugin.which_scenes import atlas_of_stage_one, split_of
 
 pytestmark = pytest.mark.slow
@@ -111,7 +111,7 @@ def test_a_store_tells_what_its_stage_1_knew(stage_one, stage_two, known, tiny_a
     config.pipeline.datamanager.dataparser.scenes = ("0:3",)
     resolve(config)
     assert "3 of 3 scenes were in stage 1 (vehicle_0000, vehicle_0001, vehicle_0002): PSNR on them" in shown(capsys)
-    assert stage_one_facts(config.pipeline) == told | {"run": str(store)}
+    assert known_of_stage_one(None, store) == told | {"run": str(store)}
 
 
 def test_nobody_s_choice_of_stage_1s_atlas_is_what_stage_1_did_not_see(known, tiny_atlas, tmp_path, capsys) -> None:

@@ -7,25 +7,27 @@ from pathlib import Path
 import pytest
 import torch
 
-from tda_nerfstudio.autoencoder.build import AutoencoderConfig
+from tda_nerfstudio.autoencoder.build import build, resolve
+from tda_nerfstudio.autoencoder.config import AutoencoderConfig
 from tda_nerfstudio.core.ray_sampling import SamplingConfig
 from tda_nerfstudio.core.scenes import LatentScenes, TriPlaneConfig
-from tda_nerfstudio.store.scene_files import LearntScene, Record
-from tda_nerfstudio.store.shared_parts import SharedParts, Shots, Sizes, write_shared_parts
+from tda_nerfstudio.store.learnt_scene import LearntScene, Record
+from tda_nerfstudio.store.manifest import DefaultCamera, SharedConfig
+from tda_nerfstudio.store.shared_parts import SharedParts, write_shared_parts
 from tda_nerfstudio.store.store import Store
 
 TRIPLANE = TriPlaneConfig(resolution=6, micro_channels=3, macro_channels=2, bases=4, hidden=5, grid=3)
 
 
 @pytest.fixture
-def sizes() -> Sizes:
+def shared_config() -> SharedConfig:
     """A latent pixel for 4 x 4 image pixels."""
-    config = AutoencoderConfig(f=4, channels=4, width=16, blocks=1, start="scratch").resolve()
-    return Sizes(TRIPLANE, config, SamplingConfig(6, 6))
+    config = resolve(AutoencoderConfig(f=4, channels=4, width=16, blocks=1, start="scratch"))
+    return SharedConfig(TRIPLANE, config, SamplingConfig(6, 6))
 
 
 @pytest.fixture
-def table(sizes: Sizes) -> LatentScenes:
+def table(shared_config: SharedConfig) -> LatentScenes:
     """Three scenes that are not alike, halved so that float16 holds them exactly."""
     scenes = LatentScenes(3, 4, TRIPLANE, seed=1)
     with torch.no_grad():
@@ -46,9 +48,9 @@ def learnt(table: LatentScenes) -> list[LearntScene]:
 
 
 @pytest.fixture
-def codec(sizes: Sizes):
+def codec(shared_config: SharedConfig):
     """An autoencoder whose numbers float16 holds exactly."""
-    model = sizes.autoencoder.build(3).eval()
+    model = build(shared_config.autoencoder, 3).eval()
     with torch.no_grad():
         for tensor in model.parameters():
             tensor.copy_(tensor.half().float())
@@ -57,15 +59,15 @@ def codec(sizes: Sizes):
 
 
 @pytest.fixture
-def parts(sizes: Sizes, table: LatentScenes, codec) -> SharedParts:
+def parts(shared_config: SharedConfig, table: LatentScenes, codec) -> SharedParts:
     """What the table's scenes share."""
-    return SharedParts(sizes, table, codec, table.weights.detach().mean(0), table.occupied.any(0))
+    return SharedParts(shared_config, table, codec, table.weights.detach().mean(0), table.occupied.any(0))
 
 
 @pytest.fixture
 def folder(tmp_path: Path, parts: SharedParts) -> Path:
     """A store without scenes yet."""
-    write_shared_parts(tmp_path / "store", parts, Shots(16, 16, 20.0, 3.0), {"made": "in a test"})
+    write_shared_parts(tmp_path / "store", parts, DefaultCamera(16, 16, 20.0, 3.0), {"made": "in a test"})
     return tmp_path / "store"
 
 

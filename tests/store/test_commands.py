@@ -13,7 +13,7 @@ from torchvision.utils import save_image
 
 from tda_nerfstudio.base.errors import TdaError
 from tda_nerfstudio.cli import store as commands
-from tda_nerfstudio.store.scene_files import Record
+from tda_nerfstudio.store.learnt_scene import Record
 from tda_nerfstudio.store.shared_parts import write_shared_parts
 from tda_nerfstudio.store.store import Store
 
@@ -37,13 +37,13 @@ def test_verify_ends_with_what_is_wrong(store: Store, capsys: pytest.CaptureFixt
 
 
 def test_scenes_move_between_stores_of_the_same_shared_parts_alone(store: Store, parts, tmp_path: Path) -> None:
-    write_shared_parts(tmp_path / "twin", parts, store.manifest.shots, {})
+    write_shared_parts(tmp_path / "twin", parts, store.manifest.camera, {})
     commands.add(tmp_path / "twin", store.folder, ("van", "cab"))
     commands.remove(tmp_path / "twin", ("cab",))
     twin = Store(tmp_path / "twin")
     assert list(twin) == ["van"] and twin.file("van").precision == "fp32"
     parts.scenes.base.data.add_(1)
-    write_shared_parts(tmp_path / "other", parts, store.manifest.shots, {})
+    write_shared_parts(tmp_path / "other", parts, store.manifest.camera, {})
     with pytest.raises(TdaError, match=f"has the shared parts {store.manifest.hash}"):
         commands.add(tmp_path / "other", store.folder)
     assert not len(Store(tmp_path / "other"))
@@ -56,7 +56,7 @@ def refuse(*_: object) -> None:
 @pytest.fixture
 def twin(store: Store, parts, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """Make an empty store of the same shared parts, which nobody may read any more."""
-    write_shared_parts(tmp_path / "twin", parts, store.manifest.shots, {})
+    write_shared_parts(tmp_path / "twin", parts, store.manifest.camera, {})
     monkeypatch.setattr("tda_nerfstudio.store.store.read_shared_parts", refuse)
     return tmp_path / "twin"
 
@@ -136,7 +136,7 @@ def test_a_lighter_store_is_made_and_opened(store: Store, tmp_path: Path, capsys
 @pytest.fixture
 def atlas(store: Store, tmp_path: Path) -> Path:
     """Photograph the store's scenes as the held-out views of an atlas."""
-    view, angle = store.orbit(3), 2 * math.atan(8 / store.manifest.shots.focal)
+    view, angle = store.orbit(3), 2 * math.atan(8 / store.manifest.camera.focal)
     for name in store:
         folder = tmp_path / "atlas" / name
         folder.mkdir(parents=True)

@@ -13,12 +13,14 @@ from typing import Any
 import pytest
 
 from tda_nerfstudio.autoencoder.architecture import check_architecture
-from tda_nerfstudio.autoencoder.build import AutoencoderConfig
+from tda_nerfstudio.autoencoder.build import build, resolve
+from tda_nerfstudio.autoencoder.config import AutoencoderConfig
 from tda_nerfstudio.base.errors import StoreError
 from tda_nerfstudio.core.scenes import LatentScenes
 from tda_nerfstudio.store import shared_parts
 from tda_nerfstudio.store.learnt_scene import LearntScene, Record
-from tda_nerfstudio.store.shared_parts import MANIFEST, SharedParts, Shots, Sizes, write_shared_parts
+from tda_nerfstudio.store.manifest import MANIFEST, DefaultCamera, SharedConfig
+from tda_nerfstudio.store.shared_parts import SharedParts, write_shared_parts
 from tda_nerfstudio.store.store import Store
 
 HUB = {"source": "stabilityai/sd-vae-ft-mse", "revision": "0123456789abcdef0123456789abcdef01234567"}
@@ -51,13 +53,13 @@ def no_network(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.fixture(params=["kl", "tiny"])
-def foreign(request: pytest.FixtureRequest, sizes: Sizes, tmp_path: Path) -> Store:
+def foreign(request: pytest.FixtureRequest, shared_config: SharedConfig, tmp_path: Path) -> Store:
     """A store of one scene through an autoencoder of diffusers."""
-    config = AutoencoderConfig(kind=request.param, architecture={"kl": KL, "tiny": TINY}[request.param]).resolve()
-    sizes, codec = replace(sizes, autoencoder=config), config.build(3).eval()
-    table = LatentScenes(1, codec.point_channels, sizes.triplane, seed=1)
-    parts = SharedParts(sizes, table, codec, table.weights.detach()[0], table.occupied[0])
-    write_shared_parts(tmp_path / "foreign", parts, Shots(16, 16, 20.0, 3.0), {})
+    config = resolve(AutoencoderConfig(kind=request.param, architecture={"kl": KL, "tiny": TINY}[request.param]))
+    shared, codec = replace(shared_config, autoencoder=config), build(config, 3).eval()
+    table = LatentScenes(1, codec.point_channels, shared.triplane, seed=1)
+    parts = SharedParts(shared, table, codec, table.weights.detach()[0], table.occupied[0])
+    write_shared_parts(tmp_path / "foreign", parts, DefaultCamera(16, 16, 20.0, 3.0), {})
     store = Store(tmp_path / "foreign")
     micro = table.micro.detach().view(3, 6, 6, 3)
     store.add([LearntScene(Record("van"), micro, table.weights.detach()[0], table.occupied[0])])
@@ -79,7 +81,7 @@ def change(store: Store, edit: Callable[[dict[str, Any]], object]) -> Path:
 def test_a_store_of_diffusers_autoencoder_opens_without_a_network(foreign: Store) -> None:
     opened = Store(foreign.folder)
     assert opened["van"].render(opened.orbit(2)).shape == (2, 3, 16, 16) and not opened.verify()
-    assert asdict(opened.manifest.sizes.autoencoder)["architecture"]["latent_channels"] == 4
+    assert asdict(opened.manifest.config.autoencoder)["architecture"]["latent_channels"] == 4
 
 
 @pytest.mark.parametrize("given", [HUB, HUB | {"architecture": None}, {"source": "/etc"}, {"revision": "main"}])

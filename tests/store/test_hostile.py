@@ -14,7 +14,7 @@ from pathlib import Path
 import pytest
 
 from tda_nerfstudio.base.errors import StoreError
-from tda_nerfstudio.store.shared_parts import MANIFEST
+from tda_nerfstudio.store.manifest import MANIFEST
 from tda_nerfstudio.store.store import Store
 
 STRANGE = [

@@ -14,7 +14,7 @@ import pytest
 import torch
 
 from tda_nerfstudio.base.errors import StoreError
-from tda_nerfstudio.store.scene_files import LearntScene, Record
+from tda_nerfstudio.store.learnt_scene import LearntScene, Record
 from tda_nerfstudio.store.store import Store
 
 KILLS = 200
@@ -115,7 +115,7 @@ def small_disk(tmp_path: Path):
 def test_a_full_disk_keeps_what_was_there_and_says_how_much_is_missing(store, parts, learnt, small_disk) -> None:
     from tda_nerfstudio.store.shared_parts import write_shared_parts
 
-    write_shared_parts(small_disk, parts, store.manifest.shots, {})
+    write_shared_parts(small_disk, parts, store.manifest.camera, {})
     little = Store(small_disk)
     little.add(learnt)
     many = [replace(scene, record=Record(f"{i}")) for i, scene in enumerate(learnt * 600)]
@@ -134,7 +134,7 @@ def test_a_disk_that_is_full_from_the_start_makes_no_store(store, parts, small_d
 
     (small_disk / "rest").write_bytes(b"x" * (480 << 10))
     with pytest.raises(StoreError, match="There is no room in"):
-        write_shared_parts(small_disk, parts, store.manifest.shots, {})
+        write_shared_parts(small_disk, parts, store.manifest.camera, {})
     with pytest.raises(StoreError):
         Store(small_disk)
 

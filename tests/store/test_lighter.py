@@ -9,8 +9,8 @@ import torch
 
 from tda_nerfstudio.base.errors import StoreError
 from tda_nerfstudio.core.scenes import LatentScenes, TriPlaneConfig
+from tda_nerfstudio.store.learnt_scene import LearntScene, Record
 from tda_nerfstudio.store.lighter import lighten, orthonormal
-from tda_nerfstudio.store.scene_files import LearntScene, Record
 from tda_nerfstudio.store.shared_parts import SharedParts, write_shared_parts
 from tda_nerfstudio.store.store import Store
 
@@ -55,7 +55,7 @@ def test_a_lighter_store_shows_the_same(store: Store, tmp_path):
 
 def test_base_planes_that_are_dropped_leave_files_and_manifest(store: Store, tmp_path):
     lighter = lighten(store, tmp_path / "light", bases=2)
-    assert lighter.manifest.sizes.triplane.bases == 2 and not lighter.verify()
+    assert lighter.manifest.config.triplane.bases == 2 and not lighter.verify()
     assert lighter["van"].learnt.weights.shape == (2,) and lighter.shared.weights.shape == (2,)
     assert lighter["van"].render(store.orbit(1)).shape == (1, 3, 16, 16)
 
@@ -71,13 +71,13 @@ def test_what_cannot_be_kept_is_refused(store: Store, tmp_path):
 def test_a_scene_without_micro_planes_knows_where_it_is_empty(store: Store, parts: SharedParts, tmp_path):
     triplane = TriPlaneConfig(6, 0, 2, 4, 5, grid=3)
     scenes = LatentScenes(1, 4, triplane, seed=2)
-    sizes = replace(parts.sizes, triplane=triplane)
-    ultra = replace(parts, sizes=sizes, scenes=scenes, weights=scenes.weights[0].detach())
-    write_shared_parts(tmp_path / "ultra", ultra, store.manifest.shots, {})
+    config = replace(parts.config, triplane=triplane)
+    ultra = replace(parts, config=config, scenes=scenes, weights=scenes.weights[0].detach())
+    write_shared_parts(tmp_path / "ultra", ultra, store.manifest.camera, {})
     light = Store(tmp_path / "ultra")
     light.add([LearntScene(Record("van"), torch.zeros(3, 6, 6, 0), torch.randn(4))])
     scene = Store(tmp_path / "ultra")["van"]
     assert scene.learnt.occupied is None and scene.occupied.shape == (3, 3, 3)
     whole = replace(scene.learnt, occupied=torch.ones(3, 3, 3, dtype=torch.bool))
-    everywhere = type(scene)(scene.shared, scene.shots, whole)
+    everywhere = type(scene)(scene.shared, scene.camera, whole)
     torch.testing.assert_close(scene.render(light.orbit(2)), everywhere.render(light.orbit(2)), rtol=0, atol=0.02)

@@ -14,8 +14,9 @@ import torch
 from tda_nerfstudio.base.errors import StoreError
 from tda_nerfstudio.core.scenes import TriPlaneConfig
 from tda_nerfstudio.store import scene_files
+from tda_nerfstudio.store.learnt_scene import LearntScene, PackedScenes, Record
 from tda_nerfstudio.store.precision import PRECISIONS, pack, unpack
-from tda_nerfstudio.store.scene_files import LearntScene, PackedScenes, Record, SceneFile, write_packed, write_scenes
+from tda_nerfstudio.store.scene_files import SceneFile, write_packed, write_scenes
 
 SIZES = TriPlaneConfig(resolution=6, micro_channels=3, macro_channels=2, bases=4, hidden=5, grid=3)
 

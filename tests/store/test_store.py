@@ -13,8 +13,9 @@ import torch
 from tda_nerfstudio.base.errors import StoreError, TdaError
 from tda_nerfstudio.core import showing
 from tda_nerfstudio.core.cameras import orbit
-from tda_nerfstudio.store.scene_files import Record
-from tda_nerfstudio.store.shared_parts import GROWTH, MANIFEST, TENSORS, write_shared_parts
+from tda_nerfstudio.store.learnt_scene import Record
+from tda_nerfstudio.store.manifest import MANIFEST
+from tda_nerfstudio.store.shared_parts import GROWTH, TENSORS, write_shared_parts
 from tda_nerfstudio.store.store import SCENES, Store
 
 
@@ -23,12 +24,12 @@ def view():
     return orbit(2, 3.0, 20.0, 20.0, (16, 16), torch.zeros(3))
 
 
-def test_a_stored_scene_looks_like_the_one_that_was_learnt(store, table, codec, sizes, view):
+def test_a_stored_scene_looks_like_the_one_that_was_learnt(store, table, codec, shared_config, view):
     assert list(store) == ["bus", "cab", "van"] and len(store) == 3
     for i, name in enumerate(("van", "bus", "cab")):
         index = torch.tensor([i])
         planes, occupied = table.planes(index).detach(), table.occupied[index]
-        rendering = showing.march(table, planes, occupied, codec, view, 16, 16, sizes.sampling)
+        rendering = showing.march(table, planes, occupied, codec, view, 16, 16, shared_config.sampling)
         expected = showing.decode(codec, rendering, 16, 16)
         found = Store(store.folder)[name].render(view)
         assert found.shape == (2, 3, 16, 16) and rendering.opacity.max() > 0.5
@@ -147,7 +148,7 @@ def test_what_new_scenes_start_from_is_kept(store, parts):
 def test_other_shared_parts_are_another_store(store, parts, tmp_path):
     with torch.no_grad():
         parts.scenes.base.add_(1)
-    write_shared_parts(tmp_path / "other", parts, store.manifest.shots, {})
+    write_shared_parts(tmp_path / "other", parts, store.manifest.camera, {})
     other = Store(tmp_path / "other")
     path = store.file("van").path
     (other.folder / SCENES).mkdir()

@@ -146,7 +146,7 @@ def test_a_run_is_shown_by_its_store(store: Store, tmp_path: Path) -> None:
     shutil.copytree(store.folder, run / "store")  # of two, the one that moves with the run
     assert store_of(run / "config.yml") == run / "store"
     pipeline, shots = open_source(run)
-    assert pipeline.datamanager.scene_names == ["bus", "cab", "van"] and shots == store.manifest.shots
+    assert pipeline.datamanager.scene_names == ["bus", "cab", "van"] and shots == store.manifest.camera
     with pytest.raises(TdaError, match="none does not exist. Give the folder of a store or of a run."):
         open_source(tmp_path / "none")
     (tmp_path / "empty").mkdir()

@@ -10,7 +10,8 @@ import torch
 from PIL import Image
 
 from tda_nerfstudio.autoencoder import embedded
-from tda_nerfstudio.autoencoder.build import AutoencoderConfig
+from tda_nerfstudio.autoencoder.build import build
+from tda_nerfstudio.autoencoder.config import AutoencoderConfig
 from tda_nerfstudio.base.errors import TdaError
 from tda_nerfstudio.studies import card, pretrain, unseen
 from tda_nerfstudio.studies.pretrain import Pretraining, Recipe
@@ -36,7 +37,7 @@ def test_weights_card_and_worst_image(tmp_path: Path, config, monkeypatch):
     text = (out / "README.md").read_text()
 
     monkeypatch.setattr(embedded, "FOLDER", out)
-    shipped = config.build()
+    shipped = build(config)
     truth = unseen.unseen_sets(tmp_path / "run/sprites")["two greys"]
     shown, quality = unseen.reconstruct(shipped, truth)
     assert means == {"two greys": pytest.approx(float(quality.mean()))}

@@ -8,6 +8,7 @@ from tda_nerfstudio.atlas.layouts.frames import Frame
 from tda_nerfstudio.atlas.layouts.transforms import read_transforms
 
 NAME = "blender (transforms_train.json)"
+TRACES = ("transforms*.json",)
 _TRAIN, _HELD_OUT = "transforms_train.json", ("transforms_test.json", "transforms_val.json")
 
 

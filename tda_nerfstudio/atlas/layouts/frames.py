@@ -1,4 +1,4 @@
-"""Views as files describe them, unchecked, and the paths by which they name images."""
+"""Views as files describe them, not checked yet, and the paths by which files name images."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ class Frame:
     camera_source: str
     """The file that holds its camera."""
     found: bool = False
-    """Whether its image was looked for in the scene folder, as the file names it elsewhere."""
+    """Whether the file names its image by an absolute path, so that it was looked for in the scene folder."""
 
 
 def is_absolute(file_path: Any) -> bool:
@@ -38,17 +38,14 @@ def is_absolute(file_path: Any) -> bool:
 def relative(folder: Path, file_path: Any, source: str, key: str = "file_path") -> str:
     """Normalise an image's path inside the scene folder, with its suffix; refuses one that leads out of it.
 
-    A path from another folder, or another machine, stands for the file that ends as it does in this folder.
+    An absolute path, as from another machine, stands for the file in this folder whose path ends in the same way.
     """
     if not isinstance(file_path, str) or not file_path.strip("./") or not _is_possible(file_path):
         raise TdaError(f"{source}: {key} {file_path!r} is not a file path.")
     path: PurePosixPath | None = PurePosixPath(file_path.replace("\\", "/"))
-    assert path is not None
-    if ".." in path.parts:
-        path = None
-    elif is_absolute(file_path):
+    if is_absolute(file_path) and ".." not in path.parts:
         path = _within(folder, path)
-    if path is None:
+    if path is None or ".." in path.parts:
         raise TdaError(f"{source}: {key} '{file_path}' leads out of the scene folder and is refused. Make it relative.")
     if path.suffix.lower() in IMAGE_SUFFIXES:
         return str(path)
@@ -63,7 +60,7 @@ def relative(folder: Path, file_path: Any, source: str, key: str = "file_path") 
 
 
 def inside(folder: Path, *names: str) -> list[Path]:
-    """Join each, refusing a link that leads out of the scene folder."""
+    """Join each name to the scene folder; refuses a link that leads out of it."""
     root, paths = os.path.realpath(folder) + os.sep, []
     for name in names:
         paths.append(folder / name)
@@ -75,7 +72,7 @@ def inside(folder: Path, *names: str) -> list[Path]:
 
 
 def _is_possible(name: str) -> bool:
-    """Say whether a file can have a name (JSON can write halves of characters)."""
+    """Say whether a file can have this name (JSON can hold halves of characters)."""
     try:
         return b"\0" not in os.fsencode(name)
     except UnicodeEncodeError:
@@ -83,7 +80,7 @@ def _is_possible(name: str) -> bool:
 
 
 def _with_suffix(path: Path) -> str:
-    """Find the suffix that a file is there with, or nothing."""
+    """Find the suffix with which the file exists; empty if there is none."""
     suffixes = (spelt for suffix in IMAGE_SUFFIXES for spelt in (suffix, suffix.upper()))
     return next((suffix for suffix in suffixes if path.with_name(path.name + suffix).is_file()), "")
 

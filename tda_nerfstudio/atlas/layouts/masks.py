@@ -14,11 +14,12 @@ _IMAGES, _MASKS = "images", "masks"  # nerfstudio's folders; images_2 has masks_
 
 
 def find_masks(folder: Path, frames: Sequence[Frame], sizes: Sequence[tuple[int, int]]) -> list[Path | None]:
-    """Find each frame's mask: its mask_path, else, where no frame has one, its name's like in masks/.
+    """Find each frame's mask: its mask_path or, where no frame has one, the file of the same name in masks/.
 
     Raises TdaError for one that is missing, unreadable or of another shape than its image.
     """
-    names = [_named(folder, frame) for frame in frames]
+    given = [(frame, frame.camera.get("mask_path")) for frame in frames]
+    names = [None if path in (None, "") else relative(folder, path, f.camera_source, "mask_path") for f, path in given]
     if not any(names):
         names = _beside(folder, frames)
     masks: list[Path | None] = []
@@ -32,13 +33,8 @@ def find_masks(folder: Path, frames: Sequence[Frame], sizes: Sequence[tuple[int,
     return masks
 
 
-def _named(folder: Path, frame: Frame) -> str | None:
-    path = frame.camera.get("mask_path")
-    return None if path in (None, "") else relative(folder, path, frame.camera_source, "mask_path")
-
-
 def _beside(folder: Path, frames: Sequence[Frame]) -> list[str | None]:
-    """Look into masks/ for all frames: none of them has a mask there, or all have."""
+    """Look into masks/ for the masks of all frames: either all of them have one there, or none."""
     if not any(path.name.startswith(_MASKS) for path in folder.iterdir()):
         return [None] * len(frames)
     names = [_like(folder, PurePosixPath(frame.name)) for frame in frames]

@@ -9,6 +9,7 @@ from tda_nerfstudio.atlas.layouts.transforms import read_transforms
 from tda_nerfstudio.base.errors import TdaError
 
 NAME = "nerfstudio (transforms.json)"
+TRACES = ("transforms*.json", "images")
 _FILE = "transforms.json"
 
 

@@ -1,4 +1,4 @@
-"""Poses as files describe them: finite, rigid, and near enough to the origin for single precision."""
+"""Read poses, and check that they are finite, rigid, and near enough to the origin for single precision."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from tda_nerfstudio.base.errors import TdaError
 
 _RIGID = 1e-3  # largest error of R R^T - I that rounding in text files may cause
 _PRECISE = 1e-4  # largest share of the cameras' spread by which float32 may move one
-_APART = 1e-5  # smallest share of their distance by which cameras do not all stand in one place
+_APART = 1e-5  # cameras spread by less than this share of their distance count as standing in one place
 
 
 def read_poses(frames: Sequence[Frame]) -> Float32[np.ndarray, "view 3 4"]:
@@ -54,7 +54,7 @@ def _pose(frame: Frame) -> Float64[np.ndarray, "3 4"]:
 
 
 def _error(matrix: Float[np.ndarray, "row 4"]) -> float:
-    """Return by how much a matrix is no rotation with a shift."""
+    """Measure how far a matrix is from a rotation and a shift."""
     rotation = matrix[:3, :3]
     row = np.abs(matrix[3:] - [0, 0, 0, 1]).max(initial=0)
     return max(float(np.abs(rotation @ rotation.T - np.eye(3)).max()), float(row))

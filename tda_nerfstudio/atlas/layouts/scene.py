@@ -1,9 +1,10 @@
-"""One scene folder as cameras and pictures, whatever its layout."""
+"""Read one scene folder, of any layout, as posed images."""
 
 from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Sequence
+from itertools import pairwise
 from pathlib import Path
 
 import numpy as np
@@ -21,12 +22,15 @@ from tda_nerfstudio.atlas.selection import select
 from tda_nerfstudio.base.errors import TdaError
 
 LAYOUTS = (blender, nerfstudio, srn)
-"""The readers, each with a NAME, `matches` and `read`; the first that matches a folder reads it."""
-_TRACES = ("images", "rgb", "pose", "intrinsics.txt")  # of a scene that somebody meant
+"""The layouts that can be read; the first one that matches a folder reads it.
+
+A new layout is a new module, like `blender`, and its name in this line. It has NAME (for messages), TRACES (patterns of
+the files and folders by which a broken scene is still known as one), `matches` and `read`.
+"""
 
 
 def has_layout(folder: Path) -> bool:
-    """Say whether a folder looks like a scene of a known layout; one that cannot be looked into does not."""
+    """Say whether a folder looks like a scene of a known layout; a folder that cannot be opened does not."""
     try:
         return any(layout.matches(folder) for layout in LAYOUTS)
     except OSError:
@@ -36,16 +40,14 @@ def has_layout(folder: Path) -> bool:
 def looks_meant(folder: Path) -> bool:
     """Say whether a folder without a known layout was likely meant as a scene: it holds images or parts of one.
 
-    So was one that cannot be looked into.
+    A folder that cannot be opened counts as meant.
     """
     try:
         paths = list(folder.iterdir())
     except OSError:
         return True
-    return any(
-        path.name in _TRACES or path.suffix.lower() in IMAGE_SUFFIXES or path.match("transforms*.json")
-        for path in paths
-    )
+    traces = {trace for layout in LAYOUTS for trace in layout.TRACES}
+    return any(path.suffix.lower() in IMAGE_SUFFIXES or any(map(path.match, traces)) for path in paths)
 
 
 def read_scene(folder: Path, eval_every: int = 8, test_views: Sequence[str] = ()) -> Scene:
@@ -62,7 +64,7 @@ def read_scene(folder: Path, eval_every: int = 8, test_views: Sequence[str] = ()
         frames, held_out = _read_frames(folder)
         frames = sorted(frames, key=lambda frame: frame.name)
         names = [frame.name for frame in frames]
-        for name, successor in zip(names, names[1:], strict=False):
+        for name, successor in pairwise(names):
             if name == successor:
                 raise TdaError(f"Image '{name}' is listed twice. Keep one frame, in one split.")
         if test_views:
@@ -82,7 +84,7 @@ def read_scene(folder: Path, eval_every: int = 8, test_views: Sequence[str] = ()
 
 
 def _read_frames(folder: Path) -> tuple[list[Frame], set[str] | None]:
-    """Read the frames of whichever layout the folder has, and the names that its files hold out, if they do."""
+    """Read the frames in the layout that the folder has, and the names of held-out views if its files give them."""
     for layout in LAYOUTS:
         if layout.matches(folder):
             return layout.read(folder)

@@ -12,6 +12,7 @@ from tda_nerfstudio.base.errors import TdaError
 
 NAME = "ShapeNet-SRN (rgb/, pose/, intrinsics.txt)"
 _INTRINSICS = "intrinsics.txt"
+TRACES = ("rgb", "pose", _INTRINSICS)
 _OPENCV_TO_OPENGL = np.array([1.0, -1.0, -1.0, 1.0])  # flips the camera's y and z axes, columns of camera-to-world
 
 
@@ -22,7 +23,7 @@ def matches(folder: Path) -> bool:
 
 def read(folder: Path) -> tuple[list[Frame], set[str] | None]:
     """Read rgb/ and pose/; intrinsics.txt has `f cx cy 0` on its first line and `height width` on its last."""
-    lines = [_numbers(line, _INTRINSICS) for line in _text(folder, _INTRINSICS).splitlines() if line.strip()]
+    lines = _lines(folder, _INTRINSICS)
     if len(lines) < 2 or len(lines[0]) < 3 or len(lines[-1]) != 2:
         raise TdaError(f"{_INTRINSICS} must start with a line 'f cx cy 0' and end with a line 'height width'.")
     (focal, cx, cy), (height, width) = lines[0][:3], lines[-1]
@@ -32,29 +33,27 @@ def read(folder: Path) -> tuple[list[Frame], set[str] | None]:
     frames = []
     for stem in sorted(stem for stem in {*images, *poses} if not stem.startswith(".")):
         source = f"pose/{stem}.txt"
-        values = _numbers(_text(folder, source), source)
+        values = np.array(sum(_lines(folder, source), []))
         if len(values) != 16:
             raise TdaError(f"{source} holds {len(values)} numbers; a pose has 16.")
-        matrix = np.array(values).reshape(4, 4) * _OPENCV_TO_OPENGL
+        matrix = values.reshape(4, 4) * _OPENCV_TO_OPENGL
         frames.append(Frame(f"rgb/{images.get(stem, stem + '.png')}", matrix, camera, source, _INTRINSICS))
     if not frames:
         raise TdaError("rgb/ and pose/ hold no views.")
     return frames, None
 
 
-def _text(folder: Path, name: str) -> str:
+def _lines(folder: Path, name: str) -> list[list[float]]:
+    """Read the numbers of each line that holds any."""
     try:
-        return inside(folder, name)[0].read_text(encoding="utf-8-sig")
+        text = inside(folder, name)[0].read_text(encoding="utf-8-sig")
     except FileNotFoundError:
         raise TdaError(
             f"{name} is missing. A ShapeNet-SRN scene has {_INTRINSICS} and a pose for every image."
         ) from None
     except (OSError, ValueError) as error:
         raise TdaError(f"{name} cannot be read ({error}). Write it again.") from error
-
-
-def _numbers(text: str, source: str) -> list[float]:
     try:
-        return [float(word) for word in text.split()]
+        return [[float(word) for word in line.split()] for line in text.splitlines() if line.strip()]
     except ValueError as error:
-        raise TdaError(f"{source} must hold numbers only ({error}).") from None
+        raise TdaError(f"{name} must hold numbers only ({error}).") from None

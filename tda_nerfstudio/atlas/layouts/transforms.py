@@ -1,4 +1,4 @@
-"""Files of frames with cameras and poses, which blender's and nerfstudio's layouts have in common."""
+"""Read files of frames with cameras and poses: blender's and nerfstudio's layouts share them."""
 
 from __future__ import annotations
 
@@ -16,11 +16,11 @@ _SPELLINGS = (
     (COEFFICIENTS, ("distortion_params",)),
     (("camera_model",), ("is_fisheye",)),
 )
-"""Keys that say the same in two ways."""
+"""Pairs of keys that give the same thing in two ways."""
 
 
 def read_transforms(folder: Path, file: str) -> tuple[list[Frame], dict[str, Any]]:
-    """Read one transforms file; a frame's own keys win over the file's, whichever spelling either has."""
+    """Read one transforms file; a frame's own keys win over the file's, in either spelling."""
     content = read_json(*inside(folder, file))
     frames = content.get("frames") if isinstance(content, dict) else None
     if not isinstance(frames, list) or not all(isinstance(frame, dict) for frame in frames):

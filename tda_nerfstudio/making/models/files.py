@@ -8,31 +8,29 @@ import numpy as np
 from jaxtyping import Float
 
 from tda_nerfstudio.base.errors import TdaError
+from tda_nerfstudio.making.models.gltf import read_gltf
+from tda_nerfstudio.making.models.obj import read_obj
 from tda_nerfstudio.making.models.parts import Source, build
+from tda_nerfstudio.making.models.ply import read_ply
 from tda_nerfstudio.making.raycast import Mesh
 
-SUFFIXES = (".glb", ".gltf", ".obj", ".ply")
+_READERS = {".glb": read_gltf, ".gltf": read_gltf, ".obj": read_obj, ".ply": read_ply}
+SUFFIXES = tuple(_READERS)
+"""Of the formats that can be read."""
 RADIUS = 0.62
-"""Largest reach of a fitted model from the origin: cameras at 1.9 with 39.6 degrees see all of it."""
+"""Largest distance of a fitted model from the origin: cameras at 1.9 that see 39.6 degrees see all of it."""
 
 
 def read_model(path: Path, root: Path | None = None, up: str = "y", front: str = "z") -> Mesh:
     """Read one model and turn it: z up, front along -y.
 
     `up` and `front` are axes of the file (`y`, `-x`, ...); the defaults are glTF's. Files that it refers to must lie
-    below `root`, its own folder by default. Raises TdaError naming the file for whatever cannot be rendered.
+    below `root`, its own folder by default. Raises TdaError, naming the file, for a model that cannot be rendered.
     """
     turn = axes(up, front)
     try:
         source = Source(path, root or path.parent)
-        suffix = path.suffix.lower()
-        if suffix in (".glb", ".gltf"):
-            from tda_nerfstudio.making.models.gltf import read_gltf as read
-        elif suffix == ".obj":
-            from tda_nerfstudio.making.models.obj import read_obj as read
-        elif suffix == ".ply":
-            from tda_nerfstudio.making.models.ply import read_ply as read
-        else:
+        if (read := _READERS.get(path.suffix.lower())) is None:
             raise TdaError(f"Its format is not known. Known are {', '.join(SUFFIXES)}.")
         mesh = build(read(source))
     except TdaError as error:

@@ -1,6 +1,6 @@
 """glTF 2.0 and GLB as parts: primitives, morphed, skinned and put in their places.
 
-Read here and not by trimesh: `tests/atlas/models/test_trimesh.py` shows what that makes of such files.
+trimesh reads many such files wrongly: `tests/making/models/test_trimesh.py` shows how.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 from tda_nerfstudio.base.errors import TdaError
 from tda_nerfstudio.making.models.gltf_file import GltfFile
-from tda_nerfstudio.making.models.gltf_material import GltfMaterials, placed
+from tda_nerfstudio.making.models.gltf_material import placed, read_material
 from tda_nerfstudio.making.models.gltf_nodes import Instance, instances, skinned
 from tda_nerfstudio.making.models.parts import MAX_COUNT, MAX_PARTS, Part, Source, check_count
 
@@ -52,13 +52,11 @@ def _parts(file: GltfFile) -> list[Part]:
                     check_count(vertices, "vertices")
                     check_count(triangles, "triangles")
                     check_count(morphed, "rows of morph targets", MAX_MORPHED)
-        materials = GltfMaterials(file)
-        return [_part(file, materials, *entry) for entry in todo]
+        return [_part(file, *entry) for entry in todo]
 
 
-def _part(file: GltfFile, materials: GltfMaterials, name: str, instance: Instance, primitive: dict[str, Any]) -> Part:
+def _part(file: GltfFile, name: str, instance: Instance, primitive: dict[str, Any]) -> Part:
     attributes, targets = primitive["attributes"], _targets(primitive, instance.weights)
-
     size = file.count(attributes["POSITION"])
 
     def read(key: str, kind: str | None = None) -> Float[np.ndarray, "vertex column"]:
@@ -76,7 +74,7 @@ def _part(file: GltfFile, materials: GltfMaterials, name: str, instance: Instanc
         corners = file.access(primitive["indices"], "SCALAR")[:, 0].astype(np.int64)
     else:
         corners = np.arange(size)
-    material, place = materials.get(primitive.get("material"))
+    material, place = read_material(file, primitive.get("material"))
     normals = uv = colours = None
     if "NORMAL" in attributes:
         normals = read("NORMAL", "VEC3")
@@ -100,7 +98,7 @@ def _part(file: GltfFile, materials: GltfMaterials, name: str, instance: Instanc
 
 
 def _targets(primitive: dict[str, Any], weights: Sequence[float]) -> list[tuple[float, dict[str, int]]]:
-    """Give the morph targets that change something."""
+    """List the morph targets whose weight is not 0."""
     pairs = zip(weights, primitive.get("targets", []), strict=False)
     return [(float(weight), target) for weight, target in pairs if weight]
 

@@ -29,11 +29,11 @@ UNSEEN = {
     "KHR_materials_emissive_strength", "KHR_materials_variants", "KHR_lights_punctual", "KHR_animation_pointer",
     "KHR_xmp", "KHR_xmp_json_ld", "EXT_lights_image_based",
 }  # fmt: skip
-"""Extensions that change highlights, lights and what else is not rendered, but neither shape nor base colour."""
+"""Extensions that are ignored: they change highlights or lights, but neither shape nor base colour."""
 
 
 class GltfFile:
-    """A file's tree, and its data on demand. Lookups raise whatever a broken structure leads to."""
+    """A file's tree, and its data on demand. Look-ups in a broken structure raise Python's own errors."""
 
     def __init__(self, source: Source) -> None:
         data = read_file(source.path, "The file")
@@ -58,7 +58,7 @@ class GltfFile:
         return count
 
     def access(self, index: int, kind: str | None = None) -> Float[np.ndarray, "row column"]:
-        """Read an accessor, normalised integers as the floats they stand for."""
+        """Read an accessor, normalised integers as the floats that they mean."""
         accessor = self.tree["accessors"][index]
         if kind not in (None, accessor["type"]):
             raise TdaError(f"Accessor {index} is {accessor['type']}, expected {kind}. Export it again.")

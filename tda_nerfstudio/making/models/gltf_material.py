@@ -7,7 +7,6 @@ from typing import Any
 
 import numpy as np
 from jaxtyping import Float
-from numpy.typing import NDArray
 
 from tda_nerfstudio.base.errors import TdaError
 from tda_nerfstudio.making.models.gltf_file import GltfFile
@@ -18,47 +17,37 @@ _WRAPS = {33071: CLAMP, 33648: MIRROR, 10497: REPEAT}
 _NEAREST = 9728
 
 
-class GltfMaterials:
-    """The materials of a file, each image decoded once."""
+def read_material(file: GltfFile, index: int | None) -> tuple[Material, dict[str, Any]]:
+    """Read a material's base colour, and how its texture is placed."""
+    if index is None:
+        return Material(), {}
+    entry = file.tree["materials"][index]
+    old = entry.get("extensions", {}).get("KHR_materials_pbrSpecularGlossiness", {})
+    base = entry.get("pbrMetallicRoughness", {})
+    factor = base.get("baseColorFactor", old.get("diffuseFactor", [1, 1, 1, 1]))
+    place = base.get("baseColorTexture", old.get("diffuseTexture"))
+    cutoff = {"MASK": entry.get("alphaCutoff", 0.5), "BLEND": 0.0}.get(entry.get("alphaMode"), -1.0)
+    red, green, blue, alpha = (float(value) for value in factor)
+    texture = None if place is None else _texture(file, place["index"])
+    extra = {} if place is None else place | place.get("extensions", {}).get("KHR_texture_transform", {})
+    return Material((red, green, blue, alpha), texture, float(cutoff)), extra
 
-    def __init__(self, file: GltfFile) -> None:
-        self._file = file
-        self._materials: dict[int | None, tuple[Material, dict[str, Any]]] = {None: (Material(), {})}
-        self._images: dict[int, NDArray[np.uint8]] = {}
 
-    def get(self, index: int | None) -> tuple[Material, dict[str, Any]]:
-        """Read a material's base colour, and what its texture says of texture coordinates."""
-        if index in self._materials:
-            return self._materials[index]
-        entry = self._file.tree["materials"][index]
-        old = entry.get("extensions", {}).get("KHR_materials_pbrSpecularGlossiness", {})
-        base = entry.get("pbrMetallicRoughness", {})
-        factor = base.get("baseColorFactor", old.get("diffuseFactor", [1, 1, 1, 1]))
-        place = base.get("baseColorTexture", old.get("diffuseTexture"))
-        cutoff = {"MASK": entry.get("alphaCutoff", 0.5), "BLEND": 0.0}.get(entry.get("alphaMode"), -1.0)
-        red, green, blue, alpha = (float(value) for value in factor)
-        texture = None if place is None else self._texture(place["index"])
-        extra = {} if place is None else place | place.get("extensions", {}).get("KHR_texture_transform", {})
-        self._materials[index] = Material((red, green, blue, alpha), texture, float(cutoff)), extra
-        return self._materials[index]
+def _texture(file: GltfFile, index: int) -> Texture:
+    texture = file.tree["textures"][index]
+    number = _image(index, texture)
+    image, what = file.tree["images"][number], f"Texture {number}"
 
-    def _texture(self, index: int) -> Texture:
-        tree = self._file.tree
-        texture = tree["textures"][index]
-        number = _image(index, texture)
-        if number not in self._images:
-            image = tree["images"][number]
-            what = f"Texture {number}"
-            embedded = "bufferView" in image
-            data = bytes(self._file.view(image["bufferView"])[0]) if embedded else self._file.fetch(image["uri"], what)
-            self._images[number] = self._file.source.pixels(data, what)
-        sampler = tree["samplers"][texture["sampler"]] if "sampler" in texture else {}
-        wrap = (_WRAPS[sampler.get("wrapS", 10497)], _WRAPS[sampler.get("wrapT", 10497)])
-        return Texture(self._images[number], wrap, sampler.get("magFilter") != _NEAREST)
+    def read() -> bytes:
+        return bytes(file.view(image["bufferView"])[0]) if "bufferView" in image else file.fetch(image["uri"], what)
+
+    sampler = file.tree["samplers"][texture["sampler"]] if "sampler" in texture else {}
+    wrap = (_WRAPS[sampler.get("wrapS", 10497)], _WRAPS[sampler.get("wrapT", 10497)])
+    return Texture(file.source.pixels(what, read), wrap, sampler.get("magFilter") != _NEAREST)
 
 
 def _image(index: int, texture: dict[str, Any]) -> int:
-    """Choose the image of a texture: WebP before the one that everybody can read."""
+    """Choose the image of a texture: WebP, or else the plain one."""
     others = texture.get("extensions", {})
     for place in (others.get("EXT_texture_webp", {}), texture):
         if "source" in place:

@@ -1,4 +1,4 @@
-"""Where glTF's meshes stand: the node tree, GPU instances, and skins in the pose of the file's nodes."""
+"""Where glTF's meshes are: the node tree, GPU instances, and skins in the pose of the file's nodes."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ class Instance(NamedTuple):
 
 
 def instances(file: GltfFile) -> Iterator[Instance]:
-    """Give every mesh of the file's scene, as often as it stands there."""
+    """Give every instance of every mesh in the file's scene."""
     nodes, skins = file.tree.get("nodes", []), file.tree.get("skins", [])
     check_count(len(nodes), "nodes")
     check_count(sum(len(skin["joints"]) for skin in skins), "joints")
@@ -52,7 +52,7 @@ def instances(file: GltfFile) -> Iterator[Instance]:
 
 
 def _matrices(file: GltfFile, nodes: list[dict[str, Any]]) -> dict[int, Float[np.ndarray, "4 4"]]:
-    """Walk the tree of the file's scene, without one of all nodes that are nobody's child."""
+    """Walk the node tree of the file's scene; without a scene, start from all nodes that have no parent."""
     if scenes := file.tree.get("scenes"):
         roots = scenes[file.tree.get("scene", 0)].get("nodes", [])
     else:
@@ -75,13 +75,8 @@ def _transform(node: dict[str, Any]) -> Float[np.ndarray, "4 4"]:
         return np.array(node["matrix"], np.float64).reshape(4, 4).T
     quaternion = np.array(node.get("rotation", [0, 0, 0, 1]), np.float64)
     x, y, z, w = quaternion / max(float(np.linalg.norm(quaternion)), 1e-12)
-    rotation = np.array(
-        [
-            [1 - 2 * (y * y + z * z), 2 * (x * y - z * w), 2 * (x * z + y * w)],
-            [2 * (x * y + z * w), 1 - 2 * (x * x + z * z), 2 * (y * z - x * w)],
-            [2 * (x * z - y * w), 2 * (y * z + x * w), 1 - 2 * (x * x + y * y)],
-        ]
-    )
+    cross = np.array([[0, -z, y], [z, 0, -x], [-y, x, 0]])
+    rotation = np.eye(3) + 2 * w * cross + 2 * cross @ cross
     matrix = np.eye(4)
     matrix[:3, :3] = rotation * np.array(node.get("scale", [1, 1, 1]), np.float64)
     matrix[:3, 3] = node.get("translation", [0, 0, 0])
@@ -124,7 +119,7 @@ def skinned(
     named: Int[np.ndarray, "vertex influence"],
     weights: Float[np.ndarray, "vertex influence"],
 ) -> tuple[Float[np.ndarray, "vertex 3"], Float[np.ndarray, "vertex 3"] | None]:
-    """Move vertices and normals by the weighted mean of their joints, by the first where no weight is given."""
+    """Move vertices and normals by the weighted mean of their joints, or by the first joint without weights."""
     weights = np.where(weights.sum(1, keepdims=True) > 0, weights, np.eye(1, weights.shape[1]))
     named = np.where(weights > 0, named, 0)
     if named.size and not 0 <= named.min() <= named.max() < len(joints):

@@ -7,7 +7,6 @@ from typing import NamedTuple
 
 import numpy as np
 from jaxtyping import Float
-from numpy.typing import NDArray
 
 from tda_nerfstudio.base.errors import TdaError
 from tda_nerfstudio.making.models.parts import Material, Source
@@ -17,9 +16,9 @@ from tda_nerfstudio.making.models.textures import CLAMP, REPEAT, Texture
 _NUMBERS = re.compile(r"(?:[-+]?(?:\d+\.?\d*|\.\d+)(?:[eE][-+]?\d+)?\s+){1,3}")
 _WORD = re.compile(r"\S+\s+")
 _IGNORED = ("-blendu", "-blendv", "-boost", "-bm", "-cc", "-imfchan", "-texres", "-type")
-"""Options of one value that change filtering, bumps and colour correction."""
+"""Options with one value that are ignored: they change filtering, bumps and colour correction."""
 _NEUTRAL = {"-t": [0.0, 0.0, 0.0], "-mm": [0.0, 1.0]}
-"""Options that are supported only with the values that change nothing: turbulence, and range of values."""
+"""Options that are accepted only with values that change nothing: turbulence, and range of values."""
 
 
 class Skin(NamedTuple):
@@ -41,11 +40,9 @@ class Materials:
     def __init__(self, source: Source) -> None:
         self._source = source
         self._entries: dict[str, dict[str, str]] = {}
-        self._skins: dict[str | None, Skin] = {}
-        self._pixels: dict[str, NDArray[np.uint8]] = {}
 
     def add(self, names: str) -> None:
-        """Read the files of an `mtllib` line: `a.mtl`, `a.mtl b.mtl` or `with blanks.mtl`; the first to say wins."""
+        """Read the files of an `mtllib` line (`a.mtl b.mtl`, `with blanks.mtl`); a material's first definition wins."""
         for name in re.findall(r"\S.*?\.mtl(?=\s|$)", names, re.IGNORECASE) or [names]:
             entry: dict[str, str] = {}
             for line in text_of(self._source.read(name, "Material file")).splitlines():
@@ -60,12 +57,8 @@ class Materials:
         return name in self._entries
 
     def get(self, name: str | None) -> Skin:
-        """Read a material: Kd times map_Kd, white where only the map is there; grey if it is unknown."""
-        if name not in self._skins:
-            self._skins[name] = self._read(name, self._entries.get(name or "", {}))
-        return self._skins[name]
-
-    def _read(self, name: str | None, entry: dict[str, str]) -> Skin:
+        """Read a material: Kd times map_Kd, where Kd is white if only the map is given; grey for an unknown one."""
+        entry = self._entries.get(name or "", {})
         colour: float | list[float] = 1.0 if "map_kd" in entry else GREY
         if "kd" in entry:
             try:
@@ -78,10 +71,9 @@ class Materials:
         if "map_kd" not in entry:
             return Skin(srgb_material(colour))
         image, options = _options(name, entry["map_kd"])
-        if image not in self._pixels:
-            self._pixels[image] = self._source.pixels(self._source.read(image, "Texture"), f"Texture '{image}'")
+        pixels = self._source.pixels(f"Texture '{image}'", lambda: self._source.read(image, "Texture"))
         wrap = CLAMP if options.get("-clamp") == "on" else REPEAT
-        material = srgb_material(colour, Texture(self._pixels[image], (wrap, wrap)))
+        material = srgb_material(colour, Texture(pixels, (wrap, wrap)))
         return Skin(material, _pair(options.get("-s", ""), 1.0), _pair(options.get("-o", ""), 0.0))
 
 

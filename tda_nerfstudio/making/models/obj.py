@@ -1,6 +1,6 @@
-"""OBJ files as parts, one a material. Colours are sRGB.
+"""OBJ files as parts, one per material. Colours are sRGB.
 
-Read here and not by trimesh: `tests/atlas/models/test_trimesh.py` shows what that makes of such files.
+trimesh reads many such files wrongly: `tests/making/models/test_trimesh.py` shows how.
 """
 
 from __future__ import annotations
@@ -8,6 +8,7 @@ from __future__ import annotations
 import io
 from array import array
 from collections.abc import Iterator
+from itertools import zip_longest
 
 import numpy as np
 from jaxtyping import Int
@@ -21,6 +22,12 @@ from tda_nerfstudio.making.models.surfaces import linear_colours, srgb_material
 
 MAX_LINE = 2**24
 """Characters."""
+_TABLES = {
+    "v": ("vertex", "vertices", 3),
+    "vt": ("texture coordinate", "texture coordinates", 2),
+    "vn": ("normal", "normals", 3),
+}
+"""What lines of numbers give, one and many, and how many numbers each has."""
 
 
 def read_obj(source: Source) -> list[Part]:
@@ -39,7 +46,7 @@ def read_obj(source: Source) -> list[Part]:
 
 
 def _lines(text: str) -> Iterator[tuple[int, str, str]]:
-    """Give number, keyword and the rest of each line that says something; a backslash joins it to the next."""
+    """Give the number, keyword and rest of each line that is not empty; a backslash joins a line to the next one."""
     joined = ""
     for number, line in enumerate(io.StringIO(text, newline=None), 1):
         joined += line.strip()
@@ -57,30 +64,27 @@ class _Obj:
     """Tables of positions, texture coordinates and normals, and polygons whose corners name rows of them."""
 
     def __init__(self) -> None:
-        self._positions, self._colours, self._uv, self._normals = (array("d") for _ in range(4))
+        self._tables, self._colours = {key: array("d") for key in _TABLES}, array("d")
         self._corners, self._sizes, self._numbers, self._groups = (array("q") for _ in range(4))
         self._names: dict[str | None, int] = {}
         self._group, self._triangles = 0, 0
         self._use(None)
 
     def take(self, number: int, key: str, value: str) -> None:
-        """Take one line; keywords that are not known are passed over."""
+        """Take one line; unknown keywords are ignored."""
         if key == "usemtl":
             self._use(value.strip())
         elif key == "f":
             self._take_face(number, value.partition("#")[0].split())
-        elif key in ("v", "vt", "vn"):
+        elif key in _TABLES:
             row = [float(word) for word in value.partition("#")[0].split()]
             if key == "v":
-                self._positions.extend((row[0], row[1], row[2]))
                 self._colours.extend(row[-3:] if len(row) > 5 else (np.nan,) * 3)
-                check_count(len(self._positions) // 3, "vertices")
             elif key == "vt":
-                self._uv.extend((row[0], row[1] if len(row) > 1 else 0.0))
-                check_count(len(self._uv) // 2, "texture coordinates")
-            else:
-                self._normals.extend((row[0], row[1], row[2]))
-                check_count(len(self._normals) // 3, "normals")
+                row.append(0.0)  # where only u is given
+            _, what, width = _TABLES[key]
+            self._tables[key].extend([row[i] for i in range(width)])
+            check_count(len(self._tables[key]) // width, what)
 
     def _use(self, name: str | None) -> None:
         self._group = self._names.setdefault(name, len(self._names))
@@ -90,27 +94,24 @@ class _Obj:
             return
         self._triangles += len(words) - 2
         check_count(self._triangles, "triangles")
-        counts = (len(self._positions) // 3, len(self._uv) // 2, len(self._normals) // 3)
+        counts = [len(self._tables[key]) // width for key, (_, _, width) in _TABLES.items()]
         for word in words:
             named = [int(part) if part else 0 for part in word.split("/")]
-            for kind in range(3):
-                index = named[kind] if kind < len(named) else 0
-                self._corners.append(index if index >= 0 else counts[kind] + 1 + index or -1)
+            for index, count in zip_longest(named[:3], counts, fillvalue=0):
+                self._corners.append(index if index >= 0 else count + 1 + index or -1)
         self._sizes.append(len(words))
         self._numbers.append(number)
         self._groups.append(self._group)
 
     def parts(self, materials: Materials) -> list[Part]:
         """Cut the polygons into triangles, and give those of each material."""
-        tables = [
-            np.array(values).reshape(-1, n) for values, n in ((self._positions, 3), (self._uv, 2), (self._normals, 3))
-        ]
+        tables = [np.array(self._tables[key]).reshape(-1, width) for key, (_, _, width) in _TABLES.items()]
         corners, sizes = np.array(self._corners, np.int64).reshape(-1, 3), np.array(self._sizes, np.int64)
         wrong = (corners < [1, 0, 0]) | (corners > [len(table) for table in tables])
         if wrong.any():
             row, kind = (int(rows[0]) for rows in np.nonzero(wrong))
             where = f"Line {self._numbers[int(np.searchsorted(sizes.cumsum(), row, 'right'))]}"
-            what = ("vertex", "texture coordinate", "normal")[kind]
+            what = list(_TABLES.values())[kind][0]
             raise TdaError(f"{where} names a {what} that is not there, of {len(tables[kind])}. Export it again.")
         triangles, polygons = triangulate(tables[0][corners[:, 0] - 1], sizes)
         groups, placed = np.array(self._groups, np.int64)[polygons], (corners[triangles, 1] > 0).all(1)
@@ -130,7 +131,7 @@ class _Obj:
         tables: list[NDArray],
         materials: Materials,
     ) -> Part:
-        """Make corners that are alike one vertex."""
+        """Make one vertex of all corners that are alike."""
         positions, uv, normals = tables
         keys = (corners[:, 0] * (len(uv) + 1) + corners[:, 1]) * (len(normals) + 1) + corners[:, 2]
         _, first, faces = np.unique(keys, return_index=True, return_inverse=True)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
@@ -12,10 +12,10 @@ from jaxtyping import Float, Int, UInt8
 
 from tda_nerfstudio.base.errors import TdaError
 from tda_nerfstudio.making.models.textures import Pyramids, Texture, open_texture, read_pixels
-from tda_nerfstudio.making.raycast import Mesh, Paint, corner_normals
+from tda_nerfstudio.making.raycast import Mesh, Paint, corner_normals, join
 
 MAX_BYTES = 2**28
-"""Size of a file that is read at all."""
+"""Files larger than this are refused."""
 MAX_COUNT = 2_000_000
 """Vertices, and triangles, of a model, every instance counted."""
 MAX_PARTS = 20_000
@@ -50,6 +50,7 @@ class Source:
 
     def __init__(self, path: Path, root: Path) -> None:
         self.path, self._root = path, Path(os.path.realpath(root))
+        self._textures: dict[str, UInt8[np.ndarray, "height width 4"]] = {}
         self._pixels = 0
 
     def read(self, name: str, what: str) -> bytes:
@@ -62,19 +63,21 @@ class Source:
             raise TdaError(f"{what} '{name}' leads out of {self._root} and is refused. Copy it there and refer to it.")
         return read_file(path, f"{what} '{name}'")
 
-    def pixels(self, data: bytes, what: str) -> UInt8[np.ndarray, "height width 4"]:
-        """Decode a texture once its pixels, which its header declares, have been counted."""
-        image = open_texture(data, what)
-        self._pixels += image.width * image.height
-        if self._pixels > MAX_PIXELS:
-            limit = f"more than {MAX_PIXELS // 2**20} million pixels in all textures of the model"
-            raise TdaError(f"{what} is {image.width} x {image.height}: {limit}. Shrink them.")
-        return read_pixels(image, data, what)
+    def pixels(self, what: str, read: Callable[[], bytes]) -> UInt8[np.ndarray, "height width 4"]:
+        """Decode a texture, each name once, after counting the pixels that its header declares."""
+        if what not in self._textures:
+            image = open_texture(data := read(), what)
+            self._pixels += image.width * image.height
+            if self._pixels > MAX_PIXELS:
+                limit = f"more than {MAX_PIXELS // 2**20} million pixels in all textures of the model"
+                raise TdaError(f"{what} is {image.width} x {image.height}: {limit}. Shrink them.")
+            self._textures[what] = read_pixels(image, data, what)
+        return self._textures[what]
 
 
 def read_file(path: Path, what: str) -> bytes:
     """Read a file of at most MAX_BYTES."""
-    if not path.is_file():  # a pipe would be waited for
+    if not path.is_file():  # reading a pipe would block
         raise TdaError(f"{what} is missing: there is no file {path}. Copy it there, or remove the reference.")
     try:
         with path.open("rb") as file:
@@ -100,23 +103,18 @@ def build(parts: Sequence[Part]) -> Mesh:
     if not good:
         raise TdaError("It holds no triangle with an area (points and lines are not rendered). Export a surface.")
     textures = {key: _seen(part.material) for part in good if (key := _key(part))}
-    rows: dict[tuple | None, int] = {key: row for row, key in enumerate(textures)}
+    rows = {None: -1} | {key: row for row, key in enumerate(textures)}
     sizes = [len(part.faces) for part in good]
-    starts = np.cumsum([0, *(len(part.vertices) for part in good)])
+    colours = [_corners(p.colours, p.faces, (1, 1, 1, 1)) * np.array(p.material.factor, np.float32) for p in good]
     paint = Paint(
-        np.concatenate([_corner_colours(part) for part in good]),
+        np.concatenate(colours),
         np.concatenate([_corners(part.uv, part.faces, (0, 0)) for part in good]),
-        np.repeat([rows.get(_key(part), -1) for part in good], sizes),
+        np.repeat([rows[_key(part)] for part in good], sizes),
         np.repeat([part.material.cutoff for part in good], sizes),
         Pyramids(list(textures.values())) if textures else None,
     )
-    return Mesh(
-        np.concatenate([part.vertices for part in good]),
-        np.concatenate([part.faces + start for part, start in zip(good, starts, strict=False)]),
-        np.concatenate([_corner_normals(part) for part in good]),
-        np.empty((0, 3)),
-        paint,
-    )
+    plain = [Mesh(part.vertices, part.faces, _corner_normals(part), np.empty((0, 3))) for part in good]
+    return join(plain)._replace(paint=paint)
 
 
 def _key(part: Part) -> tuple | None:
@@ -126,7 +124,7 @@ def _key(part: Part) -> tuple | None:
 
 
 def _seen(material: Material) -> Texture:
-    """Give a material's texture, without alpha where it is opaque: clear texels still have a colour."""
+    """Give a material's texture. An opaque one loses its alpha: clear texels still have a colour."""
     assert material.texture is not None
     if material.cutoff >= 0:
         return material.texture
@@ -157,10 +155,6 @@ def _corners(
     if values is None:
         return np.tile(np.array(default, np.float32), (len(faces), 3, 1))
     return values[faces].astype(np.float32)
-
-
-def _corner_colours(part: Part) -> Float[np.ndarray, "face 3 4"]:
-    return _corners(part.colours, part.faces, (1, 1, 1, 1)) * np.array(part.material.factor, np.float32)
 
 
 def _corner_normals(part: Part) -> Float[np.ndarray, "face 3 3"]:

@@ -1,6 +1,6 @@
-"""PLY files as parts, read with trimesh once their sizes have been looked at. Colours are sRGB.
+"""PLY files as parts, read with trimesh after their sizes were checked. Colours are sRGB.
 
-Polygons are taken as trimesh found them in the file and cut here: `tests/atlas/models/test_trimesh.py` shows why.
+Polygons are cut into triangles here, not by trimesh: `tests/making/models/test_trimesh.py` shows why.
 """
 
 from __future__ import annotations
@@ -36,7 +36,7 @@ def read_ply(source: Source) -> list[Part]:
         return _parts(vertex, face, texture)
     except TdaError:
         raise
-    except Exception as error:  # whatever trimesh meets in a broken file
+    except Exception as error:  # trimesh raises many kinds in a broken file
         reason = f"{type(error).__name__}: {error}"[:200]
         advice = "Copy it whole; export it with triangles alone"
         raise TdaError(f"It cannot be read ({reason}). {advice}.") from error
@@ -105,11 +105,11 @@ def _texture(source: Source, header: str) -> Texture | None:
         return None
     if len(names) > 1:
         raise TdaError(f"It has {len(names)} textures; one is supported in a PLY file. Export it as GLB or OBJ.")
-    return Texture(source.pixels(source.read(names[0], "Texture"), f"Texture '{names[0]}'"))
+    return Texture(source.pixels(f"Texture '{names[0]}'", lambda: source.read(names[0], "Texture")))
 
 
 def _check(data: bytes) -> str:
-    """Refuse a PLY file that holds less than it declares, or too much; give its header."""
+    """Refuse a PLY file that holds less than it declares, or too much; return its header."""
     head, end, _ = data[:_HEADER].partition(b"end_header")
     if not head.startswith(b"ply") or not end:
         raise TdaError("It has no PLY header. Export it again.")

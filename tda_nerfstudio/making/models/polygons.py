@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 from tda_nerfstudio.making.models.parts import check_count
 
 MAX_CORNERS = 2000
-"""Of one polygon that is not convex; cutting it takes time in proportion to their square."""
+"""Largest number of corners of a polygon that is not convex: the time to cut it grows with their square."""
 
 
 @np.errstate(all="ignore")  # what is not finite is refused later
@@ -63,7 +63,7 @@ def _flat(corners: Float[np.ndarray, "corner 3"]) -> Float[np.ndarray, "corner 2
 
 
 def _clip(points: Float[np.ndarray, "corner 2"]) -> Int[np.ndarray, "triangle 3"]:
-    """Cut off one ear after the other; what crosses itself ends as a fan."""
+    """Cut off one ear after the other; the rest of a polygon that crosses itself becomes a fan."""
     left = list(range(len(points)))
     triangles = []
     at = 0

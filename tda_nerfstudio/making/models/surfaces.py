@@ -1,4 +1,4 @@
-"""Colours of surfaces whose files give them in sRGB, or none."""
+"""Colours of surfaces in files that give sRGB colours or none."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from tda_nerfstudio.making.models.parts import Material
 from tda_nerfstudio.making.models.textures import Texture
 
 GREY = 0.6
-"""sRGB colour of surfaces whose file says none."""
+"""sRGB colour of surfaces whose file gives none."""
 
 
 def srgb_material(colour: Sequence[float] | float, texture: Texture | None = None) -> Material:
@@ -23,7 +23,7 @@ def srgb_material(colour: Sequence[float] | float, texture: Texture | None = Non
 
 
 def linear_colours(colours: NDArray) -> Float[np.ndarray, "row 4"]:
-    """Convert a row of sRGB each: integers of any width, or floats up to 1 (up to 255 where one is above 1)."""
+    """Convert rows of sRGB: integers of any width, or floats up to 1 (up to 255 if any is above 1)."""
     if colours.dtype.kind in "iu":
         values = colours / np.iinfo(colours.dtype).max
     else:

@@ -12,9 +12,8 @@ from jaxtyping import Float, Int, UInt8
 from PIL import Image
 
 from tda_nerfstudio.atlas.colour import LINEAR, to_srgb
-from tda_nerfstudio.atlas.eight_bits import eight_bits
-from tda_nerfstudio.atlas.image_errors import DECODE_ERRORS, reason
-from tda_nerfstudio.base.errors import TdaError
+from tda_nerfstudio.atlas.decoding import eight_bits
+from tda_nerfstudio.atlas.image_errors import explained
 
 MAX_SIDE = 1024
 """Larger textures are reduced to this."""
@@ -33,23 +32,19 @@ class Texture(NamedTuple):
 
 def open_texture(data: bytes, what: str) -> Image.Image:
     """Read an image's header; raises TdaError that begins with `what` for anything else."""
-    try:
-        with warnings.catch_warnings(action="ignore", category=Image.DecompressionBombWarning):
-            return Image.open(io.BytesIO(data), formats=_FORMATS)
-    except DECODE_ERRORS as error:
-        raise TdaError(f"{what} cannot be read ({reason(error)}). Export it as PNG or JPEG.") from error
+    ignored = warnings.catch_warnings(action="ignore", category=Image.DecompressionBombWarning)
+    with explained(what, "cannot be read", "Export it as PNG or JPEG."), ignored:
+        return Image.open(io.BytesIO(data), formats=_FORMATS)
 
 
 def read_pixels(image: Image.Image, data: bytes, what: str) -> UInt8[np.ndarray, "height width 4"]:
     """Decode an image whose header was read from `data`, at most MAX_SIDE wide and high."""
-    try:
+    with explained(what, "cannot be decoded", "Export it again."):
         image = eight_bits(image, data)
         image = image.convert("RGBA") if image.has_transparency_data else image
         image = image if image.mode in ("L", "RGB", "RGBA") else image.convert("RGBA")
         factor = -(-max(image.size) // MAX_SIDE)
         return np.array((image.reduce(factor) if factor > 1 else image).convert("RGBA"))
-    except DECODE_ERRORS as error:
-        raise TdaError(f"{what} cannot be decoded ({reason(error)}). Export it again.") from error
 
 
 class Pyramids:

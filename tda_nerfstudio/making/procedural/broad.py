@@ -19,7 +19,7 @@ from tda_nerfstudio.making.procedural.pictures import Rng, flat, palette, pictur
 from tda_nerfstudio.making.procedural.sprites import SIZE
 
 ON_WHITE, ELSEWHERE, PLAIN = 0.52, 0.2, 0.02
-"""Shares of objects on white (what atlases show), of objects elsewhere, and of plain colours; pictures are the rest."""
+"""Shares of objects on white (as in atlases), of objects elsewhere, and of plain colours; the rest are pictures."""
 GIVEN = 0.25
 """Share of images of given atlases, where there are any."""
 

@@ -1,4 +1,4 @@
-"""Procedural objects of no class at all: a few random solids, stacked, mirrored or heaped, painted at random."""
+"""Procedural objects of no particular class: a few random solids, stacked, mirrored or heaped, painted at random."""
 
 from __future__ import annotations
 
@@ -6,11 +6,10 @@ import math
 
 import numpy as np
 from jaxtyping import Float, Int, UInt8
-from numpy.typing import NDArray
 
 from tda_nerfstudio.atlas.colour import LINEAR
 from tda_nerfstudio.making.procedural.pictures import Rng, flat, palette, picture
-from tda_nerfstudio.making.procedural.vehicles import loft, plain
+from tda_nerfstudio.making.procedural.vehicles import loft, plain, power, stack
 from tda_nerfstudio.making.raycast import Mesh, Raycaster, join
 
 TEXTURE = 128
@@ -81,7 +80,7 @@ def centred(parts: list[Mesh]) -> list[Mesh]:
 
 
 def rotation(rng: Rng) -> Float[np.ndarray, "3 3"]:
-    """Draw a rotation, or a reflection: every direction alike."""
+    """Draw a rotation or a reflection; all directions are equally likely."""
     return np.linalg.qr(rng.normal(size=(3, 3)))[0]
 
 
@@ -102,18 +101,11 @@ def random_camera(rng: Rng, size: int) -> tuple[Float[np.ndarray, "3 4"], float]
 
 
 def superquadric(rng: Rng) -> Float[np.ndarray, "ring point 3"]:
-    """Make a ball, a rounded box, a cylinder, a double cone or something between."""
+    """Make a ball, a rounded box, a cylinder, a double cone or something between them."""
     e, n = rng.choice([0.1, 0.3, 1.0, 1.6, 2.0], 2)
     up, around = np.linspace(-np.pi / 2, np.pi / 2, 19)[:, None], np.linspace(0, 2 * np.pi, 36, endpoint=False)[None]
-
-    def power(wave: NDArray, exponent: float) -> NDArray:
-        return np.sign(wave) * np.abs(wave) ** exponent
-
-    flat_ = power(np.cos(up), e)
-    rings = np.broadcast_arrays(
-        flat_ * power(np.cos(around), n), flat_ * power(np.sin(around), n), power(np.sin(up), e)
-    )
-    return np.stack(rings, -1)
+    reach = power(np.cos(up), e)
+    return stack(reach * power(np.cos(around), n), reach * power(np.sin(around), n), power(np.sin(up), e))
 
 
 def lathe(rng: Rng) -> Float[np.ndarray, "ring point 3"]:
@@ -125,21 +117,18 @@ def lathe(rng: Rng) -> Float[np.ndarray, "ring point 3"]:
     radius = np.interp(height, np.linspace(-1, 1, len(knots)), knots)
     if rng.random() < 0.5:
         radius = np.convolve(np.pad(radius, 3, mode="edge"), np.ones(7) / 7, "valid")
-    ring = np.stack([np.cos(around), np.sin(around)], -1)[None] * radius[:, None, None]
-    return np.concatenate([ring, np.broadcast_to(height[:, None, None], (25, sides, 1))], -1)
+    return stack(np.cos(around) * radius[:, None], np.sin(around) * radius[:, None], height[:, None])
 
 
 def extrusion(rng: Rng) -> Float[np.ndarray, "ring point 3"]:
     """Push out a random outline: a plank, a star, a gear, a blob."""
     points = 2 * int(rng.integers(2, 16))
     around = 2 * np.pi * np.arange(points) / points
-    reach = (
-        rng.uniform(0.3, 1, points) if rng.random() < 0.5 else np.where(np.arange(points) % 2, 1, rng.random() + 0.2)
-    )
-    outline = np.stack([np.cos(around), np.sin(around)], -1) * reach[:, None]
+    spiky = rng.random() < 0.5
+    reach = rng.uniform(0.3, 1, points) if spiky else np.where(np.arange(points) % 2, 1, rng.random() + 0.2)
     steps, bevel = np.array([-1, -0.9, 0.9, 1]), rng.choice([0.8, 1.0])
-    ring = outline[None] * np.array([bevel, 1, 1, bevel])[:, None, None]
-    return np.concatenate([ring, np.broadcast_to(steps[:, None, None], (4, points, 1))], -1)
+    size = np.array([bevel, 1, 1, bevel])[:, None]
+    return stack(np.cos(around) * reach * size, np.sin(around) * reach * size, steps[:, None])
 
 
 def tube(rng: Rng) -> Float[np.ndarray, "ring point 3"]:
@@ -147,11 +136,8 @@ def tube(rng: Rng) -> Float[np.ndarray, "ring point 3"]:
     turn = np.linspace(0, rng.uniform(0.5, 1.9) * np.pi, 28)[:, None]
     around = np.linspace(0, 2 * np.pi, 14, endpoint=False)[None]
     radius, rise = rng.uniform(0.05, 0.35), rng.uniform(-0.5, 0.5)
-    away = 1 - radius + radius * np.cos(around)
-    rings = np.broadcast_arrays(
-        away * np.cos(turn), away * np.sin(turn), radius * np.sin(around) + rise * (turn / np.pi - 0.5)
-    )
-    return np.stack(rings, -1)
+    away, height = 1 - radius + radius * np.cos(around), radius * np.sin(around) + rise * (turn / np.pi - 0.5)
+    return stack(away * np.cos(turn), away * np.sin(turn), height)
 
 
 SOLIDS = (superquadric, lathe, extrusion, tube)

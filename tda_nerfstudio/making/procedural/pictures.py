@@ -1,4 +1,4 @@
-"""Procedural pictures of many sorts: what an autoencoder that must know everything has to have seen."""
+"""Procedural pictures of many sorts, to train an autoencoder for any kind of image."""
 
 from __future__ import annotations
 
@@ -12,7 +12,6 @@ from numpy.typing import NDArray
 from PIL import Image, ImageDraw, ImageFont
 
 Rng = np.random.Generator
-BICUBIC = Image.Resampling.BICUBIC
 LETTERS = string.ascii_letters + string.digits + "&%#?!.,:+-/"
 
 
@@ -23,7 +22,7 @@ def picture(rng: Rng, size: int) -> UInt8[np.ndarray, "size size 3"]:
 
 
 def palette(rng: Rng, count: int) -> Float[np.ndarray, "count 3"]:
-    """Choose colours in [0, 1] that stand together: anything, one tint, greys with an accent, or vivid ones."""
+    """Choose colours in [0, 1] that go together: anything, one tint, greys with an accent, or vivid ones."""
     colours, mode = rng.random((count, 3)), rng.integers(5)
     if mode == 1:
         colours = rng.random(3) + 0.5 * (colours - 0.5)
@@ -48,7 +47,7 @@ def as_bytes(values: NDArray) -> NDArray[np.uint8]:
 def paint(level: Float[np.ndarray, "double double"], rng: Rng) -> UInt8[np.ndarray, "size size 3"]:
     """Colour levels in [0, 1] by a ramp through two to five colours, in steps now and then, and halve the size.
 
-    Whatever has hard edges is drawn at twice the size, so that they are as smooth as those of rendered images.
+    Drawings have twice the size, so that hard edges become as smooth as those of rendered images.
     """
     colours = palette(rng, rng.integers(2, 6))
     stops = np.linspace(0, 255, len(colours))
@@ -70,17 +69,13 @@ def turned(rng: Rng, size: int) -> tuple[NDArray, NDArray]:
     return u, at[:, None] * np.cos(angle) - at[None] * np.sin(angle)
 
 
-def enlarge(grid: NDArray, size: int) -> Float[np.ndarray, "size size"]:
-    """Interpolate a small grid smoothly to a picture's size."""
-    return np.asarray(Image.fromarray(grid.astype(np.float32)).resize((size, size), BICUBIC))
-
-
 def value_noise(rng: Rng, size: int) -> Float[np.ndarray, "size size"]:
     """Add grids of random values of growing fineness; about [0, 1]."""
     cells, fade = 2 ** rng.uniform(1, 4.5), rng.uniform(0.3, 0.8)
     level, weight = np.zeros((size, size), np.float32), 1.0
     for _ in range(rng.integers(1, 5)):
-        level += weight * enlarge(rng.random((int(cells), int(cells))), size)
+        grid = Image.fromarray(rng.random((int(cells), int(cells))).astype(np.float32))
+        level += weight * np.asarray(grid.resize((size, size), Image.Resampling.BICUBIC))
         cells, weight = min(2 * cells, size), weight * fade
     return stretched(level)
 
@@ -169,9 +164,7 @@ def shapes(rng: Rng, size: int) -> NDArray:
     return halved(image)
 
 
-@cache
-def _font(size: int) -> Any:
-    return ImageFont.load_default(size)
+_font = cache(ImageFont.load_default)
 
 
 def text(rng: Rng, size: int) -> NDArray:
@@ -193,7 +186,7 @@ def collage(rng: Rng, size: int) -> NDArray:
 
 
 def plain(rng: Rng, size: int) -> NDArray:
-    """Fill with one colour, black and white being the commonest."""
+    """Fill with one colour, most often black or white."""
     extreme = rng.random()
     return flat(np.zeros(3) if extreme < 0.1 else np.ones(3) if extreme < 0.2 else palette(rng, 1)[0], size)
 

@@ -18,12 +18,13 @@ from tda_nerfstudio.making.writing import FIELD_OF_VIEW, camera_sphere
 SIZE = 128
 """Pixels along a side of a sprite."""
 CHUNK = 128
-"""Sprites in a file."""
+"""How many sprites a file holds."""
 VIEWS = 2
-"""Sprites of one object."""
+"""How many sprites show one object."""
 VEHICLES = 0.3
-"""Share of the demo class; its seeds are apart from those that people learn demo scenes of."""
+"""Share of vehicles of the demo class."""
 VEHICLE_SEED = 1_000_003
+"""Keeps these vehicles apart from those of demo atlases, whose seeds are small."""
 
 
 def render_sprites(seed: int, start: int, count: int) -> UInt8[np.ndarray, "sprite size size 4"]:
@@ -51,7 +52,7 @@ def _write_chunk(task: tuple[Path, int, int]) -> None:
 
 
 class SpritePool(Sequence[UInt8[np.ndarray, "size size 4"]]):
-    """Sprites in memory-mapped files; those that the folder lacks are rendered first, so that it can be interrupted."""
+    """Sprites in memory-mapped files. Missing files are rendered first, so that an interrupted call can be repeated."""
 
     def __init__(self, folder: Path, count: int, seed: int, workers: int | None = None) -> None:
         paths = [folder / f"sprites-1-seed{seed}-{i:04d}.npy" for i in range(-(-count // CHUNK))]

@@ -1,4 +1,4 @@
-"""Procedural vehicles: any number from a seed, all standing alike.
+"""Procedural vehicles: any number from a seed, all in the same frame.
 
 Frame: z up, front along +x, longest side 1, centred in x and y, wheels on z = GROUND.
 """
@@ -65,6 +65,16 @@ SHAPES = {
 }  # fmt: skip
 
 
+def power(wave: NDArray, exponent: float) -> NDArray:
+    """Raise to a power and keep the sign."""
+    return np.sign(wave) * np.abs(wave) ** exponent
+
+
+def stack(x: NDArray, y: NDArray, z: NDArray) -> Float[np.ndarray, "ring point 3"]:
+    """Put coordinates side by side, each repeated along the axes that it lacks."""
+    return np.stack(np.broadcast_arrays(x, y, z), -1)
+
+
 def plain(colour: NDArray | tuple) -> Colour:
     """Paint every face alike."""
     return lambda centres: np.tile(np.asarray(colour, float), (len(centres), 1))
@@ -107,13 +117,13 @@ def body(
     x = np.unique(np.concatenate([np.linspace(profile[0][0], profile[-1][0], 60), [p[0] for p in profile]]))
     top = np.interp(x, *np.array(profile).T)
     angle = np.linspace(0, 2 * np.pi, 48, endpoint=False)
-    across, up = (np.sign(f) * np.abs(f) ** 0.4 for f in (np.cos(angle), np.sin(angle)))
+    across, up = power(np.cos(angle), 0.4), power(np.sin(angle), 0.4)
     nose = 1 - 0.12 * np.abs(2 * x) ** 5
     height = np.maximum(top - bottom, 0.004)
     z = bottom + height[:, None] * (up + 1) / 2
     share = (up + 1) / 2
     y = (0.5 * width * nose)[:, None] * across * (1 - taper * share)
-    return loft(np.stack([np.broadcast_to(x[:, None], y.shape), y, z + GROUND], -1), colour)
+    return loft(stack(x[:, None], y, z + GROUND), colour)
 
 
 def block(low: tuple[float, float, float], high: tuple[float, float, float], colour: NDArray | tuple) -> Mesh:
@@ -130,10 +140,8 @@ def wheel(x: float, y: float, radius: float, rim: NDArray | tuple) -> Mesh:
     angle = np.linspace(0, 2 * np.pi, 28, endpoint=False)
     steps = ((-0.034, 0.0), (-0.03, 0.56), (-0.034, 0.62), (-0.034, 0.9), (-0.026, 1.0))
     steps = (*steps, *((-offset, size) for offset, size in reversed(steps)))
-    rings = np.array(
-        [np.stack([x + radius * s * np.cos(angle), np.full(28, y + o), radius * (1 + s * np.sin(angle)) + GROUND], -1)
-         for o, s in steps]
-    )  # fmt: skip
+    offset, size = np.array(steps).T[:, :, None]
+    rings = stack(x + radius * size * np.cos(angle), y + offset, radius * (1 + size * np.sin(angle)) + GROUND)
 
     def colour(centres: NDArray) -> NDArray:
         away = np.hypot(centres[:, 0] - x, centres[:, 2] - GROUND - radius) / radius
@@ -166,9 +174,7 @@ def vehicle(seed: int, index: int) -> Mesh:
         colours = painted(centres)
         x, height = centres[:, 0], centres[:, 2] - GROUND
         band = (height > sill + 0.12 * (roof - sill)) & (height < roof - 0.14 * (roof - sill))
-        pillar = np.zeros(len(x), bool)
-        for at in shape.pillars:
-            pillar |= np.abs(x - at) < 0.016
+        pillar = (np.abs(x[:, None] - np.array(shape.pillars)) < 0.016).any(1)
         colours[band & ~pillar] = GLASS
         return colours
 
@@ -180,7 +186,7 @@ def vehicle(seed: int, index: int) -> Mesh:
     for x in shape.axles:
         for side in (-1, 1):
             parts.append(wheel(x, side * (wide / 2 - 0.02), shape.wheel, rim))
-    parts += fittings(shape, kind, wide, hull, accent, rng)
+    parts += fittings(shape, kind, wide, hull, accent)
     if shape.box:
         back, front, top = shape.box
         parts.append(block((back, -wide * 0.5, 0.15), (front, wide * 0.5, top * tall), accent))
@@ -189,12 +195,7 @@ def vehicle(seed: int, index: int) -> Mesh:
 
 
 def fittings(
-    shape: Shape,
-    kind: str,
-    wide: float,
-    hull: tuple[tuple[float, float], ...],
-    accent: NDArray,
-    rng: np.random.Generator,
+    shape: Shape, kind: str, wide: float, hull: tuple[tuple[float, float], ...], accent: NDArray
 ) -> list[Mesh]:
     """Add lamps, brake lights, bumpers, a grille, a pick-up's bed or a racer's wing."""
     front, rear = hull[-1][1], hull[0][1]

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-from tda_nerfstudio.plugin.terminal import CONSOLE
+from tda_nerfstudio.base.terminal import CONSOLE
 
 LOOPBACK = ("127.0.0.1", "localhost", "::1")
 """Addresses that only this machine reaches."""

@@ -14,9 +14,9 @@ from nerfstudio.utils import writer
 
 from tda_nerfstudio.base.atomic import require_writable
 from tda_nerfstudio.base.errors import TdaError, counted
+from tda_nerfstudio.base.terminal import CONSOLE, hushed
 from tda_nerfstudio.plugin.run_folder import is_config
 from tda_nerfstudio.plugin.stored_pipeline import StoredPipeline, store_of
-from tda_nerfstudio.plugin.terminal import CONSOLE, hushed
 from tda_nerfstudio.plugin.viewer.address import LOOPBACK, viewer_command
 from tda_nerfstudio.plugin.viewer.store_viewer import StoreViewer
 from tda_nerfstudio.store.store import Store

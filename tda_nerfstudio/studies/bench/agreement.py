@@ -14,6 +14,7 @@ import torch
 from torch import Tensor, nn
 
 from tda_nerfstudio.autoencoder.base import Autoencoder
+from tda_nerfstudio.autoencoder.build import build
 from tda_nerfstudio.autoencoder.muon import Muon
 from tda_nerfstudio.core.cameras import View
 from tda_nerfstudio.core.objective import Batch, objective, render_batch
@@ -76,7 +77,7 @@ class Place:
         """Make an autoencoder that starts from nothing."""
         if rgb:
             return self.put(self.shop.no_codec())
-        codec, size = replace(self.shop.sizes.autoencoder, start="scratch").build(), self.shop.sizes.image
+        codec, size = build(replace(self.shop.sizes.autoencoder, start="scratch")), self.shop.sizes.image
         codec.measure_background(size, size)
         return self.put(codec)
 

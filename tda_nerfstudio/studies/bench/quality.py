@@ -12,6 +12,7 @@ from dataclasses import dataclass, replace
 import torch
 from torch import Tensor
 
+from tda_nerfstudio.autoencoder.build import build
 from tda_nerfstudio.base.randomness import seeded
 from tda_nerfstudio.core.cameras import View
 from tda_nerfstudio.core.metrics import psnr
@@ -105,7 +106,7 @@ def _ours(shop: Workshop, phase: Phase) -> tuple[LatentScenes, Training, Callabl
     scenes = LatentScenes(shop.sizes.fit_scenes, ellipsoids.CHANNELS, shop.sizes.triplane, shop.seed)
     scenes.box.copy_(shop.box)
     scenes, how = scenes.to(shop.device), shop.sizes.sampling
-    codec = replace(shop.sizes.autoencoder, channels=ellipsoids.CHANNELS).build().to(shop.device)
+    codec = build(replace(shop.sizes.autoencoder, channels=ellipsoids.CHANNELS)).to(shop.device)
     codec.background.copy_(shop.background)
     trained = training.ours(phase, scenes, codec, how, shop.seed)
     return scenes, trained, lambda batch: see(scenes, scenes.planes(batch.scene), batch, codec, how)

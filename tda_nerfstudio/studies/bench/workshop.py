@@ -12,7 +12,8 @@ from torch import Tensor
 from torch.nn.functional import avg_pool2d
 
 from tda_nerfstudio.autoencoder.base import Autoencoder
-from tda_nerfstudio.autoencoder.build import AutoencoderConfig
+from tda_nerfstudio.autoencoder.build import build, resolve
+from tda_nerfstudio.autoencoder.config import AutoencoderConfig
 from tda_nerfstudio.base.randomness import seeded
 from tda_nerfstudio.core.cameras import View
 from tda_nerfstudio.core.objective import Batch
@@ -57,7 +58,7 @@ class BenchSizes:
     @property
     def sub(self) -> int:
         """Parts per side of a latent pixel of ours."""
-        return self.autoencoder.resolve().sub or 1
+        return resolve(self.autoencoder).sub or 1
 
     def floats_a_scene(self, rgb: bool = False) -> int:
         """Count the numbers that belong to one scene alone."""
@@ -131,13 +132,13 @@ class Workshop:
 
     def codec(self) -> Autoencoder:
         """Build our autoencoder, untrained, with its background measured."""
-        codec = self.sizes.autoencoder.build(self.seed).to(self.device)
+        codec = build(self.sizes.autoencoder, self.seed).to(self.device)
         codec.measure_background(self.sizes.image, self.sizes.image)
         return codec
 
     def no_codec(self) -> Autoencoder:
         """Build the identity, for RGB scenes."""
-        return AutoencoderConfig("identity").build().to(self.device)
+        return build(AutoencoderConfig("identity")).to(self.device)
 
     def plain_codec(self) -> plain.PlainAutoencoder:
         """Build the plain autoencoder. Raises TdaError where diffusers is missing."""

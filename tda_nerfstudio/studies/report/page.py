@@ -77,14 +77,14 @@ def _shots_of(name: str, path: Path, scenes: list[str], left_out: dict[str, str]
 
 def _page(rows: Sequence[Row], groups: Sequence[Group], shots: Shots, left_out: dict[str, str]) -> str:
     colours = {row["label"]: i for i, row in enumerate(rows)}
-    parts = [f'<p class="note">{time.strftime("%Y-%m-%d")}, {counted(len(rows), "run")}. {escape(table.LEGEND)}</p>']
+    parts = [f'<p class="note">{time.strftime("%Y-%m-%d")}, {counted(len(rows), "run")}. {escape(table.legend())}</p>']
     if len(groups) > 1:
         parts.append(
             f'<p class="warn">These runs fall into {len(groups)} groups that cannot be compared: other data, scenes,'
             " views or image size. Never read one table's numbers against another's.</p>"
         )
     for one in groups:
-        parts += [f"<section><h2>{escape(one.title)}</h2>", table.as_html(list(table.COLUMNS), table.lines(one))]
+        parts += [f"<section><h2>{escape(one.title)}</h2>", table.as_html(list(table.columns()), table.lines(one))]
         parts += [per_scene(one, colours), figures(one, shots), "</section>"]
     parts += [_paired(groups), cost_curves(rows, colours), loss_curves(rows)]
     parts += [_left_out(left_out), _notes(rows), _commands(rows)]
@@ -156,10 +156,10 @@ def _commands(rows: Sequence[Row]) -> str:
 def _markdown(rows: Sequence[Row], groups: Sequence[Group]) -> str:
     blocks = []
     for one in groups:
-        blocks += [f"## {one.title}", table.as_markdown(list(table.COLUMNS), table.lines(one))]
+        blocks += [f"## {one.title}", table.as_markdown(list(table.columns()), table.lines(one))]
     if found := pairs(groups):
         blocks += ["## Paired, scene by scene", table.as_markdown(table.PAIR_COLUMNS, table.pair_lines(found))]
-    blocks.append(table.LEGEND)
+    blocks.append(table.legend())
     notes = [f"- {', '.join(names)}: {text}" for text, names in _problems(rows).items()]
     if notes:
         blocks += ["## Notes", "\n".join(notes)]

@@ -6,6 +6,7 @@ from collections.abc import Callable, Sequence
 from html import escape
 from typing import Any
 
+from tda_nerfstudio.core.metrics import METRICS
 from tda_nerfstudio.studies.report.compare import Group, Pair
 from tda_nerfstudio.studies.report.costs import MIB, PUBLISHED_N, memory
 
@@ -42,32 +43,39 @@ def _milliseconds(row: Row) -> str:
     return _number(sum(parts.values()), 1) if parts else ABSENT
 
 
-COLUMNS: dict[str, Callable[[Row], str]] = {
-    "run": lambda row: row["label"],
-    "method": lambda row: ", ".join(filter(None, [row["method"], row["space"]])),
-    "PSNR dB": _metric("psnr", 2),
-    "SSIM": _metric("ssim", 3),
-    "sharpness": _metric("sharpness", 2),
-    "LPIPS": _metric("lpips", 3),
-    "ceiling dB": _ceiling,
-    "min / scene": lambda row: _number(row["minutes_per_scene"], 2),
-    "MiB / scene": _own_bytes,
-    f"MiB, N = {PUBLISHED_N}": _shared_bytes,
-    "ms / view": _milliseconds,
-}
-LEGEND = (
-    "Means over held-out views of decoded images. Sharpness: gradient energy over the truth's, 1 is as sharp. Ceiling:"
-    " PSNR of the autoencoder alone. Minutes: this run's training steps over its scenes, stage 1 not included (see"
-    f" t(N)). MiB / scene: what a further scene adds; MiB, N = {PUBLISHED_N}: m(N), with its share of base planes, MLP"
-    f" and autoencoder. {ABSENT} not known or not there; † see Notes."
-)
+def columns() -> dict[str, Callable[[Row], str]]:
+    """Name every column, with how a run's cell is spelt."""
+    return {
+        "run": lambda row: row["label"],
+        "method": lambda row: ", ".join(filter(None, [row["method"], row["space"]])),
+        **{metric.heading: _metric(metric.key, metric.decimals) for metric in METRICS.values()},
+        "ceiling dB": _ceiling,
+        "min / scene": lambda row: _number(row["minutes_per_scene"], 2),
+        "MiB / scene": _own_bytes,
+        f"MiB, N = {PUBLISHED_N}": _shared_bytes,
+        "ms / view": _milliseconds,
+    }
+
+
+def legend() -> str:
+    """Say what the columns are."""
+    sentences = [
+        "Means over held-out views of decoded images.",
+        *(metric.about for metric in METRICS.values() if metric.about),
+        "Ceiling: PSNR of the autoencoder alone. Minutes: this run's training steps over its scenes, stage 1 not"
+        f" included (see t(N)). MiB / scene: what a further scene adds; MiB, N = {PUBLISHED_N}: m(N), with its share of"
+        f" base planes, MLP and autoencoder. {ABSENT} not known or not there; † see Notes.",
+    ]
+    return " ".join(sentences)
+
+
 PAIR_COLUMNS = ("better run", "other run", "shared scenes", "PSNR gap dB", "better on")
 
 
 def lines(group: Group) -> list[list[str]]:
     """Spell a group's runs, best PSNR first; a dagger marks those with notes."""
     return [
-        [f"{cell} †" if i == 0 and row["problems"] else cell for i, cell in enumerate(f(row) for f in COLUMNS.values())]
+        [spell(row) + (" †" if i == 0 and row["problems"] else "") for i, spell in enumerate(columns().values())]
         for row in group.rows
     ]
 

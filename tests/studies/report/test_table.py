@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from tda_nerfstudio.studies.report.compare import Group, Pair
-from tda_nerfstudio.studies.report.table import COLUMNS, PAIR_COLUMNS, as_html, as_markdown, lines, pair_lines
+from tda_nerfstudio.studies.report.table import PAIR_COLUMNS, as_html, as_markdown, columns, lines, pair_lines
 
 
 def test_a_whole_row_spells_every_column(make_row) -> None:
     (line,) = lines(Group("", [make_row("a")]))
-    assert dict(zip(COLUMNS, line, strict=True)) == {
+    assert dict(zip(columns(), line, strict=True)) == {
         "run": "a",
         "method": "tda-scenes, 3d-aware",
         "PSNR dB": "21.00",

@@ -4,26 +4,44 @@ from __future__ import annotations
 
 import json
 import math
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 import torch
 from PIL import Image
 
-from tda_nerfstudio.plugin import evaluation
-from tda_nerfstudio.plugin.evaluation import evaluate, merge, quality, reconstruct, scalars
+from tda_nerfstudio.core.metrics import METRICS, Metric, stored_scores
+from tda_nerfstudio.learning import scoring
+from tda_nerfstudio.learning.scoring import announced, merge, quality, reconstruct, scalars
+from tda_nerfstudio.plugin.cameras import as_cameras
+from tda_nerfstudio.studies.preset import read_preset
+from tda_nerfstudio.studies.report.compare import Group
+from tda_nerfstudio.studies.report.table import columns, legend, lines
+from tda_nerfstudio.studies.rows import row_of
 
 SCORES = ("psnr", "ssim", "sharpness", "ceiling_psnr", "ceiling_ssim", "ceiling_sharpness")
 
 
 @pytest.fixture(autouse=True)
 def no_weights_of_lpips(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(evaluation, "lpips", lambda images, truth: None)
+    _replace_lpips(monkeypatch, lambda images, truth: None)
+
+
+def _replace_lpips(monkeypatch: pytest.MonkeyPatch, compute) -> None:
+    monkeypatch.setitem(METRICS, "lpips", replace(METRICS["lpips"], compute=compute))
+
+
+def evaluate(pipeline, folder: Path | None = None) -> dict:
+    model = pipeline.eval().model
+    return scoring.evaluate(
+        model.field.scenes, model.autoencoder, pipeline.datamanager.views, model.config.sampling, folder
+    )
 
 
 @pytest.fixture
 def metrics(pipeline) -> dict:
-    return evaluate(pipeline.eval().model, pipeline.datamanager)
+    return evaluate(pipeline)
 
 
 def test_every_scene_and_view_is_scored_by_name(metrics: dict) -> None:
@@ -45,38 +63,62 @@ def test_means_are_over_images(metrics: dict) -> None:
 
 
 def test_psnr_is_that_of_the_clamped_decoding_of_each_view(pipeline, metrics: dict) -> None:
-    model, (_, cameras, truth) = pipeline.model, list(pipeline.datamanager.eval_views())[2]
+    model, (_, view, truth) = pipeline.model, list(pipeline.datamanager.views.held_out_views())[2]
     for i, name in enumerate(("r_000", "r_001")):
-        image = model.get_outputs_for_camera(cameras[i : i + 1])["rgb"].permute(2, 0, 1)
+        camera = as_cameras(replace(view[i : i + 1], width=32, height=32), torch.tensor([2]))
+        image = model.get_outputs_for_camera(camera)["rgb"].permute(2, 0, 1)
         expected = -10 * math.log10(float((image - truth[i]).square().mean()))
         assert metrics["scenes"]["vehicle_0002"]["views"][name]["psnr"] == pytest.approx(expected, abs=1e-4)
-    ceiling = -10 * torch.log10((reconstruct(model, truth)[1] - truth).square().mean((1, 2, 3)))
+    ceiling = -10 * torch.log10((reconstruct(model.autoencoder, truth)[1] - truth).square().mean((1, 2, 3)))
     assert metrics["scenes"]["vehicle_0002"]["ceiling_psnr"] == pytest.approx(float(ceiling.mean()), abs=1e-4)
 
 
 def test_lpips_is_a_score_where_its_weights_are_at_hand(pipeline, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(evaluation, "lpips", lambda images, truth: torch.full((len(images),), 0.25))
-    metrics = evaluate(pipeline.eval().model, pipeline.datamanager)
+    _replace_lpips(monkeypatch, lambda images, truth: torch.full((len(images),), 0.25))
+    metrics = evaluate(pipeline)
     assert metrics["lpips"] == metrics["scenes"]["vehicle_0001"]["views"]["r_001"]["lpips"] == 0.25
+
+
+def test_a_new_metric_is_in_results_rows_records_presets_and_reports(pipeline, tmp_path: Path, monkeypatch) -> None:
+    def brightness(images, truth):
+        return images.mean((1, 2, 3)) - truth.mean((1, 2, 3)) + 7
+
+    own = Metric("brightness", "brightness", "cd", 1, brightness, "Brightness: 7 is right.", stored=("brightness",))
+    monkeypatch.setitem(METRICS, "brightness", own)
+    found = evaluate(pipeline)
+    for name in ("brightness", "ceiling_brightness"):
+        assert 6 < found["scenes"]["vehicle_0001"]["views"]["r_001"][name] < 8 and 6 < found[name] < 8
+    (tmp_path / "finished.json").write_text(json.dumps({"method": "tda-ae", "metrics": found}))
+    row = row_of(tmp_path)
+    assert row["metrics"]["brightness"] == pytest.approx(found["brightness"], rel=1e-4)
+    assert len(row["scenes"]["brightness"]) == len(row["scenes"]["ceiling_brightness"]) == 4
+    (line,) = lines(Group("", [row | {"label": "a"}]))
+    assert dict(zip(columns(), line, strict=True))["brightness cd"] == f"{found['brightness']:.1f}"
+    assert "Brightness: 7 is right." in legend()
+    assert stored_scores() == ["psnr", "ssim", "sharpness", "brightness", "ceiling_psnr"]
+    (tmp_path / "mine.yml").write_text("runs: {a: {method: tda-ae, expects: {brightness: [6, 8]}}}")
+    assert read_preset(tmp_path / "mine.yml").runs[0].expects == {"brightness": [6, 8]}
 
 
 def test_scores_are_deterministic_and_do_not_read_the_active_scene(pipeline, metrics: dict) -> None:
     pipeline.select_scene("vehicle_0003")
     torch.manual_seed(3)
-    again = evaluate(pipeline.model, pipeline.datamanager)
+    again = evaluate(pipeline)
     timed = {"seconds", "march_seconds_per_view", "decode_seconds_per_view"}
     assert {k: v for k, v in again.items() if k not in timed} == {k: v for k, v in metrics.items() if k not in timed}
 
 
 def test_latent_statistics_name_every_channel(pipeline, metrics: dict) -> None:
-    latents = torch.cat([reconstruct(pipeline.model, truth)[0] for *_, truth in pipeline.datamanager.eval_views()])
+    latents = torch.cat(
+        [reconstruct(pipeline.model.autoencoder, truth)[0] for *_, truth in pipeline.datamanager.views.held_out_views()]
+    )
     assert metrics["latent_std"] == [round(float(channel.std()), 4) for channel in latents.transpose(0, 1)]
     assert 0 < metrics["latent_high_frequencies"] < 1
     assert metrics["left_out"] == {}
 
 
 def test_truth_and_decoding_are_written_side_by_side(pipeline, tmp_path: Path) -> None:
-    evaluate(pipeline.eval().model, pipeline.datamanager, tmp_path)
+    evaluate(pipeline, tmp_path)
     written = sorted(path.relative_to(tmp_path).as_posix() for path in tmp_path.rglob("*.png"))
     assert written == [f"vehicle_000{s}/r_00{v}.png" for s in range(4) for v in range(2)]
     assert Image.open(tmp_path / written[0]).size == (64, 32)
@@ -128,7 +170,7 @@ def test_ns_eval_sums_up_what_it_measured(capsys: pytest.CaptureFixture) -> None
     away = "It is of another wave."
     left_out = {"van": "It diverged."} | dict.fromkeys(("a", "b", "c", "d", "e"), away)
     metrics = {"psnr": 20.75, "ssim": 0.9, "ceiling_psnr": 30.0, "scenes": scenes, "left_out": left_out}
-    assert evaluation.announced(metrics) is metrics
+    assert announced(metrics) is metrics
     assert capsys.readouterr().out.splitlines() == [
         "PSNR 20.75 dB, SSIM 0.900 on held-out views; the autoencoder alone 30.00 dB.",
         "2 scenes, 3 views; the worst scene is bus, with 19.25 dB.",
@@ -139,5 +181,5 @@ def test_ns_eval_sums_up_what_it_measured(capsys: pytest.CaptureFixture) -> None
 
 def test_names_with_brackets_survive_the_terminal(capsys: pytest.CaptureFixture) -> None:
     scenes = {"car[red]": {"psnr": 21.5, "views": {"a": {}}}}
-    evaluation.announced({"psnr": 21.5, "ssim": 0.9, "ceiling_psnr": 99.5, "scenes": scenes, "left_out": {}})
+    announced({"psnr": 21.5, "ssim": 0.9, "ceiling_psnr": 99.5, "scenes": scenes, "left_out": {}})
     assert "the worst scene is car[red], with 21.50 dB." in capsys.readouterr().out

@@ -14,21 +14,22 @@ import pytest
 import torch
 
 from tda_nerfstudio.base.errors import StoreError
+from tda_nerfstudio.core.objective import Batch
+from tda_nerfstudio.learning.batches import Batches, StepSize
+from tda_nerfstudio.learning.learner import Learner
+from tda_nerfstudio.learning.retry import diverged, learn_again
 from tda_nerfstudio.learning.schedule import RgbBaseline, StageTwo
+from tda_nerfstudio.learning.scoring import merge
+from tda_nerfstudio.learning.waves import plan, wave_at
 from tda_nerfstudio.plugin.bank import Bank
-from tda_nerfstudio.plugin.divergence import diverged, learn_again
-from tda_nerfstudio.plugin.evaluation import merge
-from tda_nerfstudio.plugin.manifest import read_manifest
-from tda_nerfstudio.plugin.multi_scene_datamanager import MultiSceneDataManagerConfig
-from tda_nerfstudio.plugin.tda_pipeline import TdaPipeline
+from tda_nerfstudio.plugin.manifest import read_finished
 from tda_nerfstudio.plugin.tda_trainer import TdaTrainer
-from tda_nerfstudio.plugin.waves import plan, wave_at
 from tda_nerfstudio.store.store import Store
 
 
 @pytest.fixture
-def learner(configure: Callable, stage_one, outputs: Path, tiny_atlas: Path) -> Callable[..., TdaTrainer]:
-    """Give tests `learner(output, name, per_wave, at_once=1, scenes=("2:6",), store=None)`: three visits a phase."""
+def runner(configure: Callable, stage_one, outputs: Path, tiny_atlas: Path) -> Callable[..., TdaTrainer]:
+    """Give tests `runner(output, name, per_wave, at_once=1, scenes=("2:6",), store=None)`: three visits a phase."""
 
     def make(
         output: Path,
@@ -79,14 +80,13 @@ NAMES = [f"vehicle_000{i}" for i in range(2, 6)]
 
 
 @pytest.fixture
-def whole(learner: Callable, tmp_path: Path) -> Store:
+def whole(runner: Callable, tmp_path: Path) -> Store:
     """Four scenes learnt in one wave, one a step."""
-    return learn(learner(tmp_path / "whole"))
+    return learn(runner(tmp_path / "whole"))
 
 
 def test_waves_follow_each_other_without_a_gap():
-    manager = MultiSceneDataManagerConfig(scenes_per_step=4, views_per_scene=1)
-    waves = plan(StageTwo(encode_visits=8, decode_visits=4), manager, 10, 4)
+    waves = plan(StageTwo(encode_visits=8, decode_visits=4), StepSize(4), 1024, 10, 4)
     assert [(w.scenes, w.start, w.end) for w in waves] == [
         (range(4), 0, 12),
         (range(4, 8), 12, 24),
@@ -97,68 +97,65 @@ def test_waves_follow_each_other_without_a_gap():
         ("decode-scene", 20, 24),
     ]
     assert [wave_at(waves, step).scenes[0] for step in (0, 11, 12, 35, 99)] == [0, 0, 4, 8, 8]
-    (one,) = plan(StageTwo(), manager, 10, None)
-    assert one == plan(StageTwo(), manager, 10, 99)[0]
+    (one,) = plan(StageTwo(), StepSize(4), 1024, 10)
+    assert one == plan(StageTwo(), StepSize(4), 1024, 10, 99)[0]
 
 
 @pytest.mark.parametrize("total", [2, 3, 7, 30, 31, 100])
 def test_a_total_is_kept_to_the_step(total: int):
-    manager = MultiSceneDataManagerConfig(scenes_per_step=4, views_per_scene=1)
-    waves = plan(StageTwo(encode_visits=8, decode_visits=4), manager, 10, 4, total=total)
+    waves = plan(StageTwo(encode_visits=8, decode_visits=4), StepSize(4), 1024, 10, 4, total=total)
     assert waves[-1].end == total and waves[0].start == 0
     assert all(one.end == other.start for one, other in zip(waves[:-1], waves[1:], strict=True))
 
 
 @pytest.mark.parametrize("per_wave", [1, 3])
-def test_a_scene_is_the_same_whatever_the_wave(learner, whole: Store, tmp_path: Path, per_wave: int) -> None:
-    trainer = learner(tmp_path / "waves", per_wave=per_wave)
+def test_a_scene_is_the_same_whatever_the_wave(runner, whole: Store, tmp_path: Path, per_wave: int) -> None:
+    trainer = runner(tmp_path / "waves", per_wave=per_wave)
     store = learn(trainer)
     assert sorted(store) == NAMES and not store.verify()
     assert_alike(store, whole, NAMES)
     assert len(trainer.pipeline.model.field.scenes) == per_wave
-    manifest = read_manifest(trainer.base_dir)
+    manifest = read_finished(trainer.base_dir)
     assert manifest["scene_names"] == NAMES and sorted(manifest["metrics"]["scenes"]) == NAMES
     scored = trainer.pipeline.get_average_eval_image_metrics()  # as ns-eval asks: what is in memory, and what is not
     assert sorted(scored["scenes"].keys() | scored["left_out"].keys()) == NAMES and NAMES[3] in scored["scenes"]
-    before = read_manifest(tmp_path / "whole/tiny/tda-scenes/run")
+    before = read_finished(tmp_path / "whole/tiny/tda-scenes/run")
     assert manifest["metrics"]["psnr"] == pytest.approx(before["metrics"]["psnr"], abs=1e-9)
     for phase, other in zip(manifest["phases"], before["phases"], strict=True):
         same = ("name", "start", "end", "visits", "timed_steps")
         assert [phase[key] for key in same] == [other[key] for key in same]
 
 
-def test_another_seed_learns_other_scenes(learner, whole: Store, tmp_path: Path) -> None:
-    trainer = learner(tmp_path / "other", scenes=("2:3",))
+def test_another_seed_learns_other_scenes(runner, whole: Store, tmp_path: Path) -> None:
+    trainer = runner(tmp_path / "other", scenes=("2:3",))
     trainer.config.pipeline.datamanager.seed += 1
     assert not torch.equal(learn(trainer)[NAMES[0]].learnt.micro, whole[NAMES[0]].learnt.micro)
 
 
 @pytest.mark.parametrize("step", [5, 11, 12, 17])
-def test_a_cut_run_goes_on_with_the_next_wave(learner, whole: Store, tmp_path: Path, monkeypatch, step: int) -> None:
-    loss = TdaPipeline.get_train_loss_dict
+def test_a_cut_run_goes_on_with_the_next_wave(runner, whole: Store, tmp_path: Path, monkeypatch, step: int) -> None:
+    losses, last = Learner.losses, step
 
-    last = step
-
-    def cut(self: TdaPipeline, step: int):
-        if step == last:
+    def cut(self: Learner, step: int, *rest):
+        if step == last and self.span is not None:
             os.kill(os.getpid(), signal.SIGTERM)
-        return loss(self, step)
+        return losses(self, step, *rest)
 
     with monkeypatch.context() as patch, pytest.raises(SystemExit):
-        patch.setattr(TdaPipeline, "get_train_loss_dict", cut)
-        learn(learner(tmp_path / "cut", per_wave=1))
+        patch.setattr(Learner, "losses", cut)
+        learn(runner(tmp_path / "cut", per_wave=1))
     folder = tmp_path / "cut/tiny/tda-scenes/run/store"
     before = files(folder) if folder.exists() else {}
     finished = [name for name in Store(folder) if Store(folder).record(name).finished] if before else []
     assert finished == NAMES[: (step + 1) // 12]
-    store = learn(learner(tmp_path / "cut", per_wave=1))
+    store = learn(runner(tmp_path / "cut", per_wave=1))
     assert_alike(store, whole, NAMES)
     kept = {Store(folder).file(name).path.name for name in finished}
     assert kept <= before.keys() and {name: files(folder)[name] for name in kept}.items() <= before.items()
 
 
 def test_a_wave_that_was_saved_but_not_stored_is_stored_when_the_run_goes_on(
-    learner, whole: Store, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys
+    runner, whole: Store, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys
 ) -> None:
     from tda_nerfstudio.plugin import bank
 
@@ -167,10 +164,16 @@ def test_a_wave_that_was_saved_but_not_stored_is_stored_when_the_run_goes_on(
 
     with monkeypatch.context() as patch, pytest.raises(SystemExit):
         patch.setattr(bank, "store_scenes", full)
-        learn(learner(tmp_path / "cut", per_wave=1))
+        learn(runner(tmp_path / "cut", per_wave=1))
     shown = " ".join(capsys.readouterr().out.replace("│", " ").split())
     assert "No space left on device" in shown and "Step 11 is saved; go on from it with:" in shown
-    assert_alike(learn(learner(tmp_path / "cut", per_wave=1)), whole, NAMES)
+    assert_alike(learn(runner(tmp_path / "cut", per_wave=1)), whole, NAMES)
+
+
+def poison(batch: Batch) -> Batch:
+    """Let what renderings are compared with be no numbers."""
+    nan = torch.full((1, 1, 1, 1), torch.nan)
+    return batch._replace(images=nan) if batch.latents is None else batch._replace(latents=nan)
 
 
 def damage(path: Path) -> None:
@@ -181,48 +184,44 @@ def damage(path: Path) -> None:
 
 @pytest.mark.parametrize("split", ["train", "test"])
 def test_a_scene_with_a_damaged_image_is_put_aside_and_no_other_minds(
-    learner, whole: Store, tiny_atlas: Path, tmp_path: Path, split: str
+    runner, whole: Store, tiny_atlas: Path, tmp_path: Path, split: str
 ) -> None:
     data = tmp_path / "tiny"
     shutil.copytree(tiny_atlas, data)
     for path in sorted((data / NAMES[1] / split).iterdir()):
         damage(path)
-    trainer = learner(tmp_path / "bad", per_wave=2, data=data)
+    trainer = runner(tmp_path / "bad", per_wave=2, data=data)
     store = learn(trainer)
     good = [name for name in NAMES if name != NAMES[1]]
     assert sorted(store) == good
     assert_alike(store, whole, good)
     ((name, reason),) = store.aside().items()
     assert name == NAMES[1] and f"{NAMES[1]}/{split}/r_000.png cannot be decoded" in reason
-    assert read_manifest(trainer.base_dir)["metrics"]["left_out"] == {name: reason}
+    assert read_finished(trainer.base_dir)["metrics"]["left_out"] == {name: reason}
     assert not list((tmp_path / "bad/latents").rglob(f"{name}.safetensors")) or split == "test"
     shutil.rmtree(data)
     shutil.copytree(tiny_atlas, data)  # mended
-    again = learn(learner(tmp_path / "bad", "again", store=store.folder, data=data))
+    again = learn(runner(tmp_path / "bad", "again", store=store.folder, data=data))
     assert sorted(again) == NAMES and not again.aside()
 
 
 @pytest.mark.parametrize("twice", [False, True])
 @pytest.mark.parametrize("per_wave", [None, 2])
 def test_a_scene_that_diverges_is_learnt_once_more_and_then_put_aside(
-    learner, whole: Store, tmp_path: Path, monkeypatch, twice: bool, per_wave: int | None
+    runner, whole: Store, tmp_path: Path, monkeypatch, twice: bool, per_wave: int | None
 ) -> None:
-    batch_of, seeds = TdaPipeline.batch_of, []
+    batch_of, seeds = Batches.batch, []
 
-    def poisoned(self: TdaPipeline, step: int, *rest):
-        cameras, batch = batch_of(self, step, *rest)
-        (scene,) = batch["scene_idx"].tolist()
-        if (
-            self.datamanager.scene_names[scene] == NAMES[2]
-            and step % 12 > 3
-            and (twice or not self.datamanager.attempt)
-        ):
-            batch["latent" if "latent" in batch else "image"] = torch.full((1, 1, 1, 1), torch.nan)
-        seeds.append(batch["seeds"])
-        return cameras, batch
+    def poisoned(self: Batches, step: int, *rest):
+        batch = batch_of(self, step, *rest)
+        (scene,) = batch.scene.tolist()
+        if self.views.names[scene] == NAMES[2] and step % 12 > 3 and (twice or not self.attempt):
+            batch = poison(batch)
+        seeds.append(batch.seeds)
+        return batch
 
-    monkeypatch.setattr(TdaPipeline, "batch_of", poisoned)
-    trainer = learner(tmp_path / "bad", per_wave=per_wave)
+    monkeypatch.setattr(Batches, "batch", poisoned)
+    trainer = runner(tmp_path / "bad", per_wave=per_wave)
     trainer.config.steps_per_save = 1  # so that the store knows of it before it diverges
     store = learn(trainer)
     assert any(own.endswith(f"{NAMES[2]}/1/0/0") for (own,) in seeds)  # attempt 1, its first visit, its only view
@@ -235,51 +234,53 @@ def test_a_scene_that_diverges_is_learnt_once_more_and_then_put_aside(
 
 
 @pytest.mark.parametrize(("total", "again"), [(None, [6, 6]), (16, [2, 2])])
-def test_a_retry_is_as_long_as_the_wave_was(learner, tmp_path: Path, total: int | None, again: list[int]) -> None:
-    trainer = learner(tmp_path / "run")  # four scenes, one a step, 6 + 6 visits: 48 steps
+def test_a_retry_is_as_long_as_the_wave_was(
+    runner, tmp_path: Path, monkeypatch, total: int | None, again: list[int]
+) -> None:
+    trainer = runner(tmp_path / "run")  # four scenes, one a step, 6 + 6 visits: 48 steps
     trainer.config.max_num_iterations = trainer.config.pipeline.steps = total or 48
     trainer.setup()
-    pipeline, steps = trainer.pipeline, []
-    pipeline.serve(pipeline.waves[0])
-    prepare = pipeline.prepare
+    trainer.pipeline.learner_at(0).prepare(0)
+    prepare, steps = Learner.prepare, []
 
-    def note(step: int, optimizers: object) -> None:
-        prepare(step, optimizers)
-        steps.append(pipeline._span.phase.name)
+    def note(self: Learner, step: int):
+        span = prepare(self, step)
+        steps.append(span.phase.name)
+        return span
 
-    pipeline.prepare = note
-    assert learn_again(pipeline, trainer.optimizers, [NAMES[1]], lambda: False)
+    monkeypatch.setattr(Learner, "prepare", note)
+    assert learn_again(trainer.pipeline.learner, [NAMES[1]], lambda: False)
     assert [steps.count(name) for name in ("encode-scene", "decode-scene")] == again
 
 
-def test_a_stop_while_scenes_are_learnt_once_more_loses_nothing(learner, whole, tmp_path, monkeypatch) -> None:
-    batch_of = TdaPipeline.batch_of
+def test_a_stop_while_scenes_are_learnt_once_more_loses_nothing(runner, whole, tmp_path, monkeypatch) -> None:
+    batch_of = Batches.batch
 
-    def poisoned(self: TdaPipeline, step: int, *rest):
-        cameras, batch = batch_of(self, step, *rest)
-        if self.datamanager.attempt == 1:
+    def poisoned(self: Batches, step: int, *rest):
+        batch = batch_of(self, step, *rest)
+        if self.attempt == 1:
             os.kill(os.getpid(), signal.SIGTERM)
-        elif self.datamanager.scene_names[int(batch["scene_idx"])] == NAMES[2]:
-            batch["latent" if "latent" in batch else "image"] = torch.full((1, 1, 1, 1), torch.nan)
-        return cameras, batch
+        elif self.views.names[int(batch.scene)] == NAMES[2]:
+            return poison(batch)
+        return batch
 
     with monkeypatch.context() as patch, pytest.raises(SystemExit) as caught:
-        patch.setattr(TdaPipeline, "batch_of", poisoned)
-        learn(learner(tmp_path / "bad", per_wave=2))
+        patch.setattr(Batches, "batch", poisoned)
+        learn(runner(tmp_path / "bad", per_wave=2))
     assert caught.value.code == 143
-    store = learn(learner(tmp_path / "bad", per_wave=2))
+    store = learn(runner(tmp_path / "bad", per_wave=2))
     assert sorted(store) == NAMES
     assert_alike(store, whole, NAMES[:2] + NAMES[3:])
 
 
 def test_a_store_grows_without_its_stage_one_and_without_touching_what_it_held(
-    learner, whole: Store, tmp_path: Path
+    runner, whole: Store, tmp_path: Path
 ) -> None:
     folder = tmp_path / "shelf"
-    first = learner(tmp_path / "one", scenes=("2:4",), store=folder)
+    first = runner(tmp_path / "one", scenes=("2:4",), store=folder)
     assert sorted(learn(first)) == NAMES[:2]
     before = files(folder)
-    second = learner(tmp_path / "two", per_wave=1, store=folder)
+    second = runner(tmp_path / "two", per_wave=1, store=folder)
     assert second.config.pipeline.autoencoder is None
     store = learn(second)
     assert sorted(store) == NAMES and not store.verify()
@@ -289,61 +290,61 @@ def test_a_store_grows_without_its_stage_one_and_without_touching_what_it_held(
     for name in NAMES[2:]:
         assert store.record(name).metrics["psnr"] == pytest.approx(whole.record(name).metrics["psnr"], abs=0.05)
     with pytest.raises(SystemExit):
-        learner(tmp_path / "three", store=folder)
+        runner(tmp_path / "three", store=folder)
 
 
-def test_a_run_may_name_both_its_stage_one_and_a_store_that_was_made_from_it(learner, stage_one, tmp_path) -> None:
+def test_a_run_may_name_both_its_stage_one_and_a_store_that_was_made_from_it(runner, stage_one, tmp_path) -> None:
     folder = tmp_path / "shelf"
-    learn(learner(tmp_path / "one", scenes=("2:3",), store=folder))
-    trainer = learner(tmp_path / "two", scenes=("2:4",), store=folder, autoencoder=stage_one.folder)
+    learn(runner(tmp_path / "one", scenes=("2:3",), store=folder))
+    trainer = runner(tmp_path / "two", scenes=("2:4",), store=folder, autoencoder=stage_one.folder)
     assert sorted(learn(trainer)) == NAMES[:2]
     assert trainer.config.pipeline.autoencoder == stage_one.folder
 
 
-def test_a_run_into_a_store_that_was_cut_has_the_scenes_it_began_with(learner, tmp_path, monkeypatch, capsys) -> None:
-    loss, folder = TdaPipeline.get_train_loss_dict, tmp_path / "shelf"
+def test_a_run_into_a_store_that_was_cut_has_the_scenes_it_began_with(runner, tmp_path, monkeypatch, capsys) -> None:
+    losses, folder = Learner.losses, tmp_path / "shelf"
 
-    def cut(self: TdaPipeline, step: int):
+    def cut(self: Learner, step: int, *rest):
         if step == 14:
             os.kill(os.getpid(), signal.SIGTERM)
-        return loss(self, step)
+        return losses(self, step, *rest)
 
-    learn(learner(tmp_path / "one", scenes=("2:3",), store=folder))
+    learn(runner(tmp_path / "one", scenes=("2:3",), store=folder))
     with monkeypatch.context() as patch, pytest.raises(SystemExit):
-        patch.setattr(TdaPipeline, "get_train_loss_dict", cut)
-        learn(learner(tmp_path / "two", per_wave=1, store=folder))
+        patch.setattr(Learner, "losses", cut)
+        learn(runner(tmp_path / "two", per_wave=1, store=folder))
     assert [name for name in Store(folder) if Store(folder).record(name).finished] == NAMES[:2]
-    learn(learner(tmp_path / "three", scenes=("4:5",), store=folder))  # another run beside it
+    learn(runner(tmp_path / "three", scenes=("4:5",), store=folder))  # another run beside it
     before = files(folder)
-    again = learner(tmp_path / "two", per_wave=1, store=folder)
+    again = runner(tmp_path / "two", per_wave=1, store=folder)
     assert sorted(learn(again)) == NAMES
-    assert read_manifest(again.base_dir)["scene_names"] == NAMES[1:]
+    assert read_finished(again.base_dir)["scene_names"] == NAMES[1:]
     kept = [path for path in before if path in files(folder)]
     assert len(kept) >= 2
 
 
-def test_a_run_that_made_its_store_goes_on_from_its_own_stage_one(learner, tmp_path, monkeypatch) -> None:
-    loss, folder = TdaPipeline.get_train_loss_dict, tmp_path / "shelf"
+def test_a_run_that_made_its_store_goes_on_from_its_own_stage_one(runner, tmp_path, monkeypatch) -> None:
+    losses, folder = Learner.losses, tmp_path / "shelf"
 
-    def cut(self: TdaPipeline, step: int):
+    def cut(self: Learner, step: int, *rest):
         if step == 14:
             os.kill(os.getpid(), signal.SIGTERM)
-        return loss(self, step)
+        return losses(self, step, *rest)
 
     with monkeypatch.context() as patch, pytest.raises(SystemExit):
-        patch.setattr(TdaPipeline, "get_train_loss_dict", cut)
-        learn(learner(tmp_path / "two", per_wave=1, store=folder))
-    again = learner(tmp_path / "two", per_wave=1, store=folder)
+        patch.setattr(Learner, "losses", cut)
+        learn(runner(tmp_path / "two", per_wave=1, store=folder))
+    again = runner(tmp_path / "two", per_wave=1, store=folder)
     assert again.config.pipeline.autoencoder is not None
     assert sorted(learn(again)) == NAMES
 
 
-def test_a_store_of_other_shared_parts_is_refused_with_both_hashes(learner, whole: Store, tmp_path) -> None:
+def test_a_store_of_other_shared_parts_is_refused_with_both_hashes(runner, whole: Store, tmp_path) -> None:
     folder = tmp_path / "other"
     shutil.copytree(whole.folder, folder)
     text = json.loads((folder / "manifest.json").read_text())
     (folder / "manifest.json").write_text(json.dumps(text | {"shared": "0" * 32}))
-    trainer = learner(tmp_path / "bad")
+    trainer = runner(tmp_path / "bad")
     trainer.setup()
     trainer.pipeline.config.store = folder
     with pytest.raises(StoreError, match="cannot live in one store") as caught:
@@ -352,8 +353,8 @@ def test_a_store_of_other_shared_parts_is_refused_with_both_hashes(learner, whol
 
 
 @pytest.mark.parametrize("option", ["scenes_per_wave", "store"])
-def test_scenes_that_are_not_independent_have_neither_waves_nor_a_store(learner, tmp_path, capsys, option) -> None:
-    config = learner(tmp_path / "bad").config
+def test_scenes_that_are_not_independent_have_neither_waves_nor_a_store(runner, tmp_path, capsys, option) -> None:
+    config = runner(tmp_path / "bad").config
     config.pipeline.schedule.shared = "finetune"
     setattr(config.pipeline, option, 2 if option == "scenes_per_wave" else tmp_path)
     with pytest.raises(SystemExit):
@@ -404,17 +405,17 @@ def test_results_of_waves_are_weighed_by_their_views():
     assert merge([none]) is none and "psnr" not in merge([none, none])
 
 
-def test_a_wrong_number_of_scenes_a_wave_is_refused(learner, tmp_path, capsys) -> None:
-    config = learner(tmp_path / "bad").config
+def test_a_wrong_number_of_scenes_a_wave_is_refused(runner, tmp_path, capsys) -> None:
+    config = runner(tmp_path / "bad").config
     config.pipeline.scenes_per_wave = 0
     with pytest.raises(SystemExit):
         config.save_config()
     assert "--pipeline.scenes-per-wave must be at least 1, not 0." in " ".join(capsys.readouterr().out.split())
 
 
-def test_scenes_at_random_are_the_same_whatever_the_wave(learner, tmp_path: Path) -> None:
+def test_scenes_at_random_are_the_same_whatever_the_wave(runner, tmp_path: Path) -> None:
     def cold(per_wave: int | None) -> Store:
-        trainer = learner(tmp_path / str(per_wave), per_wave=per_wave)
+        trainer = runner(tmp_path / str(per_wave), per_wave=per_wave)
         trainer.config.pipeline.schedule.start = "cold"
         return learn(trainer)
 

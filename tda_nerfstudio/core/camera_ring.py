@@ -1,4 +1,7 @@
-"""Cameras that stand around a scene, put so that those who go from one to the next see it well."""
+"""Cameras that stand around a scene: which way is up, their order around it, and where a spiral starts.
+
+This is what `ns-render interpolate` and `ns-render spiral` need to keep the scene upright and in sight.
+"""
 
 from __future__ import annotations
 
@@ -13,8 +16,8 @@ STEEPEST = math.radians(60)
 """Cameras higher than this above the horizon have no azimuth to speak of."""
 
 
-def up_of(c2w: Float[Tensor, "view 3 4"]) -> Float[Tensor, " 3"]:
-    """Find which way is up for cameras that stand upright: across all their right axes, else the mean of their own."""
+def up_direction(c2w: Float[Tensor, "view 3 4"]) -> Float[Tensor, " 3"]:
+    """Find which way is up for cameras that stand upright: across all right axes, else the mean of the up axes."""
     right, mean = c2w[:, :, 0], normalize(c2w[:, :, 1].mean(0), dim=0)
     spread = right.T @ right / len(right) + 1e-3 * (torch.eye(3).to(mean) - torch.outer(mean, mean))
     up = torch.linalg.eigh(spread).eigenvectors[:, 0]
@@ -28,21 +31,24 @@ def horizon(up: Float[Tensor, " 3"]) -> tuple[Float[Tensor, " 3"], Float[Tensor,
     return first, torch.linalg.cross(up, first)
 
 
-def in_a_ring(c2w: Float[Tensor, "view 3 4"], centre: Float[Tensor, " 3"]) -> Int[Tensor, " view"]:
-    """Order cameras by azimuth around a point, the first one first: the way between neighbours stays outside."""
-    first, second = horizon(up_of(c2w))
+def order_by_azimuth(c2w: Float[Tensor, "view 3 4"], centre: Float[Tensor, " 3"]) -> Int[Tensor, " view"]:
+    """Order cameras by azimuth around a point, the first one first: the way between neighbours stays outside.
+
+    Returns indices into `c2w`.
+    """
+    first, second = horizon(up_direction(c2w))
     away = c2w[:, :, 3] - centre.to(c2w)
     azimuth = torch.atan2(away @ second, away @ first)
     return ((azimuth - azimuth[0]) % (2 * math.pi)).argsort(stable=True)
 
 
-def upright_for_spirals(c2w: Float[Tensor, "view 3 4"], centre: Float[Tensor, " 3"]) -> Float[Tensor, "3 4"]:
-    """Place a camera as far away and as high as some others are, where nerfstudio's spiral is upright.
+def spiral_start(c2w: Float[Tensor, "view 3 4"], centre: Float[Tensor, " 3"]) -> Float[Tensor, "3 4"]:
+    """Place the camera from which nerfstudio's spiral path stays upright, as far away and as high as the others.
 
-    That takes the world coordinates of the camera's backward axis for its own, as up: it must have no x, and a
-    positive y.
+    nerfstudio takes the world coordinates of the camera's backward axis for the up direction in the camera's own
+    frame: of all places around the centre, this is the one where the axis has the least x and a positive y.
     """
-    up, away = up_of(c2w), c2w[:, :, 3] - centre.to(c2w)
+    up, away = up_direction(c2w), c2w[:, :, 3] - centre.to(c2w)
     distance = away.norm(dim=-1).median()
     height = torch.asin((normalize(away, dim=-1) @ up).median().clamp(-1, 1)).clamp(-STEEPEST, STEEPEST)
     first, second = horizon(up)

@@ -6,7 +6,7 @@ import pytest
 from nerfstudio.utils.rich_utils import CONSOLE as THEIRS
 
 from tda_nerfstudio.base.errors import TdaError
-from tda_nerfstudio.plugin.terminal import CONSOLE, clear_errors, hushed
+from tda_nerfstudio.base.terminal import CONSOLE, clear_errors, hushed
 
 
 def test_what_nerfstudio_says_of_its_own_affairs_is_not_heard_and_our_words_are(capsys: pytest.CaptureFixture) -> None:

@@ -7,8 +7,8 @@ import math
 import pytest
 import torch
 
+from tda_nerfstudio.core.camera_ring import order_by_azimuth, spiral_start, up_direction
 from tda_nerfstudio.core.cameras import orbit
-from tda_nerfstudio.core.upright import in_a_ring, up_of, upright_for_spirals
 
 CENTRE = torch.tensor([1.0, -2.0, 0.5])
 
@@ -29,7 +29,7 @@ def test_cameras_come_in_a_ring_that_begins_with_the_first(turn: bool) -> None:
     shuffled, centre = ring(10)[order], CENTRE
     if turn:
         shuffled, centre = turned(shuffled), torch.tensor([CENTRE[0], CENTRE[2], -CENTRE[1]])
-    found = order[in_a_ring(shuffled, centre)].tolist()
+    found = order[order_by_azimuth(shuffled, centre)].tolist()
     forwards = [(5 + i) % 10 for i in range(10)]
     assert found in (forwards, forwards[:1] + forwards[:0:-1])
 
@@ -38,7 +38,7 @@ def test_the_way_between_neighbours_stays_outside_of_what_they_look_at() -> None
     generator = torch.Generator().manual_seed(0)
     low, high = ring(40, 10.0), ring(40, 45.0)
     some = torch.cat([low, high])[torch.randperm(80, generator=generator)[:10]]
-    path = some[in_a_ring(some, CENTRE), :, 3]
+    path = some[order_by_azimuth(some, CENTRE), :, 3]
     share = torch.linspace(0, 1, 11)[:, None, None]
     between = path[:-1] * (1 - share) + path[1:] * share
     assert float((between - CENTRE).norm(dim=-1).min()) > 1.5  # half of the cameras' distance
@@ -47,7 +47,7 @@ def test_the_way_between_neighbours_stays_outside_of_what_they_look_at() -> None
 @pytest.mark.parametrize("part", [slice(None), slice(2, 6), slice(0, 1)], ids=["all around", "one side", "one camera"])
 def test_up_is_found_from_upright_cameras_wherever_they_stand(part: slice) -> None:
     tilt = math.radians(20) if part == slice(0, 1) else 0.0  # one camera knows no up but its own
-    assert float(up_of(ring(7)[part])[2]) == pytest.approx(math.cos(tilt), abs=1e-3)
+    assert float(up_direction(ring(7)[part])[2]) == pytest.approx(math.cos(tilt), abs=1e-3)
 
 
 @pytest.mark.parametrize("turn", [False, True], ids=["z up", "y up"])
@@ -59,7 +59,7 @@ def test_nerfstudios_spiral_is_upright(turn: bool) -> None:
     if turn:
         c2w, centre = turned(c2w), torch.tensor([CENTRE[0], CENTRE[2], -CENTRE[1]])
         up = torch.tensor([0.0, 1.0, 0.0])
-    start = upright_for_spirals(c2w, centre)
+    start = spiral_start(c2w, centre)
     assert float((start[:, 3] - centre).norm()) == pytest.approx(3.0, abs=1e-4)
     assert float((start[:, 3] - centre) @ up) == pytest.approx(3.0 * math.sin(math.radians(20)), abs=1e-3)
     assert torch.allclose(start[:, :3].T @ start[:, :3], torch.eye(3), atol=1e-5)

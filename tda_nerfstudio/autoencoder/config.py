@@ -1,0 +1,46 @@
+"""Which autoencoder, as plain data that a YAML file can hold."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Annotated, Any, Literal
+
+try:
+    from tyro.conf import Suppress as not_an_option
+except ImportError:  # stores open without a command line's packages
+    not_an_option = None
+
+Kind = Literal["light", "kl", "tiny", "identity"]
+InitialWeights = Literal["embedded", "scratch"]
+
+
+@dataclass
+class AutoencoderConfig:
+    """The kind of autoencoder and its sizes."""
+
+    kind: Kind = "light"
+    """light: our own; kl, tiny: diffusers' AutoencoderKL and AutoencoderTiny; identity: none, for RGB scenes."""
+    f: int = 8
+    """Down-scaling from image to latent pixels; light knows 4, 8 and 16."""
+    channels: int = 48
+    """C: latent channels."""
+    width: int = 128
+    """light: channels at 1/f of the resolution, four times those at 2/f."""
+    blocks: int = 3
+    """light: residual blocks at 1/f of the resolution, in encoder and decoder."""
+    sub: int | None = None
+    """light: parts per side of a latent pixel, each with C / sub^2 channels that rays see apart; 1, 2 or 4. By default
+    as many as leave each three channels and 2 x 2 image pixels or more."""
+    start: InitialWeights = "embedded"
+    """light: from the package's pre-trained weights, where there are some of these sizes, or from the seed."""
+    source: str | None = None
+    """kl, tiny: a local folder or a hub id; only safetensors are read."""
+    revision: str | None = None
+    """kl, tiny: the commit of a hub id, so that it stays what it is."""
+    architecture: Annotated[dict[str, Any] | None, not_an_option] = None
+    """kl, tiny: constructor arguments, filled in from the source, so that checkpoints rebuild without it."""
+
+    @property
+    def knows(self) -> bool:
+        """Whether a resolved autoencoder starts from pre-trained weights."""
+        return self.kind in ("kl", "tiny") or (self.kind == "light" and self.start == "embedded")

@@ -1,0 +1,54 @@
+"""Fixtures: configurations and pipelines of tiny runs, made in this process."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from copy import deepcopy
+from pathlib import Path
+
+import pytest
+
+
+@pytest.fixture(scope="session")
+def configure(tiny_atlas: Path, tmp_path_factory: pytest.TempPathFactory) -> Callable:
+    """Give tests `configure(method, scenes, steps, data, output)`: a tiny run's configuration, on the CPU, resolved."""
+    from tda_nerfstudio import methods
+    from tda_nerfstudio.plugin.resolve import resolve
+
+    def make(
+        method: str = "tda-ae",
+        scenes: tuple[str, ...] = ("0:4",),
+        steps: int = 12,
+        data: Path = tiny_atlas,
+        output: Path | None = None,
+    ):
+        config = deepcopy(getattr(methods, method.replace("-", "_")).config)
+        config.output_dir = output or tmp_path_factory.mktemp("run")
+        config.machine.device_type, config.vis, config.max_num_iterations = "cpu", "tensorboard", steps
+        config.pipeline.datamanager.data = data
+        config.pipeline.datamanager.dataparser.scenes = scenes
+        config.pipeline.datamanager.scenes_per_step, config.pipeline.datamanager.views_per_scene = 4, 2
+        schedule, model = config.pipeline.schedule, config.pipeline.model
+        model.triplane.resolution = 16
+        if method == "tda-ae":
+            model.triplane.bases = 3
+            model.autoencoder.f, model.autoencoder.width, model.autoencoder.blocks = 4, 16, 1
+            schedule.warmup_visits = schedule.latent_visits = schedule.joint_visits = 8
+        config.set_timestamp()
+        resolve(config)
+        return config
+
+    return make
+
+
+@pytest.fixture
+def pipeline(configure: Callable):
+    """Build an untrained stage 1 of four scenes, its phases planned as four steps each."""
+    config = configure()
+    return config.pipeline.setup(device="cpu", test_mode="val")
+
+
+@pytest.fixture
+def learner(pipeline):
+    """The learner of these four scenes, before its first step."""
+    return pipeline.learner
