@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, replace
+from itertools import count
 from pathlib import Path
 from typing import Any
 
@@ -41,7 +42,7 @@ class Length:
     """How many scenes each stage learns, and in how many steps."""
 
     scenes: tuple[int, int] = (4, 2)
-    steps: tuple[int, int] = (200, 120)
+    steps: tuple[int, int] = (150, 100)
     views: tuple[int, int] = (20, 4)
     """Training and held-out views of a scene that is drawn."""
 
@@ -109,11 +110,17 @@ def learn(
     codec.eval()
     stage_one = score(scenes, codec, views, sampling)
 
-    show("stage 2", length.steps[0], sum(length.steps))
+    done = count(length.steps[0])
+
+    def told() -> bool:
+        """Say how far stage 2 is; it asks at every step whether to stop."""
+        show("stage 2", next(done), sum(length.steps))
+        return False
+
     beginning = mean_beginning(scenes.weights.detach(), scenes.occupied, "Stage 1")
     shared = SharedParts(SharedConfig(triplane, resolve(config), sampling), table_beside(scenes, 1), codec, *beginning)
     blind = replace(new, scenes=tuple(replace(scene, test=scene.test[:0]) for scene in new.scenes))  # scored below
-    wave = learn_wave(blind, shared, new.names, seed, steps=length.steps[1], size=size, device=device)
+    wave = learn_wave(blind, shared, new.names, seed, steps=length.steps[1], size=size, device=device, stopped=told)
     assert wave is not None
     if wave.aside:
         raise TdaError(f"Stage 2 put scenes aside: {wave.aside}")

@@ -14,16 +14,16 @@ from torch import Tensor
 
 from tda_nerfstudio.autoencoder.build import build
 from tda_nerfstudio.base.randomness import seeded
-from tda_nerfstudio.core.cameras import View
+from tda_nerfstudio.core.cameras import View, grid_size
 from tda_nerfstudio.core.metrics import psnr
 from tda_nerfstudio.core.objective import Batch
 from tda_nerfstudio.core.occupancy import refresh_due
 from tda_nerfstudio.core.phase import Phase
 from tda_nerfstudio.core.scenes import LatentScenes
+from tda_nerfstudio.core.showing import march
 from tda_nerfstudio.learning.schedule import timeline
 from tda_nerfstudio.studies.bench import ellipsoids, plain, training
 from tda_nerfstudio.studies.bench.training import Training
-from tda_nerfstudio.studies.bench.views import see
 from tda_nerfstudio.studies.bench.workshop import Workshop
 
 IMAGES = 8
@@ -109,7 +109,14 @@ def _ours(shop: Workshop, phase: Phase) -> tuple[LatentScenes, Training, Callabl
     codec = build(replace(shop.sizes.autoencoder, channels=ellipsoids.CHANNELS)).to(shop.device)
     codec.background.copy_(shop.background)
     trained = training.ours(phase, scenes, codec, how, shop.seed)
-    return scenes, trained, lambda batch: see(scenes, scenes.planes(batch.scene), batch, codec, how)
+
+    def render(batch: Batch) -> Tensor:
+        occupied, (h, w) = scenes.occupied[batch.scene], grid_size(batch.height, batch.width, codec.f)
+        planes = scenes.planes(batch.scene)
+        seen = march(scenes, planes, occupied, codec, batch.view, batch.height, batch.width, how)
+        return seen.latent.view(-1, h, w, codec.channels).permute(0, 3, 1, 2)
+
+    return scenes, trained, render
 
 
 def _plain(shop: Workshop) -> tuple[Training, Callable[[Batch], Tensor]]:

@@ -10,10 +10,12 @@ import gc
 import statistics
 import time
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from typing import Any
+from unittest.mock import patch
 
+import numpy as np
 import torch
 
 from tda_nerfstudio.base.errors import TdaError
@@ -53,17 +55,10 @@ class Stopwatch:
     @contextmanager
     def watching(self, *functions: tuple[Any, str, str]) -> Iterator[None]:
         """Time functions wherever they are called from: (object or module, attribute, part) each."""
-        originals = [(owner, name, vars(owner).get(name)) for owner, name, _ in functions]
-        for owner, name, part in functions:
-            setattr(owner, name, self._timed(getattr(owner, name), part))
-        try:
+        with ExitStack() as stack:
+            for owner, name, part in functions:
+                stack.enter_context(patch.object(owner, name, self._timed(getattr(owner, name), part)))
             yield
-        finally:
-            for owner, name, original in originals:
-                if original is None:
-                    delattr(owner, name)
-                else:
-                    setattr(owner, name, original)
 
     def _timed(self, function: Callable, part: str) -> Callable:
         def timed(*args: Any, **kwargs: Any) -> Any:
@@ -136,9 +131,7 @@ class Timing:
 
 def spread(values: Sequence[float]) -> tuple[float, float, float]:
     """Lower quartile, median, upper quartile."""
-    if len(values) == 1:
-        return values[0], values[0], values[0]
-    low, middle, high = statistics.quantiles(values, n=4, method="inclusive")
+    low, middle, high = np.quantile(values, (0.25, 0.5, 0.75)).tolist()
     return low, middle, high
 
 
