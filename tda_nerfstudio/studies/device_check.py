@@ -23,6 +23,7 @@ from tda_nerfstudio.atlas.atlas import read_atlas
 from tda_nerfstudio.base.atomic import require_writable, write_text
 from tda_nerfstudio.base.errors import TdaError
 from tda_nerfstudio.base.hardware import peak_memory
+from tda_nerfstudio.store.manifest import SharedConfig
 from tda_nerfstudio.studies.bench.agreement import CHECKS, check_agreement
 from tda_nerfstudio.studies.bench.headline import compare
 from tda_nerfstudio.studies.bench.machine import describe, warnings
@@ -33,7 +34,7 @@ from tda_nerfstudio.studies.bench.steps import StepCases
 from tda_nerfstudio.studies.bench.timing import Case, Timing, spread, time_group
 from tda_nerfstudio.studies.bench.views import ViewCases
 from tda_nerfstudio.studies.bench.workshop import BenchSizes, Workshop
-from tda_nerfstudio.studies.short_stages import Length, Quality, draw_atlas, learn
+from tda_nerfstudio.studies.short_stages import Length, Quality, Show, draw_atlas, learn
 
 BUDGET = 450.0
 """Seconds that all parts together may take."""
@@ -45,8 +46,7 @@ LAST = 8
 """Lines that are kept of a traceback."""
 FEW, MANY = 10, 1000
 """Scenes in the table of a step whose time must not depend on them."""
-HEADINGS = ("part", "what", "measured", "wanted", "")
-Show = Callable[[str, float, float], None]
+HEADINGS = ("part", "what", "measured (median ± spread, rounds)", "wanted", "")
 
 
 @dataclass(frozen=True)
@@ -177,11 +177,13 @@ def stages(check: DeviceCheck, show: Show) -> Iterator[Finding]:
     sizes, qualities = check.sizes, check.raw.setdefault("stages", {})
     with tempfile.TemporaryDirectory() as folder:
         atlas = read_atlas(check.data) if check.data else draw_atlas(Path(folder), check.length, sizes.image, 0)
+        config = SharedConfig(sizes.triplane, sizes.autoencoder, sizes.sampling)
         found: dict[str, Quality] = {}
         for device in dict.fromkeys((torch.device("cpu"), check.device)):
-            given = (atlas, device, check.length, sizes.autoencoder, sizes.triplane, sizes.sampling, 0)
             began = time.monotonic()
-            found[device.type], peak = peak_bytes(device, lambda given=given: learn(*given, show))
+            found[device.type], peak = peak_bytes(
+                device, lambda device=device: learn(atlas, device, check.length, config, 0, show)
+            )
             seconds = time.monotonic() - began
             qualities[device.type] = asdict(found[device.type]) | {"seconds": seconds, "peak_bytes": peak}
             yield Finding("stages", f"both, on {device.type}", f"{seconds:.0f} s, {_megabytes(peak)}")
@@ -227,13 +229,14 @@ def _timed(
     check: DeviceCheck, part: str, cases: Sequence[Case], show: Show
 ) -> Generator[Finding, None, dict[str, Timing]]:
     """Time what is no part of the published design; give the timings by their keys."""
-    rows = time_group([case for case in cases if case.path != "plain"], LEAST, check.device, show)
+    ours, until = [case for case in cases if case.path != "plain"], time.monotonic() + PARTS[part][1]
+    rows = time_group(ours, LEAST, check.device, show, until)
     check.raw[part] = [asdict(row) for row in rows]
     for row in rows:
         measured = f"skipped: {row.skipped}"
         if row.samples:
             low, middle, high = spread(row.seconds)
-            each = f"{1e3 * middle:.1f} ms ± {50 * (high - low) / middle:.0f} %"
+            each = f"{1e3 * middle:.1f} ms ± {50 * (high - low) / middle:.0f} % ({len(row.samples)})"
             measured = f"{each}, {_megabytes(row.peak_bytes)}, {row.held_bytes / 1e6:,.0f} MB of state"
         yield Finding(part, row.key, measured)
     return {row.key: row for row in rows}

@@ -10,23 +10,23 @@ from typing import Any
 
 import numpy as np
 import torch
+from torch import Tensor
 
 from tda_nerfstudio.atlas.atlas import Atlas, read_atlas
 from tda_nerfstudio.atlas.bounds import fit_box
 from tda_nerfstudio.autoencoder.base import Autoencoder
 from tda_nerfstudio.autoencoder.build import build, resolve
-from tda_nerfstudio.autoencoder.config import AutoencoderConfig
 from tda_nerfstudio.base.errors import TdaError
 from tda_nerfstudio.core.metrics import psnr
 from tda_nerfstudio.core.ray_sampling import SamplingConfig
-from tda_nerfstudio.core.scenes import LatentScenes, TriPlaneConfig
+from tda_nerfstudio.core.scenes import LatentScenes
 from tda_nerfstudio.core.showing import decode, march
 from tda_nerfstudio.core.view import View
 from tda_nerfstudio.learning.batches import Batches, StepSize
 from tda_nerfstudio.learning.beginning import mean_beginning
 from tda_nerfstudio.learning.learner import Learner
 from tda_nerfstudio.learning.retry import table_beside
-from tda_nerfstudio.learning.schedule import StageOne
+from tda_nerfstudio.learning.schedule import SHORT_WARMUP, StageOne
 from tda_nerfstudio.learning.views import SceneViews
 from tda_nerfstudio.learning.wave import learn_wave
 from tda_nerfstudio.learning.waves import plan
@@ -36,13 +36,15 @@ from tda_nerfstudio.store.manifest import SharedConfig
 from tda_nerfstudio.store.shared_parts import SharedParts
 from tda_nerfstudio.studies.bench import ellipsoids
 
+Show = Callable[[str, float, float], None]
+
 
 @dataclass(frozen=True)
 class Length:
     """How many scenes each stage learns, and in how many steps."""
 
     scenes: tuple[int, int] = (4, 2)
-    steps: tuple[int, int] = (150, 100)
+    steps: tuple[int, int] = (120, 60)
     views: tuple[int, int] = (20, 4)
     """Training and held-out views of a scene that is drawn."""
 
@@ -79,61 +81,79 @@ def draw_atlas(folder: Path, length: Length, size: int, seed: int) -> Atlas:
     return read_atlas(folder)
 
 
-def learn(
-    atlas: Atlas,
-    device: torch.device,
-    length: Length,
-    config: AutoencoderConfig,
-    triplane: TriPlaneConfig,
-    sampling: SamplingConfig,
-    seed: int,
-    show: Callable[[str, float, float], None],
-) -> Quality:
-    """Learn a latent space on the atlas' first scenes and the next ones in it. `show` gets what is done of how much.
+def learn(atlas: Atlas, device: torch.device, length: Length, config: SharedConfig, seed: int, show: Show) -> Quality:
+    """Learn a latent space on the atlas' first scenes, then the next ones in it. `show` gets what is done of how much.
 
     Raises TdaError for an atlas with too few scenes.
     """
     first, second = length.scenes
     if len(atlas.scenes) < first + second:
         raise TdaError(f"{atlas.root} has {len(atlas.scenes)} good scenes. Give an atlas of {first + second} or more.")
-    old, new = replace(atlas, scenes=atlas.scenes[:first]), replace(atlas, scenes=atlas.scenes[first : first + second])
-    codec = build(config, seed).to(device)
-    scenes = LatentScenes(first, codec.point_channels, triplane, seed)
-    scenes.box.copy_(fit_box(atlas.scenes))
-    scenes, size = scenes.to(device), StepSize()
-    views = SceneViews(old, device)
-    (wave,) = plan(StageOne(warmup_visits=60), size, views.pixels, first, total=length.steps[0])
-    learner = Learner(scenes, codec, Batches(views, codec, size, seed), wave, sampling, seed)
+    chosen = atlas.scenes[: first + second]
+    old, new = (SceneViews(replace(atlas, scenes=part), device) for part in (chosen[:first], chosen[first:]))
+    config, total = replace(config, autoencoder=resolve(config.autoencoder)), sum(length.steps)
+    scenes, codec = stage_one(
+        old, fit_box(chosen), length.steps[0], config, seed, lambda step: show("stage 1", step, total)
+    )
+    table = stage_two(
+        new, scenes, codec, length.steps[1], config, seed, lambda step: show("stage 2", length.steps[0] + step, total)
+    )
+    blank = torch.cat([psnr(torch.ones_like(truth), truth) for _, _, truth in new.held_out_views()])
+    show("", total, total)
+    one, two = (score(each, codec, views, config.sampling) for each, views in ((scenes, old), (table, new)))
+    return Quality(one, two, float(blank.mean()))
+
+
+def stage_one(
+    views: SceneViews, box: Tensor, steps: int, config: SharedConfig, seed: int, tell: Callable[[int], None]
+) -> tuple[LatentScenes, Autoencoder]:
+    """Learn an autoencoder together with scenes that lie in a box."""
+    codec = build(config.autoencoder, seed).to(views.device)
+    scenes = LatentScenes(len(views.names), codec.point_channels, config.triplane, seed)
+    scenes.box.copy_(box)
+    scenes, size = scenes.to(views.device), StepSize()
+    (wave,) = plan(StageOne(warmup_visits=SHORT_WARMUP), size, views.pixels, len(scenes), total=steps)
+    learner = Learner(scenes, codec, Batches(views, codec, size, seed), wave, config.sampling, seed)
     for step in range(wave.end):
-        show("stage 1", step, sum(length.steps))
+        tell(step)
         learner.step(step)
     codec.eval()
-    stage_one = score(scenes, codec, views, sampling)
+    return scenes, codec
 
-    done = count(length.steps[0])
 
-    def told() -> bool:
-        """Say how far stage 2 is; it asks at every step whether to stop."""
-        show("stage 2", next(done), sum(length.steps))
-        return False
-
-    beginning = mean_beginning(scenes.weights.detach(), scenes.occupied, "Stage 1")
-    shared = SharedParts(SharedConfig(triplane, resolve(config), sampling), table_beside(scenes, 1), codec, *beginning)
-    blind = replace(new, scenes=tuple(replace(scene, test=scene.test[:0]) for scene in new.scenes))  # scored below
-    wave = learn_wave(blind, shared, new.names, seed, steps=length.steps[1], size=size, device=device, stopped=told)
-    assert wave is not None
-    if wave.aside:
-        raise TdaError(f"Stage 2 put scenes aside: {wave.aside}")
-    table = table_beside(scenes, second)
+def stage_two(
+    views: SceneViews,
+    scenes: LatentScenes,
+    codec: Autoencoder,
+    steps: int,
+    config: SharedConfig,
+    seed: int,
+    tell: Callable[[int], None],
+) -> LatentScenes:
+    """Learn new scenes in the latent space of others. Raises TdaError where that goes wrong."""
+    beginning, done = mean_beginning(scenes.weights.detach(), scenes.occupied, "Stage 1"), count()
+    shared = SharedParts(config, table_beside(scenes, 1), codec, *beginning)
+    # Without held-out views nothing is scored on the way: SSIM needs torchmetrics.
+    blind = [replace(scene, test=scene.test[:0]) for scene in views.atlas.scenes]
+    learnt = learn_wave(
+        replace(views.atlas, scenes=tuple(blind)),
+        shared,
+        views.names,
+        seed,
+        steps=steps,
+        device=views.device,
+        stopped=lambda: bool(tell(next(done))),  # asked at every step
+    )
+    assert learnt is not None
+    if learnt.aside:
+        raise TdaError(f"Stage 2 put scenes aside: {learnt.aside}")
+    table = table_beside(scenes, len(views.names))
     with torch.no_grad():
-        for row, scene in enumerate(wave.scenes):
-            table.micro[row], table.weights[row] = scene.micro.flatten().to(device), scene.weights.to(device)
+        for row, scene in enumerate(learnt.scenes):
+            table.micro[row], table.weights[row] = scene.micro.flatten(), scene.weights
             if scene.occupied is not None:
-                table.occupied[row] = scene.occupied.to(device)
-    views = SceneViews(new, device)
-    white = torch.cat([psnr(torch.ones_like(truth), truth) for _, _, truth in views.held_out_views()])
-    show("", 1, 1)
-    return Quality(stage_one, score(table, codec, views, sampling), float(white.mean()))
+                table.occupied[row] = scene.occupied
+    return table
 
 
 @torch.no_grad()

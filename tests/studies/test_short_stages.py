@@ -11,6 +11,7 @@ from tiny_bench import TINY
 
 from tda_nerfstudio.atlas.images import read_alpha, read_image
 from tda_nerfstudio.base.errors import TdaError
+from tda_nerfstudio.store.manifest import SharedConfig
 from tda_nerfstudio.studies.bench import ellipsoids
 from tda_nerfstudio.studies.short_stages import Length, draw_atlas, learn
 
@@ -18,7 +19,8 @@ LENGTH = Length((2, 1), (60, 40), (6, 2))
 
 
 def learnt(atlas, length=LENGTH, show=lambda *_: None):
-    return learn(atlas, torch.device("cpu"), length, TINY.autoencoder, TINY.triplane, TINY.sampling, 0, show)
+    config = SharedConfig(TINY.triplane, TINY.autoencoder, TINY.sampling)
+    return learn(atlas, torch.device("cpu"), length, config, 0, show)
 
 
 def test_an_atlas_of_ellipsoids_has_exact_pictures(tmp_path: Path):
@@ -38,7 +40,7 @@ def test_the_same_seed_learns_the_same_and_more_than_blank_images(tmp_path: Path
     assert min(found.stage_one, found.stage_two) > found.blank + 1
     untrained = learnt(atlas, replace(LENGTH, steps=(3, 1)))
     assert untrained.stage_one < found.stage_one and untrained.stage_two < found.stage_two
-    assert told[0] == ("stage 1", 0, 100) and ("stage 2", 60, 100) in told and told[-1] == ("", 1, 1)
+    assert told[0] == ("stage 1", 0, 100) and ("stage 2", 60, 100) in told and told[-1] == ("", 100, 100)
 
 
 def test_too_few_scenes_are_refused(tmp_path: Path):

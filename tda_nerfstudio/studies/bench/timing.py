@@ -7,6 +7,7 @@ three times as long, and measures neither parts nor CPU seconds.
 from __future__ import annotations
 
 import gc
+import math
 import statistics
 import time
 from collections.abc import Callable, Iterator, Sequence
@@ -152,11 +153,16 @@ def sample(job: Job, times: int, device: torch.device) -> Sample:
 
 
 def time_group(
-    cases: Sequence[Case], repeats: int, device: torch.device, show: Callable[[str, float, float], None]
+    cases: Sequence[Case],
+    repeats: int,
+    device: torch.device,
+    show: Callable[[str, float, float], None],
+    until: float = math.inf,
 ) -> list[Timing]:
     """Build all cases that fit into memory, warm them up, then time them in rounds.
 
     `show` gets the case at work, and how much of the group is done of how much, in seconds by the warm-up's measure.
+    Once `time.monotonic()` is beyond `until`, no round begins but the first.
     """
     gc.collect()
     rows, ready = [], []
@@ -178,7 +184,9 @@ def time_group(
         row.held_bytes = job.held()
         ready.append((row, job, warm.seconds))
     total, done = repeats * sum(max(seconds, SHORTEST) for *_, seconds in ready), 0.0
-    for _ in range(repeats):
+    for i in range(repeats):
+        if i and time.monotonic() > until:
+            break
         for row, job, seconds in ready:
             show(row.key, done, total)
             row.samples.append(sample(job, max(1, round(SHORTEST / seconds)), device))
