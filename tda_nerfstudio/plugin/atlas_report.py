@@ -1,4 +1,4 @@
-"""Say what is unusual about an atlas before it is learnt."""
+"""Say what an atlas holds, and what is unusual about it, before it is learnt."""
 
 from __future__ import annotations
 
@@ -14,15 +14,22 @@ NAMED = 3
 """Scenes that a warning names."""
 
 
-def report_oddities(atlas: Atlas) -> None:
-    """Print how scenes were read, which are broken, and warn of those that will be hard to learn with the others."""
+def report_atlas(atlas: Atlas) -> None:
+    """Print what an atlas holds and how it was read, and warn of scenes that will be hard to learn with the others."""
+    scenes = atlas.scenes
+    CONSOLE.print(
+        f"Atlas {atlas.root}: {counted(len(scenes), 'scene')} ({scenes[0].name} ... {scenes[-1].name}),"
+        f" {sum(len(s.train) for s in scenes)} training and {sum(len(s.test) for s in scenes)} held-out views,"
+        f" {atlas.width} x {atlas.height}",
+        markup=False,
+    )
     for note in atlas.notes:
         CONSOLE.print(f"Note: {note}", markup=False)
     if atlas.broken:
         CONSOLE.print(f"{counted(len(atlas.broken), 'broken scene')} left out:", style="yellow", markup=False)
         for reason in atlas.broken.values():
             CONSOLE.print(f"  {reason}", markup=False)
-    scenes = evenly(atlas.scenes, LOOKED_AT)
+    scenes = evenly(scenes, LOOKED_AT)
     if busy := [scene.name for scene in scenes if busy_background(scene)]:
         warn(
             f"{len(busy)} of {len(scenes)} scenes have a background that is not white ({_named(busy)}). It is"

@@ -5,15 +5,14 @@ from __future__ import annotations
 import math
 from dataclasses import fields
 from functools import reduce
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import torch
 
 from tda_nerfstudio.base.errors import TdaError
-
-if TYPE_CHECKING:
-    from tda_nerfstudio.learning.schedule import Schedule
-    from tda_nerfstudio.plugin.tda_trainer import TdaTrainerConfig
+from tda_nerfstudio.learning.schedule import Schedule
+from tda_nerfstudio.plugin.run_config import RunConfig
+from tda_nerfstudio.plugin.tda_pipeline import TdaPipelineConfig
 
 TRIPLANE, MANAGER = "pipeline.model.triplane.", "pipeline.datamanager."
 BOX = f"{MANAGER}dataparser.box"
@@ -28,12 +27,14 @@ BOUNDS: dict[str, tuple[int, int | None, str]] = {
     f"{TRIPLANE}macro-channels": (0, None, "Base planes have that many features."),
     f"{TRIPLANE}hidden": (1, None, "It is the width of the MLP; the paper's is 64."),
     f"{TRIPLANE}grid": (1, None, "Empty space is known in that many cells along each side."),
+    "pipeline.scenes-per-wave": (1, None, "So many scenes are learnt at a time; without it, all of them."),
+    "max-num-iterations": (1, None, "All phases are rescaled to that many steps in all."),
     "machine.seed": (0, None, "Any whole number from 0 on makes a run of its own."),
 }
 """Options that are whole numbers, with the least and the most they may be, and what they say. None is left alone."""
 
 
-def check_options(config: TdaTrainerConfig) -> None:
+def check_options(config: RunConfig) -> None:
     """Raise TdaError for the first option that is out of its bounds: by its name as typed, with what to give."""
     for option, (least, most, meaning) in BOUNDS.items():
         value = _value(config, option)
@@ -45,6 +46,7 @@ def check_options(config: TdaTrainerConfig) -> None:
             f"Planes have no features: give --{TRIPLANE}micro-channels, or --{TRIPLANE}macro-channels with"
             f" --{TRIPLANE}bases, of 1 or more."
         )
+    _check_independence(config.pipeline)
     _check_schedule(config.pipeline.schedule)
     _check_box(config.pipeline.datamanager.dataparser.box)
     if config.machine.device_type == "cuda" and not torch.cuda.is_available():
@@ -56,8 +58,18 @@ def check_options(config: TdaTrainerConfig) -> None:
         _check_name(config.timestamp)
 
 
-def _value(config: TdaTrainerConfig, option: str) -> Any:
+def _value(config: RunConfig, option: str) -> Any:
     return reduce(getattr, option.replace("-", "_").split("."), config)
+
+
+def _check_independence(pipeline: TdaPipelineConfig) -> None:
+    """Refuse waves and stores for scenes that are not independent of each other."""
+    for option, given in (("scenes-per-wave", pipeline.scenes_per_wave), ("store", pipeline.store)):
+        if given is not None and not pipeline.schedule.independent:
+            raise TdaError(
+                f"--pipeline.{option} is for tda-scenes with frozen shared parts: where base planes, MLP or decoder"
+                " move, every scene depends on all others. Leave it out, or --pipeline.schedule.shared finetune."
+            )
 
 
 def _check_schedule(schedule: Schedule) -> None:

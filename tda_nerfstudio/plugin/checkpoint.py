@@ -1,14 +1,16 @@
-"""Checkpoints: which folder holds some, what is in one, and whether that fits."""
+"""Checkpoints: which folder holds some, how one is written and read, and whether it fits."""
 
 from __future__ import annotations
 
 import re
 from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 import torch
 from torch import Tensor
 
+from tda_nerfstudio.base.atomic import save_tensors
 from tda_nerfstudio.base.errors import TdaError
 
 
@@ -18,6 +20,15 @@ def check_load_dir(folder: Path) -> None:
         raise TdaError(f"--load-dir {folder} does not exist. Give the nerfstudio_models folder of a run.")
     if not any(re.fullmatch(r"step-\d{9}\.ckpt", path.name) for path in folder.iterdir()):
         raise TdaError(f"--load-dir {folder} holds no checkpoint (step-*.ckpt). Give a run's nerfstudio_models folder.")
+
+
+def save(path: Path, state: Mapping[str, Any], alone: bool) -> None:
+    """Write a checkpoint, whole or not at all; where it is to be alone, older ones go once it is safe."""
+    save_tensors(path, state)
+    if alone:
+        for old in path.parent.glob("step-*.ckpt"):
+            if old != path:
+                old.unlink()
 
 
 def model_tensors(path: Path) -> dict[str, Tensor]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import asdict
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from torch import Tensor
 
@@ -14,13 +14,11 @@ from tda_nerfstudio.core.scenes import TriPlaneConfig
 from tda_nerfstudio.learning.first_loss import own_first_loss
 from tda_nerfstudio.learning.waves import Wave
 from tda_nerfstudio.plugin.history import History
+from tda_nerfstudio.plugin.run_config import RunConfig
 from tda_nerfstudio.plugin.tda_pipeline import TdaPipeline
 
-if TYPE_CHECKING:
-    from tda_nerfstudio.plugin.tda_trainer import TdaTrainerConfig
 
-
-def describe_run(config: TdaTrainerConfig, pipeline: TdaPipeline, history: History) -> dict[str, Any]:
+def describe_run(config: RunConfig, pipeline: TdaPipeline, history: History) -> dict[str, Any]:
     """Collect what it was made of and how long that took."""
     model, manager, views = pipeline.model, pipeline.datamanager, pipeline.datamanager.views
     images = manager.config.step_size.images(len(pipeline.waves[0].scenes), views.pixels)

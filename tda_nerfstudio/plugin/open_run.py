@@ -6,8 +6,8 @@ from pathlib import Path
 
 from tda_nerfstudio.base.errors import TdaError
 from tda_nerfstudio.base.terminal import hushed
+from tda_nerfstudio.plugin.config_file import is_config, opening
 from tda_nerfstudio.plugin.quiet import silence
-from tda_nerfstudio.plugin.run_folder import is_config, opening
 from tda_nerfstudio.plugin.tda_pipeline import TdaPipeline
 
 

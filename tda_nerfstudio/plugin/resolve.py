@@ -3,10 +3,8 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import torch
-from torch import Tensor
 
 from tda_nerfstudio.atlas.atlas import Atlas
 from tda_nerfstudio.atlas.bounds import fit_box
@@ -16,78 +14,60 @@ from tda_nerfstudio.base.errors import TdaError, counted
 from tda_nerfstudio.base.terminal import CONSOLE, warn
 from tda_nerfstudio.learning.schedule import SHORT_WARMUP, WARMUP, StageOne
 from tda_nerfstudio.learning.waves import plan
-from tda_nerfstudio.plugin.atlas_report import report_oddities
-from tda_nerfstudio.plugin.beginning import check_beginning, describe_beginning, read_beginning, write_beginning
+from tda_nerfstudio.plugin.atlas_report import report_atlas
 from tda_nerfstudio.plugin.check_options import check_options
-from tda_nerfstudio.plugin.resolve_start import resolve_start
+from tda_nerfstudio.plugin.run_config import RunConfig
 from tda_nerfstudio.plugin.run_folder import in_selector, take_folder
+from tda_nerfstudio.plugin.run_note import check_note, make_note, read_note, write_note
+from tda_nerfstudio.plugin.stage_two import atlas_of_stage_one, take_from_stage_one
 from tda_nerfstudio.plugin.tda_dataparser import TdaAtlas
-from tda_nerfstudio.plugin.which_scenes import atlas_of_stage_one, split_of
-
-if TYPE_CHECKING:
-    from tda_nerfstudio.plugin.tda_trainer import TdaTrainerConfig
+from tda_nerfstudio.plugin.tda_pipeline import TdaPipelineConfig
+from tda_nerfstudio.plugin.which_scenes import split_of
 
 DEMO_SCENES = 32
 BOX_TOLERANCE = 0.05
 """Share of the box' side by which new scenes may leave it: fitted boxes carry that much margin."""
 
 
-def resolve(config: TdaTrainerConfig) -> None:
+def resolve(config: RunConfig) -> None:
     """Resolve data, stage 1, sizes, seeds and steps in place. Raises TdaError for whatever cannot work."""
     check_options(config)
     require_writable(config.folder or config.output_dir.expanduser())
-    _data(config)
+    _find_atlas(config)
     take_folder(config)
     require_writable(config.get_base_dir())
-    _go_on(config)
-    began = read_beginning(config)
-    resolve_start(config, resuming(config), began)
-    model = config.pipeline.model
-    model.autoencoder = resolve_autoencoder(model.autoencoder)
-    _start(config)
-    if config.pipeline.datamanager.rays_per_view is not None and model.autoencoder.f > 1:
-        raise TdaError(
-            "--pipeline.datamanager.rays-per-view is for tda-rgb: with an autoencoder, images are encoded and decoded"
-            " whole. Leave it out; smaller steps come from --pipeline.datamanager.scenes-per-step."
-        )
-    config.pipeline.datamanager.seed = model.seed = config.machine.seed
+    _go_on_where_it_was_cut(config)
+    began = read_note(config.goes_on_from())
+    if config.pipeline.starts_from == "stage-one":
+        take_from_stage_one(config, began)
+    _resolve_autoencoder(config.pipeline)
+    config.pipeline.datamanager.seed = config.pipeline.model.seed = config.machine.seed
     parser = TdaAtlas(config.pipeline.datamanager.dataparser)
     atlas = parser.atlas()
-    note = describe_beginning(config, atlas.names)
+    note = make_note(config.pipeline, atlas.names)
     if began:
-        check_beginning(config, began, note)
+        check_note(began, note, config.resume_command())
     parser.config.names, parser.config.broken = atlas.names, dict(atlas.broken)
-    _report(atlas)
-    if config.pipeline.starts_from == "stage-one" and not resuming(config):
-        try:
-            _check_box(parser.box(), fit_box(atlas.scenes))
-        except TdaError as error:
-            if not config.pipeline.schedule.independent:
-                raise
-            CONSOLE.print(f"Whether scenes reach out of the box is not known: {error}", style="yellow", markup=False)
+    report_atlas(atlas)
+    if config.pipeline.starts_from == "stage-one" and config.goes_on_from() is None:
+        _check_box(parser, may_fail=config.pipeline.schedule.independent)
     parser.box()
-    _steps(config, atlas)
+    _count_steps(config, atlas)
     if not began:
-        write_beginning(config, note)
+        write_note(config.get_base_dir(), note)
 
 
-def _data(config: TdaTrainerConfig) -> None:
-    manager = config.pipeline.datamanager
-    parser = manager.dataparser
+def _find_atlas(config: RunConfig) -> None:
+    """Find the atlas, its split files and the folder for runs, so that they are the same from any folder."""
+    manager, parser = config.pipeline.datamanager, config.pipeline.datamanager.dataparser
     data = manager.data or (parser.data if parser.data != Path() else None)
-    parser.split_key = parser.split_key or config.method_name
     if data is None and config.pipeline.starts_from == "stage-one":
-        data = atlas_of_stage_one(config)
+        data = atlas_of_stage_one(config.pipeline, config.output_dir)
     elif data is None:
-        from tda_nerfstudio.making.demo import write_demo_atlas
-
-        data = config.output_dir / "demo-atlas"
-        CONSOLE.print(
-            f"No --data was given: using the embedded demo class, {DEMO_SCENES} vehicles in {data}.", markup=False
-        )
-        write_demo_atlas(data, scenes=DEMO_SCENES)
+        data = _demo_atlas(config.output_dir / "demo-atlas")
         parser.scenes = parser.scenes or ("splits.json",)
     config.data = manager.data = parser.data = Path(data).expanduser().resolve()
+    parser.split_key = parser.split_key or config.method_name
     if config.folder is None:
         parser.names = parser.broken = None
         parser.scenes = parser.scenes or split_of(config.data, parser.split_key or "")
@@ -97,23 +77,18 @@ def _data(config: TdaTrainerConfig) -> None:
     config.set_experiment_name()
 
 
-def _go_on(config: TdaTrainerConfig) -> None:
-    """Continue the run whose folder this is, where it was cut: its newest checkpoint is never overwritten.
+def _demo_atlas(folder: Path) -> Path:
+    from tda_nerfstudio.making.demo import write_demo_atlas
 
-    A run that began elsewhere (--load-dir) and has checkpoints of its own goes on from those.
-    """
-    folder = config.get_checkpoint_dir()
-    if (config.folder is not None or not resuming(config)) and any(folder.glob("step-*.ckpt")):
-        config.load_dir, config.load_step, config.load_checkpoint = folder, None, None
-
-
-def resuming(config: TdaTrainerConfig) -> bool:
-    """Tell whether a run goes on from a checkpoint."""
-    return config.load_dir is not None or config.load_checkpoint is not None
+    CONSOLE.print(
+        f"No --data was given: using the embedded demo class, {DEMO_SCENES} vehicles in {folder}.", markup=False
+    )
+    write_demo_atlas(folder, scenes=DEMO_SCENES)
+    return folder
 
 
 def _absolute(selector: str, root: Path) -> str:
-    """Find a split file here, in the atlas or beside it, so that the saved configuration works from any folder."""
+    """Find a split file here, in the atlas or beside it."""
 
     def find(path: Path) -> Path:
         found = (folder / path for folder in (Path.cwd(), root, root.parent) if (folder / path).is_file())
@@ -122,9 +97,25 @@ def _absolute(selector: str, root: Path) -> str:
     return in_selector(selector, find)
 
 
-def _start(config: TdaTrainerConfig) -> None:
-    """Fit stage 1's warm-up to what its autoencoder starts from, and say what that is."""
-    schedule, autoencoder = config.pipeline.schedule, config.pipeline.model.autoencoder
+def _go_on_where_it_was_cut(config: RunConfig) -> None:
+    """Continue the run whose folder this is: its newest checkpoint is never overwritten.
+
+    A run that began elsewhere (--load-dir) and has checkpoints of its own goes on from those.
+    """
+    folder = config.get_checkpoint_dir()
+    if (config.folder is not None or config.goes_on_from() is None) and any(folder.glob("step-*.ckpt")):
+        config.load_dir, config.load_step, config.load_checkpoint = folder, None, None
+
+
+def _resolve_autoencoder(pipeline: TdaPipelineConfig) -> None:
+    """Fill in the autoencoder's sizes, fit stage 1's warm-up to what it begins as, and say what that is."""
+    autoencoder = pipeline.model.autoencoder = resolve_autoencoder(pipeline.model.autoencoder)
+    if pipeline.datamanager.rays_per_view is not None and autoencoder.f > 1:
+        raise TdaError(
+            "--pipeline.datamanager.rays-per-view is for tda-rgb: with an autoencoder, images are encoded and decoded"
+            " whole. Leave it out; smaller steps come from --pipeline.datamanager.scenes-per-step."
+        )
+    schedule = pipeline.schedule
     if not isinstance(schedule, StageOne) or schedule.warmup_visits is not None:
         return
     schedule.warmup_visits = SHORT_WARMUP if autoencoder.knows else WARMUP
@@ -133,19 +124,18 @@ def _start(config: TdaTrainerConfig) -> None:
         CONSOLE.print(f"The autoencoder (f = {autoencoder.f}, C = {autoencoder.channels}) starts from {weights}.")
 
 
-def _report(atlas: Atlas) -> None:
-    scenes = atlas.scenes
-    CONSOLE.print(
-        f"Atlas {atlas.root}: {counted(len(scenes), 'scene')} ({scenes[0].name} ... {scenes[-1].name}),"
-        f" {sum(len(s.train) for s in scenes)} training and {sum(len(s.test) for s in scenes)} held-out views,"
-        f" {atlas.width} x {atlas.height}",
-        markup=False,
-    )
-    report_oddities(atlas)
+def _check_box(parser: TdaAtlas, may_fail: bool) -> None:
+    """Warn when new scenes reach out of stage 1's box by more than the margin that fitting leaves.
 
-
-def _check_box(box: Tensor, needed: Tensor) -> None:
-    """Warn when new scenes reach out of stage 1's box by more than the margin that fitting leaves."""
+    Where images cannot be read, that is said, or raised as TdaError unless it `may_fail`.
+    """
+    try:
+        box, needed = parser.box(), fit_box(parser.atlas().scenes)
+    except TdaError as error:
+        if not may_fail:
+            raise
+        CONSOLE.print(f"Whether scenes reach out of the box is not known: {error}", style="yellow", markup=False)
+        return
     outside = torch.maximum(box[0] - needed[0], needed[1] - box[1]) / (box[1] - box[0])
     if float(outside.max()) > BOX_TOLERANCE:
         shares = ", ".join(f"{axis} by {100 * float(v):.0f} %" for axis, v in zip("xyz", outside, strict=True) if v > 0)
@@ -156,18 +146,17 @@ def _check_box(box: Tensor, needed: Tensor) -> None:
         )
 
 
-def _steps(config: TdaTrainerConfig, atlas: Atlas) -> None:
-    manager, total = config.pipeline.datamanager, config.max_num_iterations
-    if total is not None and total < 1:
-        raise TdaError(f"--max-num-iterations must be at least 1, not {total}.")
-    size, pixels, per_wave = manager.step_size, atlas.width * atlas.height, config.pipeline.scenes_per_wave
-    waves = plan(config.pipeline.schedule, size, pixels, len(atlas.scenes), per_wave, total)
+def _count_steps(config: RunConfig, atlas: Atlas) -> None:
+    """Count the run's steps, and say which phases a small total leaves out."""
+    schedule, total, per_wave = config.pipeline.schedule, config.max_num_iterations, config.pipeline.scenes_per_wave
+    size, pixels = config.pipeline.datamanager.step_size, atlas.width * atlas.height
+    waves = plan(schedule, size, pixels, len(atlas.scenes), per_wave, total)
     if not waves:
         raise TdaError("The schedule has no steps: give some phase more visits.")
     config.max_num_iterations = config.pipeline.steps = waves[-1].end
     if len(waves) > 1:
         CONSOLE.print(f"In {len(waves)} waves of {counted(per_wave or 0, 'scene')}, one after the other.")
-    placed = [span.phase for wave in waves for span in wave.spans]
-    for phase in config.pipeline.schedule.phases():
+    placed = [phase for wave in waves for phase in wave.phases]
+    for phase in schedule.phases():
         if phase.visits > 0 and phase not in placed:
             CONSOLE.print(f"[yellow]{total} steps leave none to the phase '{phase.name}': it is left out.[/yellow]")

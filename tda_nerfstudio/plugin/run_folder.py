@@ -3,72 +3,20 @@
 from __future__ import annotations
 
 import os
-import sys
-from collections.abc import Callable, Iterator
-from contextlib import AbstractContextManager, contextmanager, nullcontext
-from contextvars import ContextVar
+from collections.abc import Callable
 from itertools import count
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from tda_nerfstudio.base.errors import TdaError
-from tda_nerfstudio.base.terminal import clear_errors
 from tda_nerfstudio.plugin.claim import claim
+from tda_nerfstudio.plugin.config_file import CONFIG
+from tda_nerfstudio.plugin.run_config import RunConfig
 
-if TYPE_CHECKING:
-    from tda_nerfstudio.plugin.tda_trainer import TdaTrainerConfig
-
-CONFIG = "config.yml"
 DATA_VARIABLE = "TDA_DATA"
 """Environment variable that says where the atlas of a run that is opened is now."""
-_OPENING: ContextVar[Path | None] = ContextVar("opening", default=None)
 
 
-@contextmanager
-def opening(path: Path) -> Iterator[None]:
-    """Say which config.yml is read inside: a configuration that is loaded cannot see it."""
-    token = _OPENING.set(path)
-    try:
-        yield
-    finally:
-        _OPENING.reset(token)
-
-
-def is_config(path: Path) -> bool:
-    """Tell whether a file is a run's config.yml, or by its content a copy of one."""
-    if path.name == CONFIG or not path.is_file():
-        return path.is_file()
-    with path.open("rb") as file:
-        return b"!!python/object:" in file.read(4096)
-
-
-def opens() -> bool:
-    """Tell whether this package reads a config.yml, not nerfstudio."""
-    return _OPENING.get() is not None
-
-
-def errors_shown() -> AbstractContextManager[None]:
-    """Show errors as their messages where a command of nerfstudio's opens a run; our own callers get them raised."""
-    return nullcontext() if opens() or on_command_line() is None else clear_errors()
-
-
-def on_command_line() -> Path | None:
-    """Name the file that an ns-* command loads."""
-    for word, following in zip(sys.argv, [*sys.argv[1:], ""], strict=True):
-        name, equals, value = word.partition("=")
-        if name.replace("_", "-") == "--load-config":
-            path = Path(value if equals else following).absolute()
-            return path if path.is_file() else None
-    return None
-
-
-def being_read() -> Path | None:
-    """Name the config.yml that is being read, as far as that is known."""
-    path = _OPENING.get()
-    return on_command_line() if path is None else path.absolute()
-
-
-def settle(config: TdaTrainerConfig, file: Path) -> None:
+def settle(config: RunConfig, file: Path) -> None:
     """Take a run for where its file lies; what it names and is gone is looked for at the same place seen from there.
 
     A file of another name is a copy that was edited: its run is there only if checkpoints are. Raises TdaError when
@@ -97,7 +45,7 @@ def _follow(recorded: Path, folder: Path) -> Callable[[Path], Path]:
     return follow
 
 
-def _look_again(config: TdaTrainerConfig, follow: Callable[[Path], Path]) -> None:
+def _look_again(config: RunConfig, follow: Callable[[Path], Path]) -> None:
     """Follow all that a configuration names. Raises TdaError when its atlas is gone."""
     pipeline, parser = config.pipeline, config.pipeline.datamanager.dataparser
     given, before = os.environ.get(DATA_VARIABLE), parser.data
@@ -132,7 +80,7 @@ def in_selector(selector: str, change: Callable[[Path], Path]) -> str:
     return f"{exclude}{change(Path(name))}{mark}{key}" if name.endswith(".json") else selector
 
 
-def take_folder(config: TdaTrainerConfig) -> None:
+def take_folder(config: RunConfig) -> None:
     """Claim the run's folder: the next one that is free where the time named it, the named one if nobody is at work."""
     by_time, stamp = config.__dict__.pop("by_time", False), config.timestamp
     for number in count(2):

@@ -20,8 +20,8 @@ from tda_nerfstudio.learning.scoring import announced, evaluate, scalars
 from tda_nerfstudio.learning.waves import Wave, plan, wave_at, wave_size
 from tda_nerfstudio.plugin import stage_one
 from tda_nerfstudio.plugin.checkpoint import check_state
+from tda_nerfstudio.plugin.config_file import errors_shown
 from tda_nerfstudio.plugin.multi_scene_datamanager import MultiSceneDataManager, MultiSceneDataManagerConfig
-from tda_nerfstudio.plugin.run_folder import errors_shown
 from tda_nerfstudio.plugin.tda_model import TdaModel, TdaModelConfig
 from tda_nerfstudio.plugin.viewer.scene_control import SceneControl
 from tda_nerfstudio.store.shared_parts import SharedParts

@@ -5,23 +5,19 @@ Resolved configuration, atomic checkpoints, a save on Ctrl-C and SIGTERM, resume
 
 from __future__ import annotations
 
-import shlex
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Any, Literal
 
 import torch
-import tyro
 from nerfstudio.engine.callbacks import TrainingCallback, TrainingCallbackLocation
 from nerfstudio.engine.optimizers import Optimizers
 from nerfstudio.engine.trainer import Trainer
 from nerfstudio.utils import profiler, writer
-from torch import Tensor
 
-from tda_nerfstudio.base.atomic import save_tensors
 from tda_nerfstudio.base.errors import TdaError
 from tda_nerfstudio.base.interrupts import signals_deferred
 from tda_nerfstudio.base.terminal import CONSOLE, clear_errors, hushed
@@ -29,46 +25,37 @@ from tda_nerfstudio.learning.forecast import forecast
 from tda_nerfstudio.learning.schedule import span_at
 from tda_nerfstudio.learning.scoring import quality
 from tda_nerfstudio.learning.waves import place
-from tda_nerfstudio.plugin import checkpoint, resolve, run_folder, stage_one
+from tda_nerfstudio.plugin import checkpoint, config_file, resolve, run_folder, stage_one
 from tda_nerfstudio.plugin.bank import Bank, check_learnt
 from tda_nerfstudio.plugin.claim import release
 from tda_nerfstudio.plugin.describe_run import describe_run
 from tda_nerfstudio.plugin.history import History
+from tda_nerfstudio.plugin.learner_optimizers import LearnerOptimizers, gradient_norms
 from tda_nerfstudio.plugin.manifest import write_finished
 from tda_nerfstudio.plugin.next_steps import show_next_steps
-from tda_nerfstudio.plugin.options import TrainerOptions
 from tda_nerfstudio.plugin.progress import TrainingLine
 from tda_nerfstudio.plugin.quiet import silence
+from tda_nerfstudio.plugin.run_config import RunConfig
 from tda_nerfstudio.plugin.start_loss import compare_first_loss
-from tda_nerfstudio.plugin.tda_pipeline import TdaPipeline, TdaPipelineConfig
+from tda_nerfstudio.plugin.tda_pipeline import TdaPipeline
 from tda_nerfstudio.plugin.viewer.address import where_to_look
 from tda_nerfstudio.plugin.viewer.closing import stop_rendering
 from tda_nerfstudio.store.shared_parts import is_store
 
 
 @dataclass
-class TdaTrainerConfig(TrainerOptions):
-    """A nerfstudio run whose length is in visits per scene, and whose folder is the one that its config.yml lies in."""
+class TdaTrainerConfig(RunConfig):
+    """A run's configuration, which resolves itself before it is saved and finds its folder when it is read."""
 
     _target: type = field(default_factory=lambda: TdaTrainer)
     """target class to instantiate"""
-    pipeline: TdaPipelineConfig = field(default_factory=TdaPipelineConfig)
-    """Pipeline configuration"""
-    max_num_iterations: int | None = None  # type: ignore[assignment]
-    """Steps in all; the phases are rescaled to it. By default they follow from the schedule's visits per scene."""
-    folder: Annotated[Path | None, tyro.conf.Suppress] = None
-    """Where the config.yml lay that this was read from; a new run's folder follows from its names."""
 
     def __setstate__(self, state: dict[str, Any]) -> None:
         self.__dict__.update(state)
-        file = run_folder.being_read()
+        file = config_file.being_read()
         if file is not None and self.timestamp != "{timestamp}":  # it is no copy of a method's defaults
-            with run_folder.errors_shown():
+            with config_file.errors_shown():
                 run_folder.settle(self, file)
-
-    def get_base_dir(self) -> Path:
-        """Name the run's folder."""
-        return self.folder or super().get_base_dir()
 
     def set_timestamp(self) -> None:
         """Name the run after the time, unless it has a name; then its folder must be a new one."""
@@ -90,23 +77,6 @@ class TdaTrainerConfig(TrainerOptions):
             with hushed():
                 super().save_config()
             CONSOLE.print(f"All settings: {self.get_base_dir() / 'config.yml'}", markup=False, soft_wrap=True)
-
-
-class LearnerOptimizers(Optimizers):
-    """The optimizers of whatever learner is at work, where nerfstudio looks for its own."""
-
-    def __init__(self, pipeline: TdaPipeline) -> None:
-        self.pipeline = pipeline
-        super().__init__({}, {})
-
-    @property
-    def optimizers(self) -> dict[str, torch.optim.Optimizer]:
-        """By parameter group."""
-        return self.pipeline.learner.optimizers
-
-    @optimizers.setter
-    def optimizers(self, none: dict) -> None:
-        """Have none of its own."""
 
 
 class TdaTrainer(Trainer):
@@ -132,7 +102,7 @@ class TdaTrainer(Trainer):
                 super().setup(test_mode)
             self._init_viewer_state()  # a browser may come at once, and its buttons need the scene's cameras
             where_to_look(self.viewer_state, self.config.vis)
-            if self.config.pipeline.starts_from == "stage-one" and not resolve.resuming(self.config):
+            if self.config.pipeline.starts_from == "stage-one" and self.config.goes_on_from() is None:
                 self.pipeline.start_from_stage_one()
             self.pipeline.keep_latents(self.config.output_dir / "latents")
             waves = self.pipeline.waves
@@ -153,7 +123,7 @@ class TdaTrainer(Trainer):
             expected = forecast(learner, waves, self._start_step, self.pipeline.datamanager.total)
             CONSOLE.print(expected.table, expected.summary)
             self.line = TrainingLine(waves, expected.seconds, self._start_step)
-            if not resolve.resuming(self.config):
+            if self.config.goes_on_from() is None:
                 compare_first_loss(
                     learner, stage_one.known(self.pipeline.config.autoencoder, self.pipeline.config.store)
                 )
@@ -202,7 +172,7 @@ class TdaTrainer(Trainer):
             if not self.checkpoint_of(self.last_step).exists():
                 self.save_checkpoint(self.last_step)
             saved = TdaError(f"{error} Step {self.last_step} is saved; go on from it with:")
-            saved.add_note(self.resume_command())
+            saved.add_note(self.config.resume_command())
             raise saved from error
 
     def ask_to_stop(self, number: int) -> None:
@@ -226,7 +196,7 @@ class TdaTrainer(Trainer):
         self.line.loss = torch.stack([*losses.values()]).sum()
         metrics: dict[str, Any] = {"phase": float(learner.wave.spans.index(span_at(learner.wave.spans, step)))}
         if self.config.log_gradients:
-            metrics |= _gradients(self.pipeline.model)
+            metrics |= gradient_norms(self.pipeline.model)
         return self.line.loss, losses, metrics
 
     def eval_iteration(self, step: int) -> None:
@@ -246,7 +216,8 @@ class TdaTrainer(Trainer):
             self.close_wave(step)
         if self.stop_signal is not None:
             self.save_checkpoint(step)
-            CONSOLE.print(f"Saved step {step}. Go on with:\n  {self.resume_command()}", markup=False, soft_wrap=True)
+            line = self.config.resume_command()
+            CONSOLE.print(f"Saved step {step}. Go on with:\n  {line}", markup=False, soft_wrap=True)
             sys.stdout.flush()
             raise SystemExit(128 + self.stop_signal)
         self.line.show(step)
@@ -257,14 +228,10 @@ class TdaTrainer(Trainer):
         self.pipeline.eval()
         changed = self.bank.close(self.pipeline.learner_at(step), lambda: self.stop_signal is not None)
         if changed is None:
-            CONSOLE.print(f"Left. Go on with:\n  {self.resume_command()}", markup=False, soft_wrap=True)
+            CONSOLE.print(f"Left. Go on with:\n  {self.config.resume_command()}", markup=False, soft_wrap=True)
             raise SystemExit(128 + (self.stop_signal or 0))
         if changed:
             self.save_checkpoint(step)
-
-    def resume_command(self) -> str:
-        """Spell the command that continues this run."""
-        return shlex.join(["ns-train", f"{self.config.method_name}", "--load-config", f"{self.base_dir}/config.yml"])
 
     def checkpoint_of(self, step: int) -> Path:
         """Where the checkpoint of a step is kept."""
@@ -272,22 +239,10 @@ class TdaTrainer(Trainer):
 
     def save_checkpoint(self, step: int) -> None:
         """Save model and optimizers at once or not at all; older files go only when the new one is safe."""
-        path = self.checkpoint_of(step)
-        save_tensors(
-            path,
-            {
-                "step": step,
-                "pipeline": self.pipeline.state_dict(),
-                "optimizers": {name: optimizer.state_dict() for name, optimizer in self.optimizers.optimizers.items()},
-                "schedulers": {},
-                "scalers": self.grad_scaler.state_dict(),
-                "history": self.history.state(),
-            },
-        )
-        if self.config.save_only_latest_checkpoint:
-            for old in self.checkpoint_dir.glob("step-*.ckpt"):
-                if old != path:
-                    old.unlink()
+        optimizers = {name: optimizer.state_dict() for name, optimizer in self.optimizers.optimizers.items()}
+        state = {"step": step, "pipeline": self.pipeline.state_dict(), "optimizers": optimizers, "schedulers": {}}
+        state |= {"scalers": self.grad_scaler.state_dict(), "history": self.history.state()}
+        checkpoint.save(self.checkpoint_of(step), state, alone=self.config.save_only_latest_checkpoint)
         if self.pipeline.config.schedule.independent and step + 1 < place(self.pipeline.waves, step)[0].end:
             self.line.stop()  # writing scenes shows its own progress
             self.bank.put(None, {})
@@ -326,9 +281,3 @@ class TdaTrainer(Trainer):
         store = self.bank.folder if self.bank.folder is not None and is_store(self.bank.folder) else None
         data, waves = self.pipeline.datamanager.get_datapath(), len(self.pipeline.waves)
         show_next_steps(self.config.method_name, self.base_dir, data, store, waves)
-
-
-def _gradients(model: torch.nn.Module) -> dict[str, Tensor]:
-    """Measure the norm of every parameter's gradient, and the sum of them."""
-    norms = {f"Gradients/{name}": p.grad.norm() for name, p in model.named_parameters() if p.grad is not None}
-    return norms | {"Gradients/Total": torch.stack([*norms.values()]).sum()}

@@ -3,18 +3,15 @@
 from __future__ import annotations
 
 import shlex
+from collections.abc import Collection, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from tda_nerfstudio.atlas.selection import read_json
 from tda_nerfstudio.base.errors import TdaError
 from tda_nerfstudio.base.terminal import CONSOLE, warn
-from tda_nerfstudio.plugin import stage_one
 from tda_nerfstudio.plugin.tda_dataparser import TdaAtlas, TdaAtlasConfig
-from tda_nerfstudio.store.shared_parts import is_store
-
-if TYPE_CHECKING:
-    from tda_nerfstudio.plugin.tda_trainer import TdaTrainerConfig
+from tda_nerfstudio.store.store import Store
 
 SPLITS = "splits.json"
 OPTION = "--pipeline.datamanager.dataparser.scenes"
@@ -37,41 +34,33 @@ def split_of(data: Path, key: str) -> tuple[str, ...]:
     return (str(path),)
 
 
-def atlas_of_stage_one(config: TdaTrainerConfig) -> Path:
-    """Find the atlas of the stage 1 that is started from, for a stage 2 without one; its scenes are those left over.
-
-    Raises TdaError when it is gone, or not known.
-    """
-    pipeline, parser = config.pipeline, config.pipeline.datamanager.dataparser
-    if pipeline.autoencoder is None and pipeline.store is not None and is_store(pipeline.store.expanduser()):
-        raise TdaError(f"Say which scenes to learn into the store {pipeline.store}: --data ATLAS.")
-    chosen, output = pipeline.autoencoder, config.output_dir.expanduser()
-    manifest = stage_one.find(output, chosen)
-    data = Path(manifest["data"])
-    if not data.is_dir():
-        raise TdaError(
-            f"Stage 1 at {manifest['run']} was trained on {data}, which is not there any more. Say which scenes to"
-            " learn: --data ATLAS."
-        )
-    CONSOLE.print(f"No --data was given: using stage 1's atlas, {data}.", markup=False, soft_wrap=True)
-    if not parser.scenes:
-        parser.scenes = split_of(data, parser.split_key or "") or left_over(data, manifest)
-    return data
-
-
-def left_over(data: Path, manifest: dict[str, Any]) -> tuple[str, ...]:
+def left_over(data: Path, known: Collection[str]) -> tuple[str, ...]:
     """List the scenes that stage 1 did not see; none where it saw all of them."""
-    known = set(manifest["scene_names"])
     names = [name for name in TdaAtlas(TdaAtlasConfig(data=data)).whole().names if name not in known]
     if names:
         CONSOLE.print(f"Its {len(names)} scenes that stage 1 did not see are learnt.")
     return tuple(names)
 
 
-def warn_of_stage_one(manifest: dict[str, Any], parser: TdaAtlasConfig, others: list[dict[str, Any]]) -> None:
-    """Say loudly when stage 1 saw the chosen scenes, or another atlas."""
-    names, known = TdaAtlas(parser).whole().names, set(manifest["scene_names"])
-    seen, trained = [name for name in names if name in known], Path(manifest["data"])
+def not_held(parser: TdaAtlasConfig, store: Store | None) -> tuple[str, ...]:
+    """List the chosen scenes that a store does not hold, or not finished. Raises TdaError when it holds all of them."""
+    names = TdaAtlas(parser).whole().names
+    new = [name for name in names if store is None or name not in store or not store.record(name).finished]
+    if store is not None and not new:
+        raise TdaError(
+            f"The store {store.folder} holds all {len(names)} scenes of {parser.data} already. To learn one again,"
+            f" remove it first: tda store remove {store.folder} {names[0]}"
+        )
+    if len(new) < len(names):
+        known = len(names) - len(new)
+        CONSOLE.print(f"{known} of {len(names)} scenes are in it already: {len(new)} are left to learn.")
+    return tuple(new)
+
+
+def warn_of_stage_one(facts: dict[str, Any], parser: TdaAtlasConfig, others: Sequence[dict[str, Any]] = ()) -> None:
+    """Say loudly when stage 1 saw the chosen scenes, or another atlas; of other stage 1s, which one saw this atlas."""
+    names, known = TdaAtlas(parser).whole().names, set(facts["scene_names"])
+    seen, trained = [name for name in names if name in known], Path(facts["data"])
     alike = trained.name == parser.data.name and (seen or not trained.is_absolute())  # a store knows the name alone
     if trained == parser.data or alike:
         if seen:

@@ -24,8 +24,8 @@ def test_a_viewer_that_others_reach_comes_with_a_warning(capsys: pytest.CaptureF
     where_to_look(viewer("0.0.0.0"), "viewer+tensorboard")
     text = " ".join(capsys.readouterr().out.split())
     assert text == (
-        "Viewer: http://localhost:7008 It listens at 0.0.0.0: everybody on that network can open it, and save camera"
-        " paths beside the data. For this machine alone, leave out --viewer.websocket-host."
+        "Viewer: http://localhost:7008 It listens at 0.0.0.0: anyone on that network can look, use this machine's"
+        " time and save camera paths beside the data. For this machine alone, leave out --viewer.websocket-host."
     )
 
 

@@ -62,7 +62,7 @@ def test_all_see_the_same_pixels(atlas_of: Callable, configure: Callable, kind: 
         manager.select_scene(name)
         picture = manager.atlas.scenes[number].train.pictures[3]
         truth = read_image(picture, width, height)
-        trained = manager.train_images(torch.tensor([8 * number + 3]))[0].permute(1, 2, 0)
+        trained = manager.views.images(manager.views.train, torch.tensor([8 * number + 3]))[0].permute(1, 2, 0)
         assert torch.equal(trained, truth.float() / 255)
         assert torch.equal(manager.train_dataset[3]["image"], truth.float() / 255)
         assert torch.equal(manager.train_dataset.get_image_uint8(3), truth)

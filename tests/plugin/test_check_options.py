@@ -29,6 +29,8 @@ REFUSED = [
     (f"{TRIPLANE}macro-channels", -1, "must be at least 0, not -1."),
     (f"{TRIPLANE}hidden", 0, "must be at least 1, not 0."),
     (f"{TRIPLANE}grid", 0, "must be at least 1, not 0."),
+    ("pipeline.scenes-per-wave", 0, "must be at least 1, not 0."),
+    ("max-num-iterations", 0, "must be at least 1, not 0."),
     ("machine.seed", -1, "must be at least 0, not -1."),
     (f"{SCHEDULE}warmup-visits", -1, "must be a finite number of at least 0, not -1. A phase of 0 visits is left out."),
     (f"{SCHEDULE}latent-visits", float("nan"), "must be a finite number of at least 0, not nan."),
@@ -85,7 +87,7 @@ def test_an_option_out_of_bounds_is_named_as_typed_and_nothing_is_written(
 @pytest.mark.parametrize("option", BOUNDS)
 def test_the_bounds_themselves_are_good(make: Callable, option: str) -> None:
     for value in filter(lambda bound: bound is not None, BOUNDS[option][:2]):
-        config = make()
+        config = make("tda_scenes")
         put(config, option, value)
         check_options(config)
 

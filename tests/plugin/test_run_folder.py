@@ -13,9 +13,9 @@ import torch
 import yaml
 
 from tda_nerfstudio.base.errors import TdaError
+from tda_nerfstudio.plugin.config_file import opening
 from tda_nerfstudio.plugin.manifest import read_finished
 from tda_nerfstudio.plugin.open_run import open_run
-from tda_nerfstudio.plugin.run_folder import opening
 from tda_nerfstudio.plugin.tda_trainer import TdaTrainerConfig
 from tda_nerfstudio.plugin.which_scenes import split_of
 
@@ -73,7 +73,7 @@ def test_a_moved_run_goes_on_in_its_own_folder_and_touches_no_other(stage_one, o
     trainer = config.setup(local_rank=0, world_size=1)
     trainer.setup()
     trainer.train()
-    assert trainer.base_dir == copy and str(copy / "config.yml") in trainer.resume_command()
+    assert trainer.base_dir == copy and str(copy / "config.yml") in config.resume_command()
     assert read_finished(copy)["run"] == str(copy)
     assert snapshot(outputs) == before
     again = Path(shutil.copytree(copy, tmp_path / "again"))
@@ -172,7 +172,8 @@ def test_a_name_made_of_the_time_takes_the_next_free_folder(configure: Callable,
 
 def test_what_is_refused_leaves_no_folder(configure: Callable, tmp_path: Path) -> None:
     config = configure()
-    config.output_dir, config.max_num_iterations = tmp_path, 0
+    config.output_dir, config.max_num_iterations, schedule = tmp_path, None, config.pipeline.schedule
+    schedule.warmup_visits = schedule.latent_visits = schedule.joint_visits = 0
     with pytest.raises(SystemExit):
         config.save_config()
     assert not list(tmp_path.iterdir())

@@ -78,7 +78,7 @@ def test_without_a_signal_a_step_saves_nothing(trainer) -> None:
 
 
 def test_an_older_checkpoint_goes_only_when_the_new_one_is_whole(trainer, monkeypatch: pytest.MonkeyPatch) -> None:
-    from tda_nerfstudio.plugin import tda_trainer
+    from tda_nerfstudio.plugin import checkpoint
 
     trainer.save_checkpoint(1)
 
@@ -86,7 +86,7 @@ def test_an_older_checkpoint_goes_only_when_the_new_one_is_whole(trainer, monkey
         raise OSError("disk full")
 
     with monkeypatch.context() as patch, pytest.raises(OSError, match="disk full"):
-        patch.setattr(tda_trainer, "save_tensors", fail)
+        patch.setattr(checkpoint, "save_tensors", fail)
         trainer.save_checkpoint(2)
     assert [path.name for path in trainer.checkpoint_dir.iterdir()] == ["step-000000001.ckpt"]
     trainer.save_checkpoint(3)
@@ -108,7 +108,7 @@ def test_an_error_in_a_later_step_saves_the_one_before(trainer, capsys) -> None:
     with pytest.raises(SystemExit), clear_errors(), trainer.errors_saved():
         raise TdaError("Broken image.")
     *_, last, command = capsys.readouterr().out.splitlines()
-    assert last.startswith("╰") and command == f"  {trainer.resume_command()}"
+    assert last.startswith("╰") and command == f"  {trainer.config.resume_command()}"
     assert [path.name for path in trainer.checkpoint_dir.iterdir()] == ["step-000000006.ckpt"]
 
 
@@ -332,12 +332,12 @@ def test_the_warm_up_is_as_long_as_the_autoencoders_start_needs(configure, capsy
     config = configure()
     config.pipeline.schedule.warmup_visits, config.pipeline.model.autoencoder.start = None, start
     capsys.readouterr()
-    resolve._start(config)
+    resolve._resolve_autoencoder(config.pipeline)
     assert config.pipeline.schedule.warmup_visits == visits
     text = " ".join(capsys.readouterr().out.split())
     assert text == f"The autoencoder (f = 4, C = 48) starts from {said}."
     config.pipeline.schedule.warmup_visits = 7
-    resolve._start(config)
+    resolve._resolve_autoencoder(config.pipeline)
     assert config.pipeline.schedule.warmup_visits == 7
 
 

@@ -15,7 +15,8 @@ from tda_nerfstudio.base.errors import TdaError
 from tda_nerfstudio.plugin import start_loss
 from tda_nerfstudio.plugin.resolve import resolve
 from tda_nerfstudio.plugin.stage_one import known as known_of_stage_one
-from tda_nerfstudio.plugin.which_scenes import atlas_of_stage_one, split_of
+from tda_nerfstudio.plugin.stage_two import atlas_of_stage_one
+from tda_nerfstudio.plugin.which_scenes import split_of
 
 pytestmark = pytest.mark.slow
 
@@ -98,7 +99,7 @@ def test_without_data_a_store_says_nothing_of_what_to_learn(stage_two, known) ->
     config = bare(known)
     config.pipeline.store = stage_two.folder / "store"
     with pytest.raises(TdaError, match="Say which scenes to learn into the store .*: --data ATLAS."):
-        atlas_of_stage_one(config)
+        atlas_of_stage_one(config.pipeline, known)
 
 
 def test_a_store_tells_what_its_stage_1_knew(stage_one, stage_two, known, tiny_atlas, tmp_path, capsys) -> None:

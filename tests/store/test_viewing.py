@@ -79,7 +79,8 @@ def test_one_line_says_where_to_look_and_one_warns_of_a_network(
     text = " ".join(capsys.readouterr().out.split())
     line = f"Store {store.folder}, 3 scenes: look at http://{shown}:{port} (Ctrl-C closes the viewer)."
     assert text.startswith(line) and text.endswith("The viewer is closed.") and text.count("http") == 1
-    assert ("anyone on that network can look" in text) == warned
+    warning = "save camera paths here. For this machine alone, leave out --host."
+    assert ("anyone on that network can look" in text) == (warning in text) == warned
 
 
 def test_where_nothing_can_be_written_camera_paths_are_kept_elsewhere(store: Store, monkeypatch, capsys) -> None:

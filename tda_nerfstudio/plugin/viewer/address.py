@@ -28,10 +28,15 @@ def where_to_look(viewer: Any, vis: str) -> None:
     host, port = viewer.config.websocket_host, viewer.viser_server.get_port()
     shared = [word for line in viewer.viewer_info for word in line.split() if word.startswith("https://")]
     CONSOLE.print(" or ".join([f"Viewer: http://localhost:{port}", *shared]), markup=False, soft_wrap=True)
+    warn_of_network(host, "beside the data", "--viewer.websocket-host")
+
+
+def warn_of_network(host: str, kept: str, option: str) -> None:
+    """Warn of an address that others reach: say where camera paths are `kept`, and which option to leave out."""
     if host not in LOOPBACK:
         CONSOLE.print(
-            f"It listens at {host}: everybody on that network can open it, and save camera paths beside the data. For"
-            " this machine alone, leave out --viewer.websocket-host.",
+            f"It listens at {host}: anyone on that network can look, use this machine's time and save camera paths"
+            f" {kept}. For this machine alone, leave out {option}.",
             style="yellow",
             markup=False,
         )

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
 from nerfstudio.viewer.viewer_elements import ViewerControl, ViewerDropdown
@@ -13,14 +13,36 @@ if TYPE_CHECKING:
     from nerfstudio.viewer.viewer import Viewer
     from viser import ClientHandle
 
-    from tda_nerfstudio.plugin.stored_pipeline import StoredPipeline
-    from tda_nerfstudio.plugin.tda_pipeline import TdaPipeline
+
+class SceneManager(Protocol):
+    """A datamanager of many scenes, whose datasets are those of one scene: the active one."""
+
+    scene_names: list[str]
+    active_scene: str
+    train_dataset: Any
+    eval_dataset: Any
+
+
+class ScenePipeline(Protocol):
+    """A pipeline of many scenes, all in the box of its model."""
+
+    @property
+    def datamanager(self) -> SceneManager:
+        """Serve the active scene."""
+        ...
+
+    @property
+    def model(self) -> Any:
+        """Render it."""
+
+    def select_scene(self, name: str | None) -> None:
+        """Make another scene the active one."""
 
 
 class SceneControl(ViewerControl):
     """Switch the scene that the viewer shows, its camera frustums and thumbnails with it."""
 
-    def __init__(self, pipeline: TdaPipeline | StoredPipeline) -> None:
+    def __init__(self, pipeline: ScenePipeline) -> None:
         self.pipeline = pipeline
         names = pipeline.datamanager.scene_names
         self.dropdown = ViewerDropdown("Scene", pipeline.datamanager.active_scene, list(names), cb_hook=self._switch)

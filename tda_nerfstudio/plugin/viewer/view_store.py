@@ -15,9 +15,9 @@ from nerfstudio.utils import writer
 from tda_nerfstudio.base.atomic import require_writable
 from tda_nerfstudio.base.errors import TdaError, counted
 from tda_nerfstudio.base.terminal import CONSOLE, hushed
-from tda_nerfstudio.plugin.run_folder import is_config
+from tda_nerfstudio.plugin.config_file import is_config
 from tda_nerfstudio.plugin.stored_pipeline import StoredPipeline, store_of
-from tda_nerfstudio.plugin.viewer.address import LOOPBACK, viewer_command
+from tda_nerfstudio.plugin.viewer.address import LOOPBACK, viewer_command, warn_of_network
 from tda_nerfstudio.plugin.viewer.store_viewer import StoreViewer
 from tda_nerfstudio.store.store import Store
 
@@ -40,13 +40,7 @@ def view_store(source: Path, port: int | None, host: str) -> None:
             " (Ctrl-C closes the viewer).",
             flush=True,
         )
-        if host not in LOOPBACK:
-            CONSOLE.print(
-                f"It listens at {host}: anyone on that network can look, use this machine's time and save camera paths"
-                " here. Without --host it is for this machine alone.",
-                style="yellow",
-                markup=False,
-            )
+        warn_of_network(host, "here", "--host")
         try:
             while True:
                 time.sleep(1)

@@ -11,7 +11,7 @@ import pytest
 import yaml
 
 from tda_nerfstudio.base.errors import TdaError
-from tda_nerfstudio.plugin.run_folder import opening
+from tda_nerfstudio.plugin.config_file import opening
 from tda_nerfstudio.plugin.tda_dataparser import TdaAtlas
 
 
