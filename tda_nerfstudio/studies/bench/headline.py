@@ -23,7 +23,7 @@ class Comparison:
     value: float | None = None
     high: float | None = None
     by_cpu: float | None = None
-    """The same ratio of CPU seconds, which others on the machine hardly touch."""
+    """The same ratio of CPU seconds, which other load on the machine hardly changes."""
     reached: bool | None = None
     why_not: str = ""
     """Why there is no value."""
@@ -78,7 +78,7 @@ def compare(
     at_most: float = 0.0,
     images: bool = False,
 ) -> Comparison:
-    """Divide two rows' seconds round by round, per image where asked; no target with neither bound."""
+    """Divide two cases' seconds round by round, per image with `images`. Without a bound there is no target."""
     target = f">= {at_least:g}" if at_least else f"<= {at_most:g}" if at_most else ""
     for row in (above, below):
         if row is None or not row.samples:
@@ -93,7 +93,7 @@ def compare(
 
 
 def headline(rows: Mapping[str, Sequence[Timing]], marks: Sequence[Mark], sizes: BenchSizes) -> list[Comparison]:
-    """Compute the figures from all groups' rows and the quality curve; what was not run says so."""
+    """Compare what was timed in any group, and the quality curves. What was not run says so."""
     found = {row.key: row for group in rows.values() for row in group}
     counts = {"few": min(sizes.many_scenes), "many": max(sizes.many_scenes)}
     return [

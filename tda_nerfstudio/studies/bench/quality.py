@@ -1,7 +1,7 @@
-"""What equal visits buy: our path and the plain one fit the same scenes, step by step in turn.
+"""Quality after equal visits: our path and the plain one fit the same scenes, step by step in turn.
 
-Both start from nothing and move all they have by Encode-Scene's losses. "Latents" are area averages of pictures of
-ellipsoid vehicles, exact ones, so that no autoencoder has to be trained first.
+Both start from nothing and move all their parameters by Encode-Scene's losses. "Latents" are exact area averages of
+pictures of ellipsoid vehicles, so that no autoencoder has to be trained first.
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ MARKS = 4
 
 @dataclass(frozen=True)
 class Mark:
-    """How good a path is after so many visits per scene and so many seconds of training steps.
+    """How good a path is after a number of visits per scene and of seconds of training steps.
 
     PSNR in dB of latents in [0, 1], held-out views; the loss is the mean squared error on training views, in the same
     units, rendered as for showing.

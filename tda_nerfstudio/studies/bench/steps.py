@@ -14,13 +14,13 @@ from tda_nerfstudio.studies.bench.training import PHASES, Training, module_bytes
 from tda_nerfstudio.studies.bench.workshop import Workshop
 
 BATCHES = 4
-"""Different batches that the steps of a case go through."""
+"""Batches that the steps of a case take in turn."""
 SAMPLE_BYTES = {"ours": 500, "rgb": 300, "plain": 1300}
-"""What training keeps of a sample on a ray; measured."""
+"""Memory that training keeps for a sample on a ray; measured."""
 IMAGE_BYTES = 20e6
-"""What training through our autoencoder keeps of an image of 128 x 128; measured."""
+"""Memory that training through our autoencoder keeps for an image of 128 x 128; measured."""
 PLAIN_CODEC_BYTES, PLAIN_IMAGE_BYTES = 1.5e9, 1.5e9
-"""States of the plain autoencoder in training, and what it keeps of an image of 128 x 128; a high estimate."""
+"""States of the plain autoencoder in training, and its memory for an image of 128 x 128; high estimates."""
 IMAGES = (8, 4)
 """Scenes and views of each in Encode-Scene: 32 images, as many as a published step has."""
 

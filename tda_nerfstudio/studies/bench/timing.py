@@ -30,7 +30,7 @@ MOST_MEMORY = 0.9
 
 
 class Stopwatch:
-    """Seconds by part; what a part spends in a part within it counts for the inner one alone."""
+    """Seconds by part. Time in an inner part counts for that part alone."""
 
     def __init__(self, device: torch.device) -> None:
         self.device = device
@@ -38,14 +38,14 @@ class Stopwatch:
         self._inner = [0.0]
 
     def now(self) -> float:
-        """Wait until the device is done; seconds."""
+        """Wait until the device is done, then read the clock in seconds."""
         if self.device.type == "cuda":
             torch.cuda.synchronize(self.device)
         return time.perf_counter()
 
     @contextmanager
     def part(self, name: str) -> Iterator[None]:
-        """Add what happens within to a part."""
+        """Add the time of what happens inside to a part."""
         start = self.now()
         self._inner.append(0.0)
         yield
@@ -80,7 +80,7 @@ class Job:
 
 @dataclass(frozen=True)
 class Case:
-    """One row: what is done, on which path, and the bytes it will need at most, estimated beforehand."""
+    """What is to be timed, on which path, and an estimate of the most bytes that it needs."""
 
     path: str
     name: str
@@ -103,7 +103,7 @@ class Sample:
 
 @dataclass
 class Timing:
-    """What was measured of a case, or why nothing was."""
+    """What was measured of a case, or why it was skipped."""
 
     path: str
     name: str
@@ -117,7 +117,7 @@ class Timing:
 
     @property
     def key(self) -> str:
-        """Name the row."""
+        """Name the case within its group."""
         return f"{self.path}: {self.name}"
 
     @property
@@ -137,12 +137,12 @@ def spread(values: Sequence[float]) -> tuple[float, float, float]:
 
 
 def paired(above: Timing, below: Timing) -> list[float]:
-    """Ratios of two rows' seconds, round by round."""
+    """Divide two cases' seconds, round by round."""
     return [a / b for a, b in zip(above.seconds, below.seconds, strict=True)]
 
 
 def sample(job: Job, times: int, device: torch.device) -> Sample:
-    """Run a job some times in a row; seconds of one."""
+    """Run a job some times in a row; give the mean of them."""
     watch = Stopwatch(device)
     start, cpu = watch.now(), time.process_time()
     for _ in range(times):

@@ -18,9 +18,9 @@ from tda_nerfstudio.studies.bench.training import module_bytes
 from tda_nerfstudio.studies.bench.workshop import Workshop
 
 RAY_BYTES = 70_000
-"""What rendering keeps of a ray of 96 samples at most; measured."""
+"""Memory that rendering keeps for a ray of 96 samples at most; measured."""
 PLAIN_DECODE_BYTES = 0.6e9
-"""What the plain autoencoder is, and needs to decode an image of 128 x 128; measured."""
+"""Memory of the plain autoencoder while it decodes an image of 128 x 128; measured."""
 MOST_PLAIN_IMAGES = 8
 """Decoded by the plain autoencoder at once; 32 take half a minute."""
 
