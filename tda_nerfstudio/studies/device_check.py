@@ -58,7 +58,7 @@ class Finding:
     measured: str
     wanted: str = ""
     holds: bool | None = None
-    """None where nothing is wanted, or what is wanted is no condition."""
+    """None where nothing is wanted."""
 
     @property
     def cells(self) -> list[str]:
@@ -69,7 +69,7 @@ class Finding:
 
 @dataclass
 class DeviceCheck:
-    """All that is asked for, and all that is found."""
+    """What is asked for, and what is found."""
 
     out: Path
     device: torch.device
@@ -92,7 +92,7 @@ class DeviceCheck:
         return self.budget - (time.monotonic() - self.began)
 
     def run(self) -> bool:
-        """Do one part after the other, whatever becomes of it, as long as there is time; say whether all is well."""
+        """Do one part after the other as long as there is time, also after a failure; say whether all is well."""
         for name, (work, needs) in PARTS.items():
             if self.left < needs:
                 why = f"skipped: it may take {needs:.0f} s, {max(self.left, 0):.0f} s are left"
@@ -104,22 +104,26 @@ class DeviceCheck:
                 for finding in work(self, self.shower(name)):
                     self.findings.append(finding)
             except Exception:
-                last = traceback.format_exc().strip().splitlines()[-LAST:]
-                self.raw[f"{name}, error"] = last
-                self.findings.append(Finding(name, "an error ended it", last[-1], holds=False))
-                self.say("\n".join([f"{name} FAILED", *last]))
+                self.findings.append(self.failure(name, "an error ended it"))
             self.write()
         peak = f"{peak_memory() / 1e6:,.0f} MB"
         self.findings.append(Finding("memory", "most that this process held, without the GPU's", peak))
         self.write()
         return all(finding.holds is not False for finding in self.findings)
 
+    def failure(self, part: str, what: str) -> Finding:
+        """Record the exception at hand by the end of its traceback."""
+        last = traceback.format_exc().strip().splitlines()[-LAST:]
+        self.raw.setdefault("errors", {})[f"{part}: {what}"] = last
+        self.say("\n".join([f"{part}: {what} FAILED", *last]))
+        return Finding(part, what, last[-1], holds=False)
+
     def say(self, text: str) -> None:
         """Print a line with the time that is left."""
         print(f"[{max(self.left, 0):3.0f} s left] {text}", flush=True)
 
     def shower(self, part: str) -> Show:
-        """Make what is told how far a part is, and says so now and then."""
+        """Make a function that is told how far a part is, and says so now and then."""
         said, first = time.monotonic(), None
 
         def show(what: str, done: float, total: float) -> None:
@@ -159,13 +163,18 @@ def agreement(check: DeviceCheck, show: Show) -> Iterator[Finding]:
     """Compare values and gradients with those in float64 on the CPU."""
     raw = check.raw["agreement"] = []
     shop = Workshop(check.sizes, torch.device("cpu"))
-    for i, found in enumerate(check_agreement(shop, check.device), 1):
-        show(found.check, i, len(CHECKS))
+    for i, name in enumerate(CHECKS):
+        show(name, i, len(CHECKS))
+        try:
+            found = check_agreement(name, shop, check.device)
+        except Exception:
+            yield check.failure("agreement", name)
+            continue
         raw.append(asdict(found))
         error, quantity = found.worst
         yield Finding(
             "agreement",
-            f"{found.check}: error of {quantity}, the largest of {len(found.errors)}",
+            f"{name}: error of {quantity}, the largest of {len(found.errors)}",
             f"{error:.1e}",
             f"<= {found.tolerance:g}",
             found.holds,

@@ -137,7 +137,7 @@ class Pretraining:
         return loss.detach()
 
     def batches(self, dataset: BroadImages, workers: int) -> Iterator[Images]:
-        """Serve the batches that are still to come. Batch i holds images i B to i B + B - 1 with any number of workers."""
+        """Serve the batches that are still to come. Batch i holds images i B to i B + B - 1, however many workers."""
         start, size = self.step, self.recipe.batch
         stop = None if self.recipe.steps is None else self.recipe.steps * size
         yield from torch.utils.data.DataLoader(

@@ -50,7 +50,7 @@ def tiny(out: Path, **options) -> DeviceCheck:
 def only_row_adam(monkeypatch: pytest.MonkeyPatch) -> None:
     """Leave one part with one check."""
     monkeypatch.setattr(module, "PARTS", {"agreement": module.PARTS["agreement"]})
-    monkeypatch.setattr(agreement, "CHECKS", {"RowAdam": agreement.CHECKS["RowAdam"]})
+    monkeypatch.setattr(module, "CHECKS", {"RowAdam": agreement.CHECKS["RowAdam"]})
 
 
 def rows(out: Path) -> list[list[str]]:
@@ -97,12 +97,25 @@ def test_a_part_that_fails_is_recorded_and_the_next_one_goes_on(tmp_path: Path, 
     monkeypatch.setattr(module, "choose_device", lambda name: torch.device("cpu"))
     assert main([str(tmp_path)]) == 1
     content = json.loads((tmp_path / "device_check.json").read_text())
-    assert content["raw"]["broken, error"][-1] == "RuntimeError: no kernel image | is available"
-    assert any("in broken" in line for line in content["raw"]["broken, error"])
+    assert content["raw"]["errors"]["broken: an error ended it"][-1] == "RuntimeError: no kernel image | is available"
+    assert any("in broken" in line for line in content["raw"]["errors"]["broken: an error ended it"])
     text = (tmp_path / "device_check.md").read_text()
     assert r"| broken | an error ended it | RuntimeError: no kernel image \| is available |  | FAILED |" in text
     assert "| broken | before | 1 |" in text and "| sound | after | 2 |" in text
     assert "SOMETHING FAILED" in capsys.readouterr().out
+
+
+def test_a_check_that_fails_does_not_hide_the_others(tmp_path: Path, only_row_adam, monkeypatch, capsys):
+    def broken(place):
+        raise NotImplementedError("not on this device")
+
+    monkeypatch.setattr(agreement, "CHECKS", {"new": (broken, 1.0), **agreement.CHECKS})
+    monkeypatch.setattr(module, "CHECKS", agreement.CHECKS)
+    check = tiny(tmp_path)
+    assert not check.run()
+    found = {finding.what: finding for finding in check.findings if finding.part == "agreement"}
+    assert found["new"].measured == "NotImplementedError: not on this device" and found["new"].holds is False
+    assert [finding.holds for what, finding in found.items() if what.startswith("RowAdam")] == [True]
 
 
 def test_what_there_is_no_time_for_is_skipped_by_name(tmp_path: Path, only_row_adam, monkeypatch, capsys):

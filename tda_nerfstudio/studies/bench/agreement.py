@@ -5,7 +5,8 @@ An error is the norm of the difference as a share of the norm of what is right.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterator
+import math
+from collections.abc import Callable, Collection
 from dataclasses import dataclass, replace
 from functools import partial
 from typing import Any
@@ -44,8 +45,9 @@ class Agreement:
 
     @property
     def worst(self) -> tuple[float, str]:
-        """The largest error, and the quantity that has it."""
-        return max((error, name) for name, error in self.errors.items())
+        """The largest error, and the quantity that has it; NaN is larger than any number."""
+        name = max(self.errors, key=lambda name: math.inf if math.isnan(self.errors[name]) else self.errors[name])
+        return self.errors[name], name
 
     @property
     def holds(self) -> bool:
@@ -189,12 +191,12 @@ CHECKS: dict[str, tuple[Callable[[Place], Quantities], float]] = {
 }
 
 
-def check_agreement(shop: Workshop, device: torch.device) -> Iterator[Agreement]:
-    """Do all checks, one after the other, on the device; the workshop is on the CPU."""
-    for name, (compute, tolerance) in CHECKS.items():
-        right = compute(Place(shop, torch.device("cpu"), torch.float64))
-        found = compute(Place(shop, device, torch.float32))
-        yield Agreement(name, tolerance, {key: error(found[key], value) for key, value in right.items()})
+def check_agreement(name: str, shop: Workshop, device: torch.device) -> Agreement:
+    """Do one of the checks on a device; the workshop is on the CPU."""
+    compute, tolerance = CHECKS[name]
+    right = compute(Place(shop, torch.device("cpu"), torch.float64))
+    found = compute(Place(shop, device, torch.float32))
+    return Agreement(name, tolerance, {key: error(found[key], value) for key, value in right.items()})
 
 
 def error(found: Tensor, right: Tensor) -> float:

@@ -176,11 +176,11 @@ def time_group(
             continue
         try:
             job = case.make()
-        except TdaError as error:
+            sample(job, 1, device)  # pays for what is allocated, chosen or compiled once
+            warm, row.peak_bytes = peak_bytes(device, lambda job=job: sample(job, 1, device))
+        except (TdaError, torch.cuda.OutOfMemoryError) as error:
             row.skipped = str(error)
             continue
-        sample(job, 1, device)  # pays for what is allocated, chosen or compiled once
-        warm, row.peak_bytes = peak_bytes(device, lambda job=job: sample(job, 1, device))
         row.held_bytes = job.held()
         ready.append((row, job, warm.seconds))
     total, done = repeats * sum(max(seconds, SHORTEST) for *_, seconds in ready), 0.0

@@ -9,7 +9,6 @@ import torch
 
 from tda_nerfstudio.core import scenes
 from tda_nerfstudio.core.row_adam import RowAdam
-from tda_nerfstudio.studies.bench import agreement
 from tda_nerfstudio.studies.bench.agreement import CHECKS, Agreement, check_agreement, error
 from tda_nerfstudio.studies.bench.training import PHASES
 from tda_nerfstudio.studies.bench.workshop import Workshop
@@ -29,11 +28,12 @@ def test_one_error_too_large_or_unknown_is_enough():
     assert not Agreement("it", 0.1, {"a": 0.11, "b": 0.05}).holds
     assert not Agreement("it", 0.1, {"a": math.nan, "b": 0.05}).holds
     assert Agreement("it", 0.1, {"a": 0.11, "b": 0.5}).worst == (0.5, "b")
+    assert Agreement("it", 0.1, {"a": 0.11, "b": math.nan, "c": 0.2}).worst[1] == "b"
 
 
 def test_float32_agrees_with_float64(shop: Workshop):
-    found = {one.check: one for one in check_agreement(shop, CPU)}
-    assert found.keys() == CHECKS.keys() and all(one.holds for one in found.values())
+    found = {name: check_agreement(name, shop, CPU) for name in CHECKS}
+    assert all(one.check == name and one.holds for name, one in found.items())
     for name, phase in PHASES.items():
         losses = {f"L_{loss}" for loss in phase.losses}
         moved = {f"gradient of {group}" for group in phase.rates}
@@ -43,16 +43,10 @@ def test_float32_agrees_with_float64(shop: Workshop):
     assert all(0 < one.worst[0] < 0.1 for name, one in found.items() if name != "occupancy")
 
 
-def wrong(monkeypatch: pytest.MonkeyPatch, shop: Workshop, name: str) -> Agreement:
-    monkeypatch.setattr(agreement, "CHECKS", {name: CHECKS[name]})
-    (found,) = check_agreement(shop, CPU)
-    return found
-
-
 def test_a_density_that_is_off_in_float32_alone_is_found(shop: Workshop, monkeypatch: pytest.MonkeyPatch):
     right = scenes.softplus
     monkeypatch.setattr(scenes, "softplus", lambda x: right(x) * (1.01 if x.dtype == torch.float32 else 1))
-    found = wrong(monkeypatch, shop, "rendering")
+    found = check_agreement("rendering", shop, CPU)
     assert not found.holds and found.worst[0] < 0.1
 
 
@@ -65,5 +59,5 @@ def test_a_row_that_moves_and_must_not_is_found(shop: Workshop, monkeypatch: pyt
             table.data[5] += 1e-3
 
     monkeypatch.setattr(RowAdam, "_step_rows", leak)
-    found = wrong(monkeypatch, shop, "RowAdam")
+    found = check_agreement("RowAdam", shop, CPU)
     assert not found.holds and found.worst[1] == "rows that must not move"

@@ -117,6 +117,14 @@ def test_what_would_not_fit_is_skipped_by_name_and_never_built(clock: Clock, mon
     assert not rows[1].skipped and len(rows[1].samples) == 1
 
 
+def test_what_runs_out_of_memory_is_skipped_with_its_reason():
+    def run(watch: Stopwatch) -> None:
+        raise torch.cuda.OutOfMemoryError("CUDA out of memory")
+
+    (row,) = time_group([Case("rgb", "step", lambda: Job(run))], 3, CPU, lambda *_: None)
+    assert row.skipped == "CUDA out of memory" and not row.samples
+
+
 def test_what_cannot_be_built_is_skipped_with_its_reason(clock: Clock):
     def fail() -> Job:
         raise TdaError("diffusers is missing")
