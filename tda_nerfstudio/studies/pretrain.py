@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 import torch
+from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, TimeRemainingColumn
 from torch import Tensor
 
 from tda_nerfstudio.autoencoder.base import Autoencoder
@@ -31,9 +32,9 @@ from tda_nerfstudio.studies.unseen import Images, reconstruct, unseen_sets
 RATE, LAST_RATE, RAMP = 1e-3, 0.02, 100
 """Muon's learning rate at its peak, the share of it at the end, and steps to get to the peak."""
 FLOOR = 1e-5
-"""Mean squared error (50 dB) below which an image has nothing more to teach."""
+"""Mean squared error (50 dB) below which an image hardly counts any more."""
 NOISE = 0.05
-"""Noise on latents before decoding, as a share of their standard deviation: scenes do not hit them exactly either."""
+"""Noise on latents before decoding, as a share of their standard deviation: scenes do not render them exactly."""
 SAVE_EVERY, VALIDATE_EVERY = 60.0, 150.0
 """Seconds between checkpoints, and seconds of training between validations."""
 VALIDATION = 32
@@ -42,7 +43,7 @@ VALIDATION = 32
 
 @dataclass(frozen=True)
 class Recipe:
-    """What decides the bits of a pre-training run, when its length is in steps."""
+    """What a pre-training run depends on: to the bit, when its length is in steps."""
 
     channels: int = 48
     steps: int | None = None
@@ -60,7 +61,7 @@ class Recipe:
             raise TdaError(f"--batch and --sprites must be at least 1, not {self.batch} and {self.sprites}.")
 
     def progress(self, step: int, seconds: float) -> float:
-        """Share of the run that is behind at a step."""
+        """Share of the run that is done at a step."""
         return step / self.steps if self.steps is not None else seconds / (60 * (self.minutes or 1))
 
 
@@ -83,17 +84,13 @@ class Pretraining:
 
     def __init__(self, folder: Path, recipe: Recipe) -> None:
         self.folder, self.recipe = folder, recipe
+        self.checkpoint = folder / "checkpoints" / "last.pt"
         self.config = resolve(AutoencoderConfig(channels=recipe.channels, start="scratch"))
         self.device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
         self.model: Autoencoder = build(self.config, recipe.seed).to(self.device)
         self.optimizer = Muon(self.model.parameters(), RATE)
         self.step, self.seconds = 0, 0.0
         self._claim()
-
-    @property
-    def checkpoint(self) -> Path:
-        """Where the newest state is kept."""
-        return self.folder / "checkpoints" / "last.pt"
 
     def _claim(self) -> None:
         """Take the folder, or go on with what it holds. Raises TdaError when that is another run."""
@@ -116,7 +113,7 @@ class Pretraining:
 
     @property
     def progress(self) -> float:
-        """Share of the run that is behind, in [0, 1]."""
+        """Share of the run that is done, in [0, 1]."""
         return min(self.recipe.progress(self.step, self.seconds), 1.0)
 
     def save(self) -> None:
@@ -140,7 +137,7 @@ class Pretraining:
         return loss.detach()
 
     def batches(self, dataset: BroadImages, workers: int) -> Iterator[Images]:
-        """Serve the batches that are still to come; batch i is images i B ... i B + B - 1, whoever makes them."""
+        """Serve the batches that are still to come. Batch i holds images i B to i B + B - 1, however many workers."""
         start, size = self.step, self.recipe.batch
         stop = None if self.recipe.steps is None else self.recipe.steps * size
         yield from torch.utils.data.DataLoader(
@@ -213,33 +210,24 @@ def resume_command(run: Pretraining, pool: Path, tests: tuple[Path, ...], worker
     return shlex.join(str(word) for word in words)
 
 
-class _Display:
+class _Display(Progress):
     """A progress bar with loss, quality and the time left."""
 
     def __init__(self, run: Pretraining) -> None:
-        from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, TimeRemainingColumn
-
         columns = (TextColumn("{task.description}"), BarColumn(), TaskProgressColumn(), TimeRemainingColumn())
-        self._progress = Progress(*columns, speed_estimate_period=300)
-        self._task = self._progress.add_task("", total=1.0, completed=run.progress)  # type: ignore[arg-type]
+        super().__init__(*columns, speed_estimate_period=300)
+        self._bar = self.add_task("", total=1.0, completed=run.progress)  # type: ignore[arg-type]
         self._run, self._loss, self._quality = run, None, ""
-
-    def __enter__(self) -> _Display:
-        self._progress.start()
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self._progress.stop()
 
     def loss(self, loss: Tensor) -> None:
         """Show a step and a moving mean of its loss."""
         self._loss = loss if self._loss is None else torch.lerp(self._loss, loss, 0.02)
         if self._run.step % 10 == 0:
             text = f"step {self._run.step}  loss {float(self._loss):.5f}{self._quality}"
-            self._progress.update(self._task, completed=self._run.progress, description=text)
+            self.update(self._bar, completed=self._run.progress, description=text)
 
     def quality(self, quality: dict[str, float]) -> None:
         """Print the PSNR of each test set, and show their mean from now on."""
         self._quality = f"  {sum(quality.values()) / len(quality):.2f} dB"
         words = ", ".join(f"{name} {value:.2f}" for name, value in quality.items())
-        self._progress.console.print(f"step {self._run.step}: {words} dB", highlight=False, markup=False)
+        self.console.print(f"step {self._run.step}: {words} dB", highlight=False, markup=False)

@@ -5,7 +5,8 @@ An error is the norm of the difference as a share of the norm of what is right.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+import math
+from collections.abc import Callable, Collection
 from dataclasses import dataclass, replace
 from functools import partial
 from typing import Any
@@ -14,6 +15,7 @@ import torch
 from torch import Tensor, nn
 
 from tda_nerfstudio.autoencoder.base import Autoencoder
+from tda_nerfstudio.autoencoder.build import build
 from tda_nerfstudio.autoencoder.muon import Muon
 from tda_nerfstudio.core.cameras import View
 from tda_nerfstudio.core.objective import Batch, objective, render_batch
@@ -43,8 +45,9 @@ class Agreement:
 
     @property
     def worst(self) -> tuple[float, str]:
-        """The largest error, and the quantity that has it."""
-        return max((error, name) for name, error in self.errors.items())
+        """The largest error, and the quantity that has it; NaN is larger than any number."""
+        name = max(self.errors, key=lambda name: math.inf if math.isnan(self.errors[name]) else self.errors[name])
+        return self.errors[name], name
 
     @property
     def holds(self) -> bool:
@@ -52,7 +55,7 @@ class Agreement:
         return all(error <= self.tolerance for error in self.errors.values())
 
 
-class Bench:
+class Place:
     """What the checks compute with, on one device and in one precision; a workshop on the CPU makes all of it."""
 
     def __init__(self, shop: Workshop, device: torch.device, dtype: torch.dtype) -> None:
@@ -76,7 +79,7 @@ class Bench:
         """Make an autoencoder that starts from nothing."""
         if rgb:
             return self.put(self.shop.no_codec())
-        codec, size = replace(self.shop.sizes.autoencoder, start="scratch").build(), self.shop.sizes.image
+        codec, size = build(replace(self.shop.sizes.autoencoder, start="scratch")), self.shop.sizes.image
         codec.measure_background(size, size)
         return self.put(codec)
 
@@ -89,89 +92,92 @@ class Bench:
         return self.put(torch.randn(shape, generator=torch.Generator().manual_seed(seed)))
 
 
-def rendering(bench: Bench) -> Quantities:
+def rendering(place: Place) -> Quantities:
     """Render a view as it is shown."""
-    scenes, codec, batch = bench.scenes(), bench.codec(), bench.batch(bench.shop.sizes.f)
+    scenes, codec, batch = place.scenes(), place.codec(), place.batch(place.shop.sizes.f)
     planes, occupied = scenes.planes(batch.scene[:1]), scenes.occupied[batch.scene[:1]]
-    size = bench.shop.sizes.image
-    return march(scenes, planes, occupied, codec, batch.view[:1], size, size, bench.shop.sizes.sampling)._asdict()
+    size = place.shop.sizes.image
+    return march(scenes, planes, occupied, codec, batch.view[:1], size, size, place.shop.sizes.sampling)._asdict()
 
 
-def rendering_gradients(bench: Bench) -> Quantities:
+def rendering_gradients(place: Place) -> Quantities:
     """Differentiate a random sum of what training renders."""
-    scenes, codec, batch = bench.scenes(), bench.codec(), bench.batch(bench.shop.sizes.f)
-    seen = render_batch(scenes, scenes.planes(batch.scene), codec, batch, bench.shop.sizes.sampling, 0, 0)
-    (seen * bench.noise(*seen.shape)).sum().backward()
+    scenes, codec, batch = place.scenes(), place.codec(), place.batch(place.shop.sizes.f)
+    seen = render_batch(scenes, scenes.planes(batch.scene), codec, batch, place.shop.sizes.sampling, 0, 0)
+    (seen * place.noise(*seen.shape)).sum().backward()
     return {"latents": seen} | _gradients(scenes, codec, ("micro", "weights", "base", "mlp"))
 
 
-def losses(name: str, bench: Bench) -> Quantities:
+def losses(name: str, place: Place) -> Quantities:
     """Compute a phase's losses and their gradients."""
-    phase, rgb, sizes = PHASES[name], name == "rgb", bench.shop.sizes
-    scenes, codec = bench.scenes(rgb), bench.codec(rgb)
+    phase, rgb, sizes = PHASES[name], name == "rgb", place.shop.sizes
+    scenes, codec = place.scenes(rgb), place.codec(rgb)
     for group, params in parameter_groups(scenes, codec).items():
         for param in params:
             param.requires_grad_(group in phase.rates)
-    batch = bench.batch(codec.f, sizes.rgb_rays if rgb else None)
+    batch = place.batch(codec.f, sizes.rgb_rays if rgb else None)
     assert batch.images is not None
     if phase.needs_images:  # what an autoencoder shows well has gradients of rounding errors
-        batch = batch._replace(images=bench.noise(*batch.images.shape).sigmoid())
+        batch = batch._replace(images=place.noise(*batch.images.shape).sigmoid())
     found = objective(phase, scenes, codec, batch, sizes.rgb_sampling if rgb else sizes.sampling, 0, 0)
     torch.stack(list(found.values())).sum().backward()
-    return {f"L_{name}": loss for name, loss in found.items()} | _gradients(scenes, codec, tuple(phase.rates))
+    return {f"L_{name}": loss for name, loss in found.items()} | _gradients(scenes, codec, phase.rates)
 
 
-def _gradients(scenes: LatentScenes, codec: Autoencoder, names: tuple[str, ...]) -> Quantities:
-    groups = parameter_groups(scenes, codec)
-    grads = {name: [param.grad for param in groups[name]] for name in names if name in groups}
-    return {f"gradient of {name}": torch.cat([g.to_dense().flatten() for g in own]) for name, own in grads.items()}
+def _gradients(scenes: LatentScenes, codec: Autoencoder, names: Collection[str]) -> Quantities:
+    """Give the gradient of each of the named groups, dense."""
+    return {
+        f"gradient of {name}": torch.cat([p.grad.to_dense().flatten() for p in params if p.grad is not None])
+        for name, params in parameter_groups(scenes, codec).items()
+        if name in names
+    }
 
 
-def occupancy(bench: Bench) -> Quantities:
+def occupancy(place: Place) -> Quantities:
     """Look where scenes are empty."""
-    scenes, codec = bench.scenes(), bench.codec()
-    scenes.refresh(torch.arange(SCENES, device=bench.device), codec.background, grow=False)
+    scenes, codec = place.scenes(), place.codec()
+    scenes.refresh(torch.arange(SCENES, device=place.device), codec.background, grow=False)
     return {"cells": scenes.occupied}
 
 
-def row_adam(bench: Bench) -> Quantities:
+def row_adam(place: Place) -> Quantities:
     """Move some rows of a table."""
-    start = bench.noise(6, 40)
+    start = place.noise(6, 40)
     table = nn.Parameter(start.clone())
     optimizer = RowAdam([table], lr=0.1)
     for step in range(STEPS):
-        rows = torch.tensor([0, 2 + step % 3], device=bench.device)
+        rows = torch.tensor([0, 2 + step % 3], device=place.device)
         table.grad = torch.sparse_coo_tensor(
-            rows[None], bench.noise(2, 40, seed=step), table.shape, check_invariants=True
+            rows[None], place.noise(2, 40, seed=step), table.shape, check_invariants=True
         )
         optimizer.step()
     moved = table.detach() - start
     return {"rows that moved": moved[[0, 2, 3, 4]], "rows that must not move": moved[[1, 5]]}
 
 
-def muon(bench: Bench) -> Quantities:
+def muon(place: Place) -> Quantities:
     """Move a kernel and a vector."""
-    starts = {"kernel": bench.noise(64, 32, 3, 3), "vector": bench.noise(64)}
+    starts = {"kernel": place.noise(64, 32, 3, 3), "vector": place.noise(64)}
     params = {name: nn.Parameter(start.clone()) for name, start in starts.items()}
     optimizer = Muon(params.values(), lr=1e-2)
     for step in range(STEPS):
         for param in params.values():
-            param.grad = bench.noise(*param.shape, seed=step)
+            param.grad = place.noise(*param.shape, seed=step)
         optimizer.step()
     return {name: param.detach() - starts[name] for name, param in params.items()}
 
 
 @torch.no_grad()
-def autoencoder(bench: Bench) -> Quantities:
+def autoencoder(place: Place) -> Quantities:
     """Encode images with the trained autoencoder, and decode what that gives on the CPU in float32."""
-    trained, images = bench.shop.codec(), bench.batch(bench.shop.sizes.f).images
+    trained, images = place.shop.codec(), place.batch(place.shop.sizes.f).images
     assert images is not None
-    z = bench.put(trained.encode(images.float().cpu()))
-    codec = bench.put(trained)
+    z = place.put(trained.encode(images.float().cpu()))
+    codec = place.put(trained)
     return {"latents": codec.encode(images), "images": codec.decode(z)}
 
 
-CHECKS: dict[str, tuple[Callable[[Bench], Quantities], float]] = {
+CHECKS: dict[str, tuple[Callable[[Place], Quantities], float]] = {
     "rendering": (rendering, EXACT),
     "rendering, gradients": (rendering_gradients, EXACT),
     **{
@@ -185,12 +191,12 @@ CHECKS: dict[str, tuple[Callable[[Bench], Quantities], float]] = {
 }
 
 
-def check_agreement(shop: Workshop, device: torch.device) -> Iterator[Agreement]:
-    """Do all checks, one after the other, on the device; the workshop is on the CPU."""
-    for name, (compute, tolerance) in CHECKS.items():
-        right = compute(Bench(shop, torch.device("cpu"), torch.float64))
-        found = compute(Bench(shop, device, torch.float32))
-        yield Agreement(name, tolerance, {key: error(found[key], value) for key, value in right.items()})
+def check_agreement(name: str, shop: Workshop, device: torch.device) -> Agreement:
+    """Do one of the checks on a device; the workshop is on the CPU."""
+    compute, tolerance = CHECKS[name]
+    right = compute(Place(shop, torch.device("cpu"), torch.float64))
+    found = compute(Place(shop, device, torch.float32))
+    return Agreement(name, tolerance, {key: error(found[key], value) for key, value in right.items()})
 
 
 def error(found: Tensor, right: Tensor) -> float:

@@ -1,4 +1,4 @@
-"""Vehicles made of ellipsoids: exact pictures without an atlas, and planes whose density fills a vehicle's share.
+"""Vehicles made of ellipsoids: exact pictures without an atlas, and planes whose density fills such a vehicle.
 
 World units: a vehicle is about 1 long, z up, centred at the origin. Pictures have four channels in [0, 1], the first
 three of which are RGB on white.
@@ -18,10 +18,10 @@ from tda_nerfstudio.core.cameras import View, orbit, pixel_centres, rays
 CHANNELS = 4
 BACKGROUND = (1.0, 1.0, 1.0, 0.5)
 BOX = ((-0.5, -0.25, -0.22), (0.5, 0.25, 0.22))
-"""What an atlas of such vehicles would measure."""
+"""The box that an atlas of such vehicles would get."""
 DISTANCE, FIELD_OF_VIEW = 1.9, 39.6
 TRAIN_ORBITS, TEST_ORBITS = (4.0, 18.0, 32.0, 50.0), (11.0, 40.0)
-"""Elevations in degrees; ten training views on each of the former, five held-out ones on each of the latter."""
+"""Elevations in degrees of the orbits: ten training views on each, or five held-out views."""
 LIGHT = (0.3, -0.5, 0.81)
 
 
@@ -85,7 +85,7 @@ def body_planes(
 ) -> Float[Tensor, "scene 3 R R"]:
     """Write 1 - x^2/a^2 - y^2/b^2 - z^2/c^2 as a sum of three planes, (x, y), (x, z), (y, z), [height, width] each.
 
-    One plane feature that is positive within an ellipsoid alone.
+    This plane feature is positive inside the ellipsoid alone.
     """
     share = (torch.arange(resolution) + 0.5) / resolution
     x, y, z = ((box[0] + share[:, None] * (box[1] - box[0])).T[None] / half[:, :, None]).square().unbind(1)
@@ -97,7 +97,7 @@ def body_planes(
 
 @torch.no_grad()
 def read_body(hidden: torch.nn.Linear, head: torch.nn.Linear) -> None:
-    """Make an MLP's density the first feature's: opaque where it is positive, some 1e-3 where it is not."""
+    """Let the first feature decide an MLP's density: opaque where it is positive, about 1e-3 elsewhere."""
     hidden.weight[0] = 0
     hidden.weight[0, 0], hidden.bias[0] = 20, 0
     head.weight[0] = 0

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 from tda_nerfstudio.studies.bench.quality import Mark
 from tda_nerfstudio.studies.bench.timing import Timing, paired, spread
@@ -22,7 +23,7 @@ class Comparison:
     value: float | None = None
     high: float | None = None
     by_cpu: float | None = None
-    """The same ratio of CPU seconds, which others on the machine hardly touch."""
+    """The same ratio of CPU seconds, which other load on the machine hardly changes."""
     reached: bool | None = None
     why_not: str = ""
     """Why there is no value."""
@@ -33,6 +34,42 @@ class Comparison:
         return self.why_not or {True: "reached", False: "MISSED", None: "–"}[self.reached]
 
 
+RATIOS: tuple[tuple[str, str, str, dict[str, Any]], ...] = (
+    ("Encode-Scene step, 32 images: plain / ours", "plain: encode-scene", "ours: encode-scene", {"at_least": 4}),
+    ("  the same, all of ours moves too", "plain: encode-scene", "ours: encode-scene, all moves", {}),
+    ("  the same, one ray a latent pixel", "plain: encode-scene", "ours: encode-scene, one ray", {}),
+    (
+        "Encode-Scene step of ours: {many} / {few} scenes",
+        "ours: encode-scene, {many} scenes",
+        "ours: encode-scene, {few} scenes",
+        {"at_most": 1.1},
+    ),
+    (
+        "  the same, plain: {many} / {few} scenes",
+        "plain: encode-scene, {many} scenes",
+        "plain: encode-scene, {few} scenes",
+        {},
+    ),
+    (
+        "RGB step on a whole image, plain / Decode-Scene of ours, per image",
+        "plain: rgb, whole image",
+        "ours: decode-scene",
+        {"at_least": 20, "images": True},
+    ),
+    (
+        "RGB step on a whole image, our RGB path / Decode-Scene of ours, per image",
+        "rgb: rgb, whole image",
+        "ours: decode-scene",
+        {"at_least": 20, "images": True},
+    ),
+    ("one view: RGB on the plain path / ours", "plain: view, rgb", "ours: view", {"at_least": 15}),
+    ("  the same, 2 x 2 rays a latent pixel", "plain: view, rgb", "ours: view, 2 x 2 rays", {"at_least": 15}),
+    ("  the same, one ray a latent pixel", "plain: view, rgb", "ours: view, one ray", {"at_least": 30}),
+    ("  one view: our RGB path / ours", "rgb: view", "ours: view", {}),
+)
+"""What is compared, the row that is divided, the row that divides it, and the target."""
+
+
 def compare(
     what: str,
     above: Timing | None,
@@ -41,7 +78,7 @@ def compare(
     at_most: float = 0.0,
     images: bool = False,
 ) -> Comparison:
-    """Divide two rows' seconds round by round, per image where asked; no target with neither bound."""
+    """Divide two cases' seconds round by round, per image with `images`. Without a bound there is no target."""
     target = f">= {at_least:g}" if at_least else f"<= {at_most:g}" if at_most else ""
     for row in (above, below):
         if row is None or not row.samples:
@@ -56,46 +93,13 @@ def compare(
 
 
 def headline(rows: Mapping[str, Sequence[Timing]], marks: Sequence[Mark], sizes: BenchSizes) -> list[Comparison]:
-    """Compute the figures from all groups' rows and the quality curve; what was not run says so."""
+    """Compare what was timed in any group, and the quality curves. What was not run says so."""
     found = {row.key: row for group in rows.values() for row in group}
-    get, few, many = found.get, min(sizes.many_scenes), max(sizes.many_scenes)
-    plain_step = get("plain: encode-scene")
-    decode, views = get("ours: decode-scene"), get("plain: view, rgb")
+    counts = {"few": min(sizes.many_scenes), "many": max(sizes.many_scenes)}
     return [
-        compare("Encode-Scene step, 32 images: plain / ours", plain_step, get("ours: encode-scene"), at_least=4),
-        compare("  the same, all of ours moves too", plain_step, get("ours: encode-scene, all moves")),
-        compare("  the same, one ray a latent pixel", plain_step, get("ours: encode-scene, one ray")),
-        compare(
-            f"Encode-Scene step of ours: {many} / {few} scenes",
-            get(f"ours: encode-scene, {many} scenes"),
-            get(f"ours: encode-scene, {few} scenes"),
-            at_most=1.1,
-        ),
-        compare(
-            f"  the same, plain: {many} / {few} scenes",
-            get(f"plain: encode-scene, {many} scenes"),
-            get(f"plain: encode-scene, {few} scenes"),
-        ),
-        compare(
-            "RGB step on a whole image, plain / Decode-Scene of ours, per image",
-            get("plain: rgb, whole image"),
-            decode,
-            at_least=20,
-            images=True,
-        ),
-        compare(
-            "RGB step on a whole image, our RGB path / Decode-Scene of ours, per image",
-            get("rgb: rgb, whole image"),
-            decode,
-            at_least=20,
-            images=True,
-        ),
-        compare("one view: RGB on the plain path / ours", views, get("ours: view"), at_least=15),
-        compare("  the same, 2 x 2 rays a latent pixel", views, get("ours: view, 2 x 2 rays"), at_least=15),
-        compare("  the same, one ray a latent pixel", views, get("ours: view, one ray"), at_least=30),
-        compare("  one view: our RGB path / ours", get("rgb: view"), get("ours: view")),
-        *qualities(marks),
-    ]
+        compare(what.format(**counts), found.get(above.format(**counts)), found.get(below.format(**counts)), **target)
+        for what, above, below, target in RATIOS
+    ] + qualities(marks)
 
 
 def qualities(marks: Sequence[Mark]) -> list[Comparison]:

@@ -18,7 +18,7 @@ from tda_nerfstudio.studies.bench.timing import Timing
 BUSY_LOAD = 0.5
 """Runnable processes per core before the start, above which the machine counts as busy."""
 BUSY_SHARE = 0.9
-"""CPU seconds per second on the wall, below which our process had to wait for a core."""
+"""CPU seconds per second of time, below which this process had to wait for a core."""
 PACKAGES = ("tda-nerfstudio", "torch", "diffusers", "numpy")
 
 
@@ -40,9 +40,9 @@ def _version(package: str) -> str:
 
 
 def warnings(machine: dict[str, Any], rows: Sequence[Timing] = ()) -> list[str]:
-    """Say what makes the numbers doubtful: others' load before the start, waiting for a core while timing.
+    """Say what makes the numbers doubtful: load before the start, or waiting for a core while timing.
 
-    On CUDA waiting for the device is no waiting for a core, and only the load counts.
+    On CUDA only the load counts, since waiting for the device is not waiting for a core.
     """
     found, load = [], machine["load"]
     if load is not None and load > BUSY_LOAD * machine["cores"]:

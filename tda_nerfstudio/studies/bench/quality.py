@@ -1,7 +1,7 @@
-"""What equal visits buy: our path and the plain one fit the same scenes, step by step in turn.
+"""Quality after equal visits: our path and the plain one fit the same scenes, step by step in turn.
 
-Both start from nothing and move all they have by Encode-Scene's losses. "Latents" are area averages of pictures of
-ellipsoid vehicles, exact ones, so that no autoencoder has to be trained first.
+Both start from nothing and move all their parameters by Encode-Scene's losses. "Latents" are exact area averages of
+pictures of ellipsoid vehicles, so that no autoencoder has to be trained first.
 """
 
 from __future__ import annotations
@@ -14,16 +14,16 @@ from torch import Tensor
 
 from tda_nerfstudio.autoencoder.build import build
 from tda_nerfstudio.base.randomness import seeded
-from tda_nerfstudio.core.cameras import View
+from tda_nerfstudio.core.cameras import View, grid_size
 from tda_nerfstudio.core.metrics import psnr
 from tda_nerfstudio.core.objective import Batch
 from tda_nerfstudio.core.occupancy import refresh_due
 from tda_nerfstudio.core.phase import Phase
 from tda_nerfstudio.core.scenes import LatentScenes
+from tda_nerfstudio.core.showing import march
 from tda_nerfstudio.learning.schedule import timeline
 from tda_nerfstudio.studies.bench import ellipsoids, plain, training
 from tda_nerfstudio.studies.bench.training import Training
-from tda_nerfstudio.studies.bench.views import see
 from tda_nerfstudio.studies.bench.workshop import Workshop
 
 IMAGES = 8
@@ -34,7 +34,7 @@ MARKS = 4
 
 @dataclass(frozen=True)
 class Mark:
-    """How good a path is after so many visits per scene and so many seconds of training steps.
+    """How good a path is after a number of visits per scene and of seconds of training steps.
 
     PSNR in dB of latents in [0, 1], held-out views; the loss is the mean squared error on training views, in the same
     units, rendered as for showing.
@@ -109,7 +109,14 @@ def _ours(shop: Workshop, phase: Phase) -> tuple[LatentScenes, Training, Callabl
     codec = build(replace(shop.sizes.autoencoder, channels=ellipsoids.CHANNELS)).to(shop.device)
     codec.background.copy_(shop.background)
     trained = training.ours(phase, scenes, codec, how, shop.seed)
-    return scenes, trained, lambda batch: see(scenes, scenes.planes(batch.scene), batch, codec, how)
+
+    def render(batch: Batch) -> Tensor:
+        occupied, (h, w) = scenes.occupied[batch.scene], grid_size(batch.height, batch.width, codec.f)
+        planes = scenes.planes(batch.scene)
+        seen = march(scenes, planes, occupied, codec, batch.view, batch.height, batch.width, how)
+        return seen.latent.view(-1, h, w, codec.channels).permute(0, 3, 1, 2)
+
+    return scenes, trained, render
 
 
 def _plain(shop: Workshop) -> tuple[Training, Callable[[Batch], Tensor]]:

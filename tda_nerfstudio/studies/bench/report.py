@@ -120,12 +120,13 @@ def write(report: Report, out: Path) -> None:
     if grown:
         draw(report, grown, out / CHART)
     loader = PackageLoader("tda_nerfstudio.studies.bench", "")
-    pages = Environment(loader=loader, finalize=_escaped, trim_blocks=True, lstrip_blocks=True)
+    pages = Environment(loader=loader, finalize=escaped, trim_blocks=True, lstrip_blocks=True)
     page = pages.get_template("bench.md.j2").render(report=report, chart=CHART if grown else None)
     write_text(out / "bench.md", page + "\n")
 
 
-def _escaped(value: object) -> str:
+def escaped(value: object) -> str:
+    """Write a value so that it breaks no Markdown table and is no tag."""
     return re.sub(r"[|\n]|<(?=[A-Za-z/!?])", lambda found: UNSAFE[found[0]], str(value))
 
 

@@ -14,13 +14,13 @@ from tda_nerfstudio.studies.bench.training import PHASES, Training, module_bytes
 from tda_nerfstudio.studies.bench.workshop import Workshop
 
 BATCHES = 4
-"""Different batches that the steps of a case go through."""
+"""Batches that the steps of a case take in turn."""
 SAMPLE_BYTES = {"ours": 500, "rgb": 300, "plain": 1300}
-"""What training keeps of a sample on a ray; measured."""
+"""Memory that training keeps for a sample on a ray; measured."""
 IMAGE_BYTES = 20e6
-"""What training through our autoencoder keeps of an image of 128 x 128; measured."""
+"""Memory that training through our autoencoder keeps for an image of 128 x 128; measured."""
 PLAIN_CODEC_BYTES, PLAIN_IMAGE_BYTES = 1.5e9, 1.5e9
-"""States of the plain autoencoder in training, and what it keeps of an image of 128 x 128; a high estimate."""
+"""States of the plain autoencoder in training, and its memory for an image of 128 x 128; high estimates."""
 IMAGES = (8, 4)
 """Scenes and views of each in Encode-Scene: 32 images, as many as a published step has."""
 
@@ -52,7 +52,7 @@ class StepCases:
     def by_scenes(self) -> list[Case]:
         """List Encode-Scene's and RGB's step for numbers of scenes."""
         return [
-            _at(n, "scenes", case)
+            replace(case, name=f"{case.name}, {n} scenes", x=n)
             for n in self.sizes.many_scenes
             for case in (
                 self.ours("encode-scene", *IMAGES, scenes=n),
@@ -65,7 +65,7 @@ class StepCases:
         """List Encode-Scene's and RGB's step for numbers of latent pixels (with one ray or several) or pixels."""
         pixels = (self.sizes.image // self.sizes.f) ** 2
         return [
-            _at(8 * views * pixels, "pixels", case)
+            replace(case, name=f"{case.name}, {8 * views * pixels} pixels", x=8 * views * pixels)
             for views in self.sizes.many_views
             for case in (
                 self.ours("encode-scene", 8, views),
@@ -77,7 +77,7 @@ class StepCases:
     def by_samples(self) -> list[Case]:
         """List Encode-Scene's and RGB's step for numbers of coarse samples, with as many fine ones."""
         return [
-            _at(n, "samples", case)
+            replace(case, name=f"{case.name}, {n} samples", x=n)
             for n in self.sizes.many_samples
             for case in (
                 self.ours("encode-scene", *IMAGES, coarse=n, fine=n),
@@ -86,15 +86,7 @@ class StepCases:
             )
         ]
 
-    def ours(
-        self,
-        phase: str,
-        visited: int,
-        views: int,
-        name: str = "",
-        scenes: int = 0,
-        **sampling: int,
-    ) -> Case:
+    def ours(self, phase: str, visited: int, views: int, name: str = "", scenes: int = 0, **sampling: int) -> Case:
         """Take a step of a phase on V views of each of K scenes."""
         shop, count = self.shop, scenes or self.sizes.scenes
         how = replace(self.sizes.sampling, **sampling)
@@ -103,14 +95,10 @@ class StepCases:
             model, codec = shop.scenes(count), shop.codec()
             return training.ours(PHASES[phase], model, codec, how, shop.seed), (model, codec)
 
-        images = min(visited, count) * views
-        samples = (
-            images
-            * (self.sizes.image / self.sizes.f * how.rays(self.sizes.sub, training=True)) ** 2
-            * (how.coarse + how.fine)
-        )
-        needs = 12 * count * self.sizes.floats_a_scene() + samples * SAMPLE_BYTES["ours"] + images * IMAGE_BYTES
-        f = self.sizes.f
+        images, f = min(visited, count) * views, self.sizes.f
+        rays = images * (self.sizes.image / f * how.rays(self.sizes.sub, training=True)) ** 2
+        needs = 12 * count * self.sizes.floats_a_scene() + images * IMAGE_BYTES
+        needs += rays * (how.coarse + how.fine) * SAMPLE_BYTES["ours"]
         return _case("ours", name or phase, make, lambda i: shop.batch(i, count, visited, views, f), needs, images)
 
     def rgb(
@@ -164,14 +152,9 @@ def _case(
     def ready() -> Job:
         trained, modules = make()
         batches = [draw(i) for i in range(BATCHES)]
-
-        def held() -> int:
-            return module_bytes(*modules) + trained.state_bytes()
-
-        return Job(lambda watch: trained.step(batches[trained.steps % BATCHES], watch), held)
+        return Job(
+            lambda watch: trained.step(batches[trained.steps % BATCHES], watch),
+            lambda: module_bytes(*modules) + trained.state_bytes(),
+        )
 
     return Case(path, name, ready, needs, images)
-
-
-def _at(value: int, what: str, case: Case) -> Case:
-    return replace(case, name=f"{case.name}, {value} {what}", x=value)

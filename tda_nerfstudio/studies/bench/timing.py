@@ -7,13 +7,16 @@ three times as long, and measures neither parts nor CPU seconds.
 from __future__ import annotations
 
 import gc
+import math
 import statistics
 import time
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from typing import Any
+from unittest.mock import patch
 
+import numpy as np
 import torch
 
 from tda_nerfstudio.base.errors import TdaError
@@ -27,7 +30,7 @@ MOST_MEMORY = 0.9
 
 
 class Stopwatch:
-    """Seconds by part; what a part spends in a part within it counts for the inner one alone."""
+    """Seconds by part. Time in an inner part counts for that part alone."""
 
     def __init__(self, device: torch.device) -> None:
         self.device = device
@@ -35,14 +38,14 @@ class Stopwatch:
         self._inner = [0.0]
 
     def now(self) -> float:
-        """Wait until the device is done; seconds."""
+        """Wait until the device is done, then read the clock in seconds."""
         if self.device.type == "cuda":
             torch.cuda.synchronize(self.device)
         return time.perf_counter()
 
     @contextmanager
     def part(self, name: str) -> Iterator[None]:
-        """Add what happens within to a part."""
+        """Add the time of what happens inside to a part."""
         start = self.now()
         self._inner.append(0.0)
         yield
@@ -53,17 +56,10 @@ class Stopwatch:
     @contextmanager
     def watching(self, *functions: tuple[Any, str, str]) -> Iterator[None]:
         """Time functions wherever they are called from: (object or module, attribute, part) each."""
-        originals = [(owner, name, vars(owner).get(name)) for owner, name, _ in functions]
-        for owner, name, part in functions:
-            setattr(owner, name, self._timed(getattr(owner, name), part))
-        try:
+        with ExitStack() as stack:
+            for owner, name, part in functions:
+                stack.enter_context(patch.object(owner, name, self._timed(getattr(owner, name), part)))
             yield
-        finally:
-            for owner, name, original in originals:
-                if original is None:
-                    delattr(owner, name)
-                else:
-                    setattr(owner, name, original)
 
     def _timed(self, function: Callable, part: str) -> Callable:
         def timed(*args: Any, **kwargs: Any) -> Any:
@@ -84,7 +80,7 @@ class Job:
 
 @dataclass(frozen=True)
 class Case:
-    """One row: what is done, on which path, and the bytes it will need at most, estimated beforehand."""
+    """What is to be timed, on which path, and an estimate of the most bytes that it needs."""
 
     path: str
     name: str
@@ -107,7 +103,7 @@ class Sample:
 
 @dataclass
 class Timing:
-    """What was measured of a case, or why nothing was."""
+    """What was measured of a case, or why it was skipped."""
 
     path: str
     name: str
@@ -121,7 +117,7 @@ class Timing:
 
     @property
     def key(self) -> str:
-        """Name the row."""
+        """Name the case within its group."""
         return f"{self.path}: {self.name}"
 
     @property
@@ -136,19 +132,17 @@ class Timing:
 
 def spread(values: Sequence[float]) -> tuple[float, float, float]:
     """Lower quartile, median, upper quartile."""
-    if len(values) == 1:
-        return values[0], values[0], values[0]
-    low, middle, high = statistics.quantiles(values, n=4, method="inclusive")
+    low, middle, high = np.quantile(values, (0.25, 0.5, 0.75)).tolist()
     return low, middle, high
 
 
 def paired(above: Timing, below: Timing) -> list[float]:
-    """Ratios of two rows' seconds, round by round."""
+    """Divide two cases' seconds, round by round."""
     return [a / b for a, b in zip(above.seconds, below.seconds, strict=True)]
 
 
 def sample(job: Job, times: int, device: torch.device) -> Sample:
-    """Run a job some times in a row; seconds of one."""
+    """Run a job some times in a row; give the mean of them."""
     watch = Stopwatch(device)
     start, cpu = watch.now(), time.process_time()
     for _ in range(times):
@@ -159,11 +153,16 @@ def sample(job: Job, times: int, device: torch.device) -> Sample:
 
 
 def time_group(
-    cases: Sequence[Case], repeats: int, device: torch.device, show: Callable[[str, float, float], None]
+    cases: Sequence[Case],
+    repeats: int,
+    device: torch.device,
+    show: Callable[[str, float, float], None],
+    until: float = math.inf,
 ) -> list[Timing]:
     """Build all cases that fit into memory, warm them up, then time them in rounds.
 
     `show` gets the case at work, and how much of the group is done of how much, in seconds by the warm-up's measure.
+    Once `time.monotonic()` is beyond `until`, no round begins but the first.
     """
     gc.collect()
     rows, ready = [], []
@@ -177,15 +176,17 @@ def time_group(
             continue
         try:
             job = case.make()
-        except TdaError as error:
+            sample(job, 1, device)  # pays for what is allocated, chosen or compiled once
+            warm, row.peak_bytes = peak_bytes(device, lambda job=job: sample(job, 1, device))
+        except (TdaError, torch.cuda.OutOfMemoryError) as error:
             row.skipped = str(error)
             continue
-        sample(job, 1, device)  # pays for what is allocated, chosen or compiled once
-        warm, row.peak_bytes = peak_bytes(device, lambda job=job: sample(job, 1, device))
         row.held_bytes = job.held()
         ready.append((row, job, warm.seconds))
     total, done = repeats * sum(max(seconds, SHORTEST) for *_, seconds in ready), 0.0
-    for _ in range(repeats):
+    for i in range(repeats):
+        if i and time.monotonic() > until:
+            break
         for row, job, seconds in ready:
             show(row.key, done, total)
             row.samples.append(sample(job, max(1, round(SHORTEST / seconds)), device))

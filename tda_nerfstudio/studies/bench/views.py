@@ -7,39 +7,22 @@ from dataclasses import replace
 from pathlib import Path
 
 import torch
-from jaxtyping import Float
-from torch import Tensor, nn
+from torch import nn
 
 from tda_nerfstudio.autoencoder.base import Autoencoder
-from tda_nerfstudio.core.cameras import grid_size, pixel_centres
-from tda_nerfstudio.core.objective import Batch
 from tda_nerfstudio.core.ray_sampling import SamplingConfig
-from tda_nerfstudio.core.rendering import render_views
-from tda_nerfstudio.core.scenes import LatentScenes
+from tda_nerfstudio.core.showing import decode, march
 from tda_nerfstudio.studies.bench import plain
 from tda_nerfstudio.studies.bench.timing import Case, Job, Stopwatch
 from tda_nerfstudio.studies.bench.training import module_bytes
 from tda_nerfstudio.studies.bench.workshop import Workshop
 
 RAY_BYTES = 70_000
-"""What rendering keeps of a ray of 96 samples at most; measured."""
+"""Memory that rendering keeps for a ray of 96 samples at most; measured."""
 PLAIN_DECODE_BYTES = 0.6e9
-"""What the plain autoencoder is, and needs to decode an image of 128 x 128; measured."""
+"""Memory of the plain autoencoder while it decodes an image of 128 x 128; measured."""
 MOST_PLAIN_IMAGES = 8
 """Decoded by the plain autoencoder at once; 32 take half a minute."""
-
-
-def see(
-    scenes: LatentScenes, planes: Tensor, batch: Batch, codec: Autoencoder, how: SamplingConfig
-) -> Float[Tensor, "view channel h w"]:
-    """Render a batch's views as they are shown, not as for training."""
-    h, w = grid_size(batch.height, batch.width, codec.f)
-    centres = pixel_centres(h, w, planes.device).expand(len(batch.slot), -1, -1)
-    occupied = scenes.occupied[batch.scene]
-    out = render_views(
-        scenes, planes, batch.slot, batch.view, centres, codec.f, codec.background, how, occupied=occupied
-    )
-    return out.latent.view(len(batch.slot), h, w, -1).permute(0, 3, 1, 2)
 
 
 class ViewCases:
@@ -86,16 +69,16 @@ class ViewCases:
 
         def make() -> Job:
             scenes, codec = shop.scenes(count, rgb), shop.no_codec() if rgb else shop.codec()
-            batch = shop.batch(0, count, 1, 1, codec.f)
+            batch, size = shop.batch(0, count, 1, 1, codec.f), (self.sizes.image, self.sizes.image)
 
             @torch.no_grad()
             def run(watch: Stopwatch) -> None:
                 with watch.part("fuse"):
                     planes = scenes.planes(batch.scene)
                 with watch.part("march"):
-                    y = see(scenes, planes, batch, codec, how)
+                    seen = march(scenes, planes, scenes.occupied[batch.scene], codec, batch.view, *size, how)
                 with watch.part("decode"):
-                    codec.decode(codec.denormalise(y))
+                    decode(codec, seen, *size)
 
             return Job(run, lambda: module_bytes(scenes, codec))
 

@@ -25,12 +25,12 @@ from tda_nerfstudio.studies.bench.timing import Stopwatch
 BODY = (0.46, 0.19, 0.16)
 """Half axes of the ellipsoid that is dense in scenes which are timed and not fitted."""
 VEHICLES, VIEWS = 8, 8
-"""Pictures that batches draw from; scenes beyond these look like one of them."""
+"""Pictures that batches draw from; more scenes share these vehicles."""
 
 
 @dataclass(frozen=True)
 class BenchSizes:
-    """How big everything is; the defaults are those of the methods, and of the published design."""
+    """How big everything is. The defaults are those of the methods and of the published design."""
 
     image: int = 128
     scenes: int = 40
@@ -90,7 +90,7 @@ class Workshop:
         return torch.stack([ellipsoids.pictures(vehicle, self.view, self.sizes.image) for vehicle in drawn])
 
     def latents(self, pictures: Float[Tensor, "view 4 height width"]) -> Float[Tensor, "view 4 h w"]:
-        """Average pictures over latent pixels, in (-1, 1): latents that are exact areas."""
+        """Average pictures over latent pixels, in (-1, 1): exact latents."""
         return 2 * avg_pool2d(pictures, self.sizes.f) - 1
 
     def batch(self, step: int, scenes: int, visited: int, views: int, f: int, rays: int | None = None) -> Batch:
@@ -122,7 +122,7 @@ class Workshop:
         size = self.sizes.image
         pictures = self.pictures[scene[slot] % VEHICLES, chosen]
         images = pictures[:, :3]
-        # Pictures have four channels; where latents have more, they are there again.
+        # Pictures have four channels; latents that have more repeat them.
         again = -(-channels // ellipsoids.CHANNELS)
         latents = self.latents(pictures).repeat(1, again, 1, 1)[:, :channels] if f > 1 else 2 * images - 1
         pixels = None if rays is None else torch.randint(size * size, (len(slot), rays), generator=generator)

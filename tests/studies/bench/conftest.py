@@ -1,37 +1,18 @@
-"""BenchSizes at which everything takes milliseconds."""
+"""A bench at which everything takes milliseconds."""
 
 from __future__ import annotations
 
 import pytest
 import torch
+from tiny_bench import TINY
 
-from tda_nerfstudio.autoencoder.config import AutoencoderConfig
-from tda_nerfstudio.core.ray_sampling import SamplingConfig
-from tda_nerfstudio.core.scenes import TriPlaneConfig
 from tda_nerfstudio.studies.bench.workshop import BenchSizes, Workshop
 
 
 @pytest.fixture
 def tiny() -> BenchSizes:
-    """Pictures of 16 x 16 pixels, latents of 4 x 4, three scenes."""
-    return BenchSizes(
-        image=16,
-        scenes=3,
-        autoencoder=AutoencoderConfig(f=4, channels=16, width=16, blocks=1),
-        triplane=TriPlaneConfig(8, 3, 2, 2),
-        sampling=SamplingConfig(4, 4),
-        rgb_triplane=TriPlaneConfig(8, 4, 0, 0),
-        rgb_sampling=SamplingConfig(4, 4, 1, 1),
-        rgb_rays=8,
-        plain_shape={"block_out_channels": (32, 32, 32), "layers_per_block": 1, "latent_channels": 4},
-        plain_samples=4,
-        many_scenes=(2, 4),
-        many_views=(1, 2),
-        many_samples=(2, 3),
-        decoded=(1, 2),
-        fit_scenes=2,
-        fit_visits=64,
-    )
+    """The sizes."""
+    return TINY
 
 
 @pytest.fixture

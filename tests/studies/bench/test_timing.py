@@ -100,6 +100,14 @@ def test_every_round_runs_every_case_and_short_ones_several_times(clock: Clock):
     assert [done for case, done, whole in seen if whole and case == "ours: a"] == pytest.approx([0, 1.05, 2.1])
 
 
+def test_no_round_but_the_first_begins_when_time_is_up(clock: Clock, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr(timing.time, "monotonic", lambda: clock.seconds)
+    rows = time_group(cases(clock, [], a=1.0, b=1.0), 7, CPU, lambda *_: None, until=7.5)
+    assert [len(row.samples) for row in rows] == [2, 2]  # 4 s of warm-up, rounds at 4 s and at 6 s
+    rows = time_group(cases(clock, [], a=1.0), 7, CPU, lambda *_: None, until=0)
+    assert len(rows[0].samples) == 1
+
+
 def test_what_would_not_fit_is_skipped_by_name_and_never_built(clock: Clock, monkeypatch: pytest.MonkeyPatch):
     monkeypatch.setattr(timing, "available_bytes", lambda device: 10e9)
     (small,) = cases(clock, [], a=1.0)
@@ -107,6 +115,14 @@ def test_what_would_not_fit_is_skipped_by_name_and_never_built(clock: Clock, mon
     rows = time_group([huge, small], 1, CPU, lambda *_: None)
     assert rows[0].skipped == "needs about 9.1 GB, 10.0 GB are free" and not rows[0].samples
     assert not rows[1].skipped and len(rows[1].samples) == 1
+
+
+def test_what_runs_out_of_memory_is_skipped_with_its_reason():
+    def run(watch: Stopwatch) -> None:
+        raise torch.cuda.OutOfMemoryError("CUDA out of memory")
+
+    (row,) = time_group([Case("rgb", "step", lambda: Job(run))], 3, CPU, lambda *_: None)
+    assert row.skipped == "CUDA out of memory" and not row.samples
 
 
 def test_what_cannot_be_built_is_skipped_with_its_reason(clock: Clock):
