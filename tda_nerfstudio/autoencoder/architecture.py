@@ -1,4 +1,4 @@
-"""What a file from elsewhere may say about one of diffusers' autoencoders, before any of it is built."""
+"""Limits on the architecture of a diffusers autoencoder, checked before it is built from a file of unknown origin."""
 
 from __future__ import annotations
 
@@ -6,10 +6,11 @@ from collections.abc import Mapping
 from typing import Any
 
 STAGES = 7
-"""Resolutions that it may have, at most: f is 64 with them."""
+"""Most resolutions; with so many, f is 64."""
 LAYERS, WIDTH = 16, 2048
+"""Most layers at a resolution, and most channels."""
 SAME = {"in_channels": 3, "out_channels": 3, "upsampling_scaling_factor": 2}
-"""Whatever else would not be an autoencoder of images whose decoder undoes f."""
+"""Values that are fixed: images have 3 channels, and the decoder enlarges as much as the encoder shrinks."""
 COUNTS = {"latent_channels": 1024, "layers_per_block": LAYERS, "norm_num_groups": WIDTH}
 WIDTHS = {"kl": ("block_out_channels",), "tiny": ("encoder_block_out_channels", "decoder_block_out_channels")}
 DEPTHS = {"kl": (), "tiny": ("num_encoder_blocks", "num_decoder_blocks")}
@@ -17,13 +18,14 @@ TYPES = {"kl": ("down_block_types", "up_block_types"), "tiny": ()}
 TEXTS = ("act_fn", "upsample_fn")
 NUMBERS = ("sample_size", "scaling_factor", "shift_factor", "latents_mean", "latents_std")
 NUMBERS += ("latent_magnitude", "latent_shift")
-"""Not used here, since a store has a latent scale of its own."""
+"""Numbers that are not used here, since a store has a latent scale of its own."""
 
 
 def check_architecture(kind: str, given: object) -> None:
-    """Raise ValueError for an architecture that nobody would train: unknown words, or numbers and lists out of bounds.
+    """Raise ValueError for an architecture with values of a wrong type, or with numbers or lists out of bounds.
 
-    Keys that this version does not know may only be on, off or empty.
+    `given` holds constructor arguments of diffusers' class for the kind "kl" or "tiny". Keys that are not listed in
+    this module may only be True, False or None.
     """
     if not isinstance(given, Mapping) or len(given) > 64:
         raise ValueError(f"the architecture of a {kind} autoencoder is no set of at most 64 keys")

@@ -1,4 +1,4 @@
-"""What a computation ran on."""
+"""The hardware that a computation runs on."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ import torch
 
 
 def describe(device: torch.device) -> dict[str, Any]:
-    """Name processor, cores that this process may use, threads, and the GPU if that is the device."""
+    """Return processor, cores that this process may use, threads, and device: the GPU's name, or "cpu"."""
     cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
     return {
         "processor": _processor(),
@@ -24,7 +24,7 @@ def describe(device: torch.device) -> dict[str, Any]:
 
 
 def peak_memory() -> int:
-    """Count the bytes that this process has held at most; 0 where the system does not tell (Windows)."""
+    """Return the most memory that this process has held, in bytes; 0 where the system does not tell (Windows)."""
     try:
         import resource
     except ImportError:

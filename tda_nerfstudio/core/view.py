@@ -1,4 +1,4 @@
-"""Cameras as plain tensors, and how they are made from numbers."""
+"""Cameras as plain tensors, and made from plain numbers."""
 
 from __future__ import annotations
 
@@ -15,14 +15,15 @@ from torch import Tensor
 from tda_nerfstudio.base.errors import TdaError
 
 Size = int | Sequence[int]
-"""Of an image in pixels: (width, height), or one number for both."""
+"""Size of an image in pixels: (width, height), or one number for both."""
 
 
 @dataclass(frozen=True, eq=False)
 class View:
     """Pinhole cameras: OpenGL poses (camera-to-world) in the world frame, intrinsics in pixels of the full image.
 
-    `view[2:5]` are some of them. Iterating gives the five tensors. `View.of` and `View.look_at` take plain numbers.
+    `view[2:5]` selects cameras, `len(view)` counts them. Iterating gives the five tensors. `View.of` and `View.look_at`
+    make cameras from plain numbers.
     """
 
     c2w: Float[Tensor, "view 3 4"]
@@ -31,7 +32,7 @@ class View:
     cx: Float[Tensor, " view"]
     cy: Float[Tensor, " view"]
     width: int | None = field(default=None, kw_only=True)
-    """Of the images that intrinsics are for; without, they are for whatever size is asked for."""
+    """Size of the images that the intrinsics are for; None if they are for any size that is asked for."""
     height: int | None = field(default=None, kw_only=True)
 
     @classmethod
@@ -45,9 +46,10 @@ class View:
         width: int | None = None,
         height: int | None = None,
     ) -> View:
-        """Make cameras of numbers, lists or arrays: one pose or many, each 3 x 4 or 4 x 4, intrinsics for one or all.
+        """Make cameras from numbers, lists or arrays: poses (one or several, 3 x 4 or 4 x 4) and intrinsics in pixels.
 
-        fy is fx by default, the principal point the middle of the image. Raises TdaError for what are no cameras.
+        Each intrinsic is one number for all cameras, or one a camera. By default fy is fx, and the principal point is
+        the middle of the image. Raises TdaError for what cannot be cameras.
         """
         poses = _numbers("c2w", c2w)
         poses = poses[None] if poses.ndim == 2 else poses
@@ -82,10 +84,10 @@ class View:
         focal: float | None = None,
         up: Any = (0.0, 0.0, 1.0),
     ) -> View:
-        """Place one camera or several at points, looking at a point, upright.
+        """Place one or several upright cameras at `eye`, in world units, looking at `target`.
 
-        Give either the vertical field of view in degrees or the focal length in pixels. Raises TdaError for a camera
-        in the point that it looks at.
+        Give either `fov`, the vertical field of view in degrees, or `focal`, the focal length in pixels. Raises
+        TdaError for what cannot be cameras, such as an eye at its target.
         """
         width, height = image_size(size)
         if (fov is None) == (focal is None):
@@ -120,7 +122,7 @@ class View:
         return len(self.fx)
 
     def __getitem__(self, chosen: slice | Tensor | Sequence[int]) -> View:
-        """Choose some of the cameras."""
+        """Select cameras."""
         return View(*(part[chosen] for part in self), width=self.width, height=self.height)
 
     def to(self, device: torch.device | str) -> View:
@@ -128,7 +130,7 @@ class View:
         return View(*(part.to(device) for part in self), width=self.width, height=self.height)
 
     def resized(self, width: int, height: int) -> View:
-        """Ask for images of another size: all that was in sight stays in sight, in the middle, and nothing is bent."""
+        """Change the size of the images: all that was in sight stays in sight, centred and without distortion."""
         if self.width is None or self.height is None or (self.width, self.height) == (width, height):
             return replace(self, width=width, height=height)
         scale = min(width / self.width, height / self.height)
@@ -138,7 +140,7 @@ class View:
 
 
 def image_size(size: Size) -> tuple[int, int]:
-    """Read an image's (width, height). Raises TdaError for what is none."""
+    """Return an image's (width, height) in pixels. Raises TdaError unless they are whole numbers of at least 1."""
     try:
         pair = [index(side) for side in (size if isinstance(size, Sequence) else (size, size))]
         width, height = pair
@@ -150,7 +152,7 @@ def image_size(size: Size) -> tuple[int, int]:
 
 
 def _numbers(name: str, given: Any) -> Float[Tensor, "*shape"]:
-    """Read numbers as a tensor on the CPU, in float64. Raises TdaError for what are none, or not finite."""
+    """Convert numbers to a tensor on the CPU, in float64. Raises TdaError unless they are finite numbers."""
     try:
         values = torch.as_tensor(given, dtype=torch.float64).detach().cpu()
     except (TypeError, ValueError, RuntimeError) as error:
