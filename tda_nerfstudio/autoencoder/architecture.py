@@ -2,23 +2,54 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
+
+Check = Callable[[Any], bool]
+
+
+def _whole(low: int, high: int) -> Check:
+    return lambda value: isinstance(value, int) and not isinstance(value, bool) and low <= value <= high
+
+
+def _text(value: Any) -> bool:
+    return isinstance(value, str) and len(value) <= 64
+
+
+def _numbers(value: Any) -> bool:
+    many = value if isinstance(value, list) else [value]
+    known = len(many) <= 1024 and all(isinstance(one, int | float) and -1e6 < one < 1e6 for one in many)
+    return value is None or known
+
+
+def _switch(value: Any) -> bool:
+    return value is None or isinstance(value, bool)
+
 
 STAGES = 7
 """Most resolutions; with so many, f is 64."""
-LAYERS, WIDTH = 16, 2048
-"""Most layers at a resolution, and most channels."""
-SAME = {"in_channels": 3, "out_channels": 3, "upsampling_scaling_factor": 2}
-"""Values that are fixed: images have 3 channels, and the decoder enlarges as much as the encoder shrinks."""
-COUNTS = {"latent_channels": 1024, "layers_per_block": LAYERS, "norm_num_groups": WIDTH}
-WIDTHS = {"kl": ("block_out_channels",), "tiny": ("encoder_block_out_channels", "decoder_block_out_channels")}
-DEPTHS = {"kl": (), "tiny": ("num_encoder_blocks", "num_decoder_blocks")}
-TYPES = {"kl": ("down_block_types", "up_block_types"), "tiny": ()}
-TEXTS = ("act_fn", "upsample_fn")
-NUMBERS = ("sample_size", "scaling_factor", "shift_factor", "latents_mean", "latents_std")
-NUMBERS += ("latent_magnitude", "latent_shift")
-"""Numbers that are not used here, since a store has a latent scale of its own."""
+WIDTH, BLOCKS = _whole(1, 2048), _whole(0, 16)
+LISTS: dict[str, dict[str, Check]] = {
+    "kl": {"block_out_channels": WIDTH, "down_block_types": _text, "up_block_types": _text},
+    "tiny": {
+        "encoder_block_out_channels": WIDTH,
+        "decoder_block_out_channels": WIDTH,
+        "num_encoder_blocks": BLOCKS,
+        "num_decoder_blocks": BLOCKS,
+    },
+}
+"""What must be there with a value for each resolution."""
+SINGLE: dict[str, Check] = {
+    "in_channels": _whole(3, 3),
+    "out_channels": _whole(3, 3),
+    "upsampling_scaling_factor": _whole(2, 2),  # the decoder enlarges as much as the encoder shrinks
+    "latent_channels": _whole(1, 1024),
+    "layers_per_block": _whole(1, 16),
+    "norm_num_groups": WIDTH,
+    "act_fn": _text,
+    "upsample_fn": _text,
+} | dict.fromkeys(("sample_size", "scaling_factor", "shift_factor", "latents_mean", "latents_std"), _numbers)
+SINGLE |= dict.fromkeys(("latent_magnitude", "latent_shift"), _numbers)
 
 
 def check_architecture(kind: str, given: object) -> None:
@@ -29,37 +60,13 @@ def check_architecture(kind: str, given: object) -> None:
     """
     if not isinstance(given, Mapping) or len(given) > 64:
         raise ValueError(f"the architecture of a {kind} autoencoder is no set of at most 64 keys")
-    stages = WIDTHS[kind][0]
-    for key in (*WIDTHS[kind], *DEPTHS[kind], *TYPES[kind]):
+    lists = LISTS[kind]
+    stages = next(iter(lists))
+    for key in lists:
         if not isinstance(given.get(key), list) or not 1 <= len(given[key]) <= STAGES:
-            raise ValueError(f"{key} is {_short(given.get(key))}, no list of 1 to {STAGES}")
+            raise ValueError(f"{key} is {repr(given.get(key))[:60]}, no list of 1 to {STAGES}")
         if len(given[key]) != len(given[stages]):
             raise ValueError(f"{key} and {stages} have other lengths")
     for key, value in given.items():
-        if not _fits(kind, str(key), value):
-            raise ValueError(f"{str(key)[:40]} is {_short(value)}, which no {kind} autoencoder has")
-
-
-def _fits(kind: str, key: str, value: Any) -> bool:
-    if key in SAME:
-        return _count(value, SAME[key], SAME[key])
-    if key in COUNTS:
-        return _count(value, 1, COUNTS[key])
-    if key in WIDTHS[kind]:
-        return all(_count(one, 1, WIDTH) for one in value)
-    if key in DEPTHS[kind]:
-        return all(_count(one, 0, LAYERS) for one in value)
-    if key in TYPES[kind] or key in TEXTS:
-        return all(isinstance(one, str) and len(one) <= 64 for one in (value if key in TYPES[kind] else [value]))
-    if key in NUMBERS and value is not None:
-        listed = value if isinstance(value, list) else [value]
-        return len(listed) <= 1024 and all(isinstance(one, int | float) and -1e6 < one < 1e6 for one in listed)
-    return value is None or isinstance(value, bool)
-
-
-def _count(value: Any, low: int, high: int) -> bool:
-    return isinstance(value, int) and not isinstance(value, bool) and low <= value <= high
-
-
-def _short(value: Any) -> str:
-    return repr(value)[:60]
+        if not (all(map(lists[key], value)) if key in lists else SINGLE.get(key, _switch)(value)):
+            raise ValueError(f"{str(key)[:40]} is {repr(value)[:60]}, which no {kind} autoencoder has")

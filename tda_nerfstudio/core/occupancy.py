@@ -16,18 +16,12 @@ SEEN = 0.02
 """Least difference from the background, in a normalised latent, that makes a cell occupied."""
 
 
-def refresh_due(round_: int, share: float) -> bool | None:
-    """Tell whether grids are updated in a round when `share` of its phase, in [0, 1], is done.
-
-    None: not in this round. True: cells may only become occupied. False: cells may also become empty.
-    """
-    return share < YOUNG if round_ % REFRESH_EVERY == 0 else None
-
-
 def due_scenes(scene: Int[Tensor, " scene"], rounds: Sequence[int], share: float) -> tuple[Int[Tensor, " due"], bool]:
-    """Return those of a step's scenes whose grids are due in their own rounds, and whether grids may only grow."""
-    due = [s for s, round_ in enumerate(rounds) if refresh_due(round_, share) is not None]
-    return scene[due], share < YOUNG
+    """Return those of a step's scenes whose grids are to be updated, and whether cells may only become occupied.
+
+    `rounds` holds the round that each scene is in, `share` how much of the phase is done, in [0, 1].
+    """
+    return scene[[s for s, round_ in enumerate(rounds) if round_ % REFRESH_EVERY == 0]], share < YOUNG
 
 
 def occupied_cells(

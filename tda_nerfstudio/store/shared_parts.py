@@ -12,7 +12,7 @@ from typing import Any
 
 import torch
 from jaxtyping import Bool, Float
-from torch import Tensor
+from torch import Tensor, nn
 
 from tda_nerfstudio.autoencoder.base import Autoencoder
 from tda_nerfstudio.autoencoder.build import build
@@ -21,7 +21,7 @@ from tda_nerfstudio.store.files import damage_named, write_whole
 from tda_nerfstudio.store.manifest import MANIFEST, DefaultCamera, Manifest, SharedConfig
 
 TENSORS, GROWTH = "shared.safetensors", "growth.safetensors"
-OWN = {"micro", "weights", "occupied"}
+OWN = ("scenes.micro", "scenes.weights", "scenes.occupied")
 """Tensors of LatentScenes that belong to the scenes; all others are shared."""
 SHOWN = ("scenes.base", "scenes.hidden", "scenes.head", "scenes.box", "autoencoder.decoder")
 SHOWN += ("autoencoder.latent_scale", "autoencoder.background")
@@ -93,18 +93,17 @@ def read_shared_parts(folder: Path) -> SharedParts:
         with torch.device("meta"):  # shapes alone: nothing is made that is larger than what the files hold
             _check_shapes(state, *_build(config))
         autoencoder, scenes = _build(config)
-        autoencoder.load_state_dict(_below(state, "autoencoder."))
-        scenes.load_state_dict(_below(state, "scenes."), strict=False)
+        _together(autoencoder, scenes).load_state_dict(state, strict=False)
     return SharedParts(config, scenes, autoencoder, state["weights"], state["occupied"].bool())
 
 
 def _split(parts: SharedParts) -> tuple[dict[str, Tensor], dict[str, Tensor]]:
     """Collect the tensors that images depend on, and those that only new scenes need, both as they are kept."""
-    state = {f"autoencoder.{name}": tensor for name, tensor in parts.autoencoder.state_dict().items()}
-    state |= {f"scenes.{name}": t for name, t in parts.scenes.state_dict().items() if name not in OWN}
-    state |= {"weights": parts.weights, "occupied": parts.occupied}
+    state = _together(parts.autoencoder, parts.scenes).state_dict()
     shown, growth = {}, {}
-    for name, tensor in state.items():
+    for name, tensor in (state | {"weights": parts.weights, "occupied": parts.occupied}).items():
+        if name in OWN:
+            continue
         kept = tensor.half() if tensor.is_floating_point() and name not in EXACT else tensor
         (shown if name.startswith(SHOWN) else growth)[name] = kept.cpu().contiguous()
     return shown, growth
@@ -118,16 +117,17 @@ def _build(config: SharedConfig) -> tuple[Autoencoder, LatentScenes]:
 
 def _check_shapes(state: Mapping[str, Tensor], autoencoder: Autoencoder, scenes: LatentScenes) -> None:
     """Raise ValueError unless a store's tensors are the shared ones of these parts."""
-    wanted = {f"autoencoder.{name}": tensor.shape for name, tensor in autoencoder.state_dict().items()}
-    wanted |= {f"scenes.{name}": tensor.shape for name, tensor in scenes.state_dict().items() if name not in OWN}
+    parts = _together(autoencoder, scenes).state_dict()
+    wanted = {name: tensor.shape for name, tensor in parts.items() if name not in OWN}
     wanted |= {"weights": scenes.weights.shape[1:], "occupied": scenes.occupied.shape[1:]}
     found = {name: tensor.shape for name, tensor in state.items()}
     if other := sorted(name for name in wanted.keys() | found if wanted.get(name) != found.get(name)):
         raise ValueError(f"tensors are missing, unknown or of other shapes: {', '.join(other)[:200]}")
 
 
-def _below(state: Mapping[str, Tensor], prefix: str) -> dict[str, Tensor]:
-    return {name.removeprefix(prefix): tensor for name, tensor in state.items() if name.startswith(prefix)}
+def _together(autoencoder: Autoencoder, scenes: LatentScenes) -> nn.Module:
+    """Join both for the names that tensors have in files."""
+    return nn.ModuleDict({"autoencoder": autoencoder, "scenes": scenes})
 
 
 def _hash(config: Mapping[str, Any], tensors: Mapping[str, Tensor]) -> str:
