@@ -26,30 +26,26 @@ def _switch(value: Any) -> bool:
     return value is None or isinstance(value, bool)
 
 
+def _all(check: Check, *keys: str) -> dict[str, Check]:
+    return dict.fromkeys(keys, check)
+
+
 STAGES = 7
 """Most resolutions; with so many, f is 64."""
 WIDTH, BLOCKS = _whole(1, 2048), _whole(0, 16)
-LISTS: dict[str, dict[str, Check]] = {
-    "kl": {"block_out_channels": WIDTH, "down_block_types": _text, "up_block_types": _text},
-    "tiny": {
-        "encoder_block_out_channels": WIDTH,
-        "decoder_block_out_channels": WIDTH,
-        "num_encoder_blocks": BLOCKS,
-        "num_decoder_blocks": BLOCKS,
-    },
+LISTS = {
+    "kl": _all(WIDTH, "block_out_channels") | _all(_text, "down_block_types", "up_block_types"),
+    "tiny": _all(WIDTH, "encoder_block_out_channels", "decoder_block_out_channels")
+    | _all(BLOCKS, "num_encoder_blocks", "num_decoder_blocks"),
 }
-"""What must be there with a value for each resolution."""
-SINGLE: dict[str, Check] = {
-    "in_channels": _whole(3, 3),
-    "out_channels": _whole(3, 3),
-    "upsampling_scaling_factor": _whole(2, 2),  # the decoder enlarges as much as the encoder shrinks
-    "latent_channels": _whole(1, 1024),
-    "layers_per_block": _whole(1, 16),
-    "norm_num_groups": WIDTH,
-    "act_fn": _text,
-    "upsample_fn": _text,
-} | dict.fromkeys(("sample_size", "scaling_factor", "shift_factor", "latents_mean", "latents_std"), _numbers)
-SINGLE |= dict.fromkeys(("latent_magnitude", "latent_shift"), _numbers)
+"""What must be there, with a value for each resolution."""
+SINGLE = _all(_whole(3, 3), "in_channels", "out_channels") | _all(_whole(1, 1024), "latent_channels")
+SINGLE |= _all(_whole(2, 2), "upsampling_scaling_factor")  # the decoder enlarges as much as the encoder shrinks
+SINGLE |= (
+    _all(_whole(1, 16), "layers_per_block") | _all(WIDTH, "norm_num_groups") | _all(_text, "act_fn", "upsample_fn")
+)
+SINGLE |= _all(_numbers, "sample_size", "scaling_factor", "shift_factor", "latents_mean", "latents_std")
+SINGLE |= _all(_numbers, "latent_magnitude", "latent_shift")
 
 
 def check_architecture(kind: str, given: object) -> None:

@@ -71,17 +71,13 @@ def show(
     shown: dict[str, Tensor] = {}
     for rows, columns in dict.fromkeys(sizes):
         chosen = [i for i, size in enumerate(sizes) if size == (rows, columns)]
-        some = view if len(chosen) == len(sizes) else view[chosen]
-        across, down = columns / width, rows / height
+        some, across, down = view[chosen], columns / width, rows / height
         small = View(some.c2w, some.fx * across, some.fy * down, some.cx * across, some.cy * down)
         out = march(scenes, planes, occupied, codec, small, rows, columns, sampling)
         images = _images(codec, out, rows, columns, math.isqrt(codec.channels // scenes.channels), names)
         for name, image in images.items():
             full = _resize(image, height, width, "bilinear" if name == "rgb" else "nearest")
-            if name not in shown:
-                shown[name] = full if len(full) == len(sizes) else full.new_empty(len(sizes), *full.shape[1:])
-            if len(full) < len(sizes):
-                shown[name][chosen] = full
+            shown.setdefault(name, full.new_empty(len(sizes), *full.shape[1:]))[chosen] = full
     return shown
 
 
