@@ -41,11 +41,9 @@ LISTS = {
 """What must be there, with a value for each resolution."""
 SINGLE = _all(_whole(3, 3), "in_channels", "out_channels") | _all(_whole(1, 1024), "latent_channels")
 SINGLE |= _all(_whole(2, 2), "upsampling_scaling_factor")  # the decoder enlarges as much as the encoder shrinks
-SINGLE |= (
-    _all(_whole(1, 16), "layers_per_block") | _all(WIDTH, "norm_num_groups") | _all(_text, "act_fn", "upsample_fn")
-)
+SINGLE |= _all(_whole(1, 16), "layers_per_block") | _all(WIDTH, "norm_num_groups")
+SINGLE |= _all(_text, "act_fn", "upsample_fn") | _all(_numbers, "latent_magnitude", "latent_shift")
 SINGLE |= _all(_numbers, "sample_size", "scaling_factor", "shift_factor", "latents_mean", "latents_std")
-SINGLE |= _all(_numbers, "latent_magnitude", "latent_shift")
 
 
 def check_architecture(kind: str, given: object) -> None:

@@ -48,7 +48,7 @@ class View:
     ) -> View:
         """Make cameras from numbers, lists or arrays: poses (one or several, 3 x 4 or 4 x 4) and intrinsics in pixels.
 
-        Each intrinsic is one number for all cameras, or one a camera. By default fy is fx, and the principal point is
+        Each intrinsic is one number for all cameras, or one for each. By default fy is fx, and the principal point is
         the middle of the image. Raises TdaError for what cannot be cameras.
         """
         poses = _numbers("c2w", c2w)
@@ -62,12 +62,12 @@ class View:
             width, height = image_size((width, height))
             cx, cy = width / 2 if cx is None else cx, height / 2 if cy is None else cy
         if cx is None or cy is None:
-            raise TdaError("Where is the middle of the image? Give width and height, or cx and cy in pixels.")
+            raise TdaError("The principal point is not known. Give width and height, or cx and cy in pixels.")
         given = {"fx": fx, "fy": fx if fy is None else fy, "cx": cx, "cy": cy}
         parts = {name: _numbers(name, value).flatten() for name, value in given.items()}
         for name, part in parts.items():
             if len(part) not in (1, len(poses)):
-                raise TdaError(f"{name} has {len(part)} numbers for {len(poses)} cameras. Give one, or one a camera.")
+                raise TdaError(f"{name} has {len(part)} numbers for {len(poses)} cameras. Give one, or one for each.")
             if name in ("fx", "fy") and not (part > 0).all():
                 raise TdaError(f"{name} is {float(part.min()):g}. Focal lengths are in pixels, more than 0.")
         spread = [part.expand(len(poses)).float() for part in parts.values()]
@@ -103,10 +103,10 @@ class View:
                 raise TdaError(f"{name} is {' x '.join(map(str, value.shape))}. Give three numbers for each point.")
         at, upwards = read["eye"], torch.nn.functional.normalize(read["up"], dim=1)
         if len(read["target"]) not in (1, len(at)) or len(upwards) not in (1, len(at)):
-            raise TdaError(f"target or up is not given for each of {len(at)} eyes. Give one, or one an eye.")
+            raise TdaError(f"target or up is not given for each of {len(at)} eyes. Give one, or one for each eye.")
         back = at - read["target"]
         if not (back.norm(dim=1) > 1e-9).all():
-            raise TdaError("A camera is where it looks at. Move its eye away from the target.")
+            raise TdaError("A camera is at its own target. Move its eye away from the target.")
         back = torch.nn.functional.normalize(back, dim=1)
         right = torch.linalg.cross(upwards.expand_as(back), back)
         aside = upwards.roll(1, 1).expand_as(back)  # for cameras that look straight up or down
