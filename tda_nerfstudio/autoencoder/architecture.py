@@ -1,63 +1,66 @@
-"""What a file from elsewhere may say about one of diffusers' autoencoders, before any of it is built."""
+"""Limits on the architecture of a diffusers autoencoder, checked before it is built from a file of unknown origin."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
-STAGES = 7
-"""Resolutions that it may have, at most: f is 64 with them."""
-LAYERS, WIDTH = 16, 2048
-SAME = {"in_channels": 3, "out_channels": 3, "upsampling_scaling_factor": 2}
-"""Whatever else would not be an autoencoder of images whose decoder undoes f."""
-COUNTS = {"latent_channels": 1024, "layers_per_block": LAYERS, "norm_num_groups": WIDTH}
-WIDTHS = {"kl": ("block_out_channels",), "tiny": ("encoder_block_out_channels", "decoder_block_out_channels")}
-DEPTHS = {"kl": (), "tiny": ("num_encoder_blocks", "num_decoder_blocks")}
-TYPES = {"kl": ("down_block_types", "up_block_types"), "tiny": ()}
-TEXTS = ("act_fn", "upsample_fn")
-NUMBERS = ("sample_size", "scaling_factor", "shift_factor", "latents_mean", "latents_std")
-NUMBERS += ("latent_magnitude", "latent_shift")
-"""Not used here, since a store has a latent scale of its own."""
+Check = Callable[[Any], bool]
 
 
-def check_architecture(kind: str, given: object) -> None:
-    """Raise ValueError for an architecture that nobody would train: unknown words, or numbers and lists out of bounds.
-
-    Keys that this version does not know may only be on, off or empty.
-    """
-    if not isinstance(given, Mapping) or len(given) > 64:
-        raise ValueError(f"the architecture of a {kind} autoencoder is no set of at most 64 keys")
-    stages = WIDTHS[kind][0]
-    for key in (*WIDTHS[kind], *DEPTHS[kind], *TYPES[kind]):
-        if not isinstance(given.get(key), list) or not 1 <= len(given[key]) <= STAGES:
-            raise ValueError(f"{key} is {_short(given.get(key))}, no list of 1 to {STAGES}")
-        if len(given[key]) != len(given[stages]):
-            raise ValueError(f"{key} and {stages} have other lengths")
-    for key, value in given.items():
-        if not _fits(kind, str(key), value):
-            raise ValueError(f"{str(key)[:40]} is {_short(value)}, which no {kind} autoencoder has")
+def _whole(low: int, high: int) -> Check:
+    return lambda value: isinstance(value, int) and not isinstance(value, bool) and low <= value <= high
 
 
-def _fits(kind: str, key: str, value: Any) -> bool:
-    if key in SAME:
-        return _count(value, SAME[key], SAME[key])
-    if key in COUNTS:
-        return _count(value, 1, COUNTS[key])
-    if key in WIDTHS[kind]:
-        return all(_count(one, 1, WIDTH) for one in value)
-    if key in DEPTHS[kind]:
-        return all(_count(one, 0, LAYERS) for one in value)
-    if key in TYPES[kind] or key in TEXTS:
-        return all(isinstance(one, str) and len(one) <= 64 for one in (value if key in TYPES[kind] else [value]))
-    if key in NUMBERS and value is not None:
-        listed = value if isinstance(value, list) else [value]
-        return len(listed) <= 1024 and all(isinstance(one, int | float) and -1e6 < one < 1e6 for one in listed)
+def _text(value: Any) -> bool:
+    return isinstance(value, str) and len(value) <= 64
+
+
+def _numbers(value: Any) -> bool:
+    many = value if isinstance(value, list) else [value]
+    known = len(many) <= 1024 and all(isinstance(one, int | float) and -1e6 < one < 1e6 for one in many)
+    return value is None or known
+
+
+def _switch(value: Any) -> bool:
     return value is None or isinstance(value, bool)
 
 
-def _count(value: Any, low: int, high: int) -> bool:
-    return isinstance(value, int) and not isinstance(value, bool) and low <= value <= high
+def _all(check: Check, *keys: str) -> dict[str, Check]:
+    return dict.fromkeys(keys, check)
 
 
-def _short(value: Any) -> str:
-    return repr(value)[:60]
+STAGES = 7
+"""Most resolutions; with so many, f is 64."""
+WIDTH, BLOCKS = _whole(1, 2048), _whole(0, 16)
+LISTS = {
+    "kl": _all(WIDTH, "block_out_channels") | _all(_text, "down_block_types", "up_block_types"),
+    "tiny": _all(WIDTH, "encoder_block_out_channels", "decoder_block_out_channels")
+    | _all(BLOCKS, "num_encoder_blocks", "num_decoder_blocks"),
+}
+"""What must be there, with a value for each resolution."""
+SINGLE = _all(_whole(3, 3), "in_channels", "out_channels") | _all(_whole(1, 1024), "latent_channels")
+SINGLE |= _all(_whole(2, 2), "upsampling_scaling_factor")  # the decoder enlarges as much as the encoder shrinks
+SINGLE |= _all(_whole(1, 16), "layers_per_block") | _all(WIDTH, "norm_num_groups")
+SINGLE |= _all(_text, "act_fn", "upsample_fn") | _all(_numbers, "latent_magnitude", "latent_shift")
+SINGLE |= _all(_numbers, "sample_size", "scaling_factor", "shift_factor", "latents_mean", "latents_std")
+
+
+def check_architecture(kind: str, given: object) -> None:
+    """Raise ValueError for an architecture with values of a wrong type, or with numbers or lists out of bounds.
+
+    `given` holds constructor arguments of diffusers' class for the kind "kl" or "tiny". Keys that are not listed in
+    this module may only be True, False or None.
+    """
+    if not isinstance(given, Mapping) or len(given) > 64:
+        raise ValueError(f"the architecture of a {kind} autoencoder is no set of at most 64 keys")
+    lists = LISTS[kind]
+    stages = next(iter(lists))
+    for key in lists:
+        if not isinstance(given.get(key), list) or not 1 <= len(given[key]) <= STAGES:
+            raise ValueError(f"{key} is {repr(given.get(key))[:60]}, no list of 1 to {STAGES}")
+        if len(given[key]) != len(given[stages]):
+            raise ValueError(f"{key} and {stages} have other lengths")
+    for key, value in given.items():
+        if not (all(map(lists[key], value)) if key in lists else SINGLE.get(key, _switch)(value)):
+            raise ValueError(f"{str(key)[:40]} is {repr(value)[:60]}, which no {kind} autoencoder has")

@@ -1,4 +1,4 @@
-"""Which autoencoder, as plain data that a YAML file can hold."""
+"""The configuration of an autoencoder: plain data that YAML and JSON can hold."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from typing import Annotated, Any, Literal
 
 try:
     from tyro.conf import Suppress as not_an_option
-except ImportError:  # stores open without a command line's packages
+except ImportError:  # stores open without the packages of the command line
     not_an_option = None
 
 Kind = Literal["light", "kl", "tiny", "identity"]
@@ -29,16 +29,16 @@ class AutoencoderConfig:
     blocks: int = 3
     """light: residual blocks at 1/f of the resolution, in encoder and decoder."""
     sub: int | None = None
-    """light: parts per side of a latent pixel, each with C / sub^2 channels that rays see apart; 1, 2 or 4. By default
-    as many as leave each three channels and 2 x 2 image pixels or more."""
+    """light: parts per side of a latent pixel, each with its own C / sub^2 channels and its own rays; 1, 2 or 4. By
+    default the most that leave each part at least three channels and 2 x 2 image pixels."""
     start: InitialWeights = "embedded"
-    """light: from the package's pre-trained weights, where there are some of these sizes, or from the seed."""
+    """light: from the package's pre-trained weights, if there are some of these sizes, or from the seed."""
     source: str | None = None
     """kl, tiny: a local folder or a hub id; only safetensors are read."""
     revision: str | None = None
-    """kl, tiny: the commit of a hub id, so that it stays what it is."""
+    """kl, tiny: the commit of a hub id, so that its content cannot change."""
     architecture: Annotated[dict[str, Any] | None, not_an_option] = None
-    """kl, tiny: constructor arguments, filled in from the source, so that checkpoints rebuild without it."""
+    """kl, tiny: constructor arguments, filled in from the source, so that checkpoints load without it."""
 
     @property
     def knows(self) -> bool:

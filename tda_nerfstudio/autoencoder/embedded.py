@@ -1,4 +1,4 @@
-"""The pre-trained weights that ship with the package: where light autoencoders of their sizes start."""
+"""Pre-trained weights of the light autoencoder that ship with the package."""
 
 from __future__ import annotations
 
@@ -15,15 +15,16 @@ from tda_nerfstudio.base.errors import TdaError
 
 FOLDER = Path(__file__).with_name("weights")
 BUFFERS = ("latent_scale", "background")
+"""Tensors that are kept in float32."""
 
 
 def file_name(config: AutoencoderConfig) -> str:
-    """Name the file of a light autoencoder's weights."""
+    """Return the name of the file of a light autoencoder's weights."""
     return f"light-f{config.f}-c{config.channels}.safetensors"
 
 
 def find(config: AutoencoderConfig) -> Path | None:
-    """Find weights whose f, C, sub, width and blocks are those of a light one. Raises TdaError for a damaged file."""
+    """Return the file with weights of these f, C, sub, width and blocks, or None. Raises TdaError if damaged."""
     path = FOLDER / file_name(config)
     if not path.is_file():
         return None
@@ -34,7 +35,7 @@ def find(config: AutoencoderConfig) -> Path | None:
 
 
 def load(model: Autoencoder, path: Path) -> None:
-    """Fill a light autoencoder from a file. Raises TdaError for a damaged one."""
+    """Load weights from a file into a light autoencoder. Raises TdaError for a damaged file."""
     from safetensors.torch import load_file
 
     with _damage_named(path):
@@ -42,7 +43,7 @@ def load(model: Autoencoder, path: Path) -> None:
 
 
 def save(model: Autoencoder, config: AutoencoderConfig, folder: Path) -> Path:
-    """Write a light autoencoder's weights in float16 (buffers in float32) and give them back to the model, rounded."""
+    """Write a light autoencoder's weights in float16, round the model's own alike, and return the file's path."""
     from safetensors.torch import save as to_bytes
 
     path, state = folder / file_name(config), model.state_dict()

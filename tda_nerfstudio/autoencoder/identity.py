@@ -1,4 +1,4 @@
-"""No autoencoder: "latents" are the image's pixels in [-1, 1], so that RGB scenes take the same path as latent ones."""
+"""No autoencoder: "latents" are pixels in [-1, 1], so that RGB scenes take the same path as latent scenes."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from tda_nerfstudio.autoencoder.base import Autoencoder
 
 
 class IdentityAutoencoder(Autoencoder):
-    """f = 1, C = 3, nothing to train, a white background; nu is the identity."""
+    """An autoencoder that changes nothing: f = 1, C = 3, no parameters, a white background; nu is the identity."""
 
     def __init__(self) -> None:
         super().__init__(1, 3)
@@ -27,8 +27,8 @@ class IdentityAutoencoder(Autoencoder):
         return y
 
     def calibrate(self, latents: Float[Tensor, "image C h w"]) -> None:
-        """Need no scale."""
+        """Do nothing: pixels need no scale."""
 
     def measure_background(self, height: int, width: int) -> None:
-        """Know the background: white."""
+        """Set the background to white."""
         self.background.copy_(torch.ones_like(self.background))

@@ -16,7 +16,7 @@ def _conv(inputs: int, outputs: int, size: int = 3) -> nn.Conv2d:
 
 
 def _faint(layer: nn.Conv2d) -> nn.Conv2d:
-    """Let a residual path begin as nearly nothing."""
+    """Scale initial weights down, so that a residual path starts close to zero."""
     with torch.no_grad():
         layer.weight.mul_(0.1)
     return layer
@@ -25,7 +25,7 @@ def _faint(layer: nn.Conv2d) -> nn.Conv2d:
 class PixelNorm(nn.Module):
     """Scale every pixel's features to a root mean square of 1, then each channel by a learnt gain.
 
-    Nothing is averaged over the image: what a latent pixel says must not depend on what stands elsewhere.
+    Nothing is averaged over the image, since a latent pixel must not depend on distant parts of the image.
     """
 
     def __init__(self, width: int) -> None:
@@ -33,29 +33,29 @@ class PixelNorm(nn.Module):
         self.gain = nn.Parameter(torch.ones(width, 1, 1))
 
     def forward(self, x: Tensor) -> Tensor:
-        """Keep shape and precision."""
+        """Normalise [image, width, h, w], keeping shape and precision."""
         square = (x if x.dtype == torch.float64 else x.float()).square().mean(1, keepdim=True)
         return x * torch.rsqrt(square + 1e-6).to(x.dtype) * self.gain.to(x.dtype)
 
 
 class ResidualBlock(nn.Module):
-    """Two 3 x 3 convolutions added to their input; nearly the identity at first."""
+    """Two 3 x 3 convolutions added to their input; initially close to the identity."""
 
     def __init__(self, width: int) -> None:
         super().__init__()
         self.norm, self.first, self.second = PixelNorm(width), _conv(width, width), _faint(_conv(width, width))
 
     def forward(self, x: Tensor) -> Tensor:
-        """Keep the shape."""
+        """Transform [image, width, h, w], keeping the shape."""
         return x + self.second(torch.relu(self.first(self.norm(x))))
 
 
 def frequencies(f: int, channels: int) -> tuple[Tensor, Tensor]:
-    """Give the strongest of a patch's 3 f^2 frequencies: an orthonormal basis [C, 3 f^2], and their typical spread [C].
+    """Return the strongest frequencies of an f x f patch of RGB pixels: a basis [C, 3 f^2] and standard deviations [C].
 
-    They are the discrete cosine transform's, of brightness and two colour differences, in the order of their variance
-    in images in [-1, 1]: about 1/50 of a constant's over frequency squared, and a sixth in colours. A patch is laid out
-    as PixelUnshuffle does. What is asked beyond 3 f^2 is zero.
+    The basis is orthonormal: the discrete cosine transform of brightness and of two colour differences. It is sorted by
+    variance in images in [-1, 1], which is about 1/50 of the constant's over the squared frequency, and a sixth of that
+    in colour differences. Pixels of a patch are in the order of PixelUnshuffle. Rows beyond 3 f^2 are zero.
     """
     place, order = torch.arange(f) + 0.5, torch.arange(f)[:, None]
     cosines = torch.cos(math.pi / f * order * place) * torch.where(order == 0, 1.0, math.sqrt(2)) / math.sqrt(f)
@@ -72,22 +72,22 @@ def frequencies(f: int, channels: int) -> tuple[Tensor, Tensor]:
 
 
 class Shortcut(nn.Module):
-    """A deep path beside a linear one that is right from the start: training begins with a picture, not with noise."""
+    """The sum of a deep and a linear path. The linear path works from the start: training begins with a picture."""
 
     def __init__(self, deep: nn.Sequential, linear: nn.Sequential) -> None:
         super().__init__()
         self.deep, self.linear = deep, linear
 
     def forward(self, x: Tensor) -> Tensor:
-        """Add the two."""
+        """Add the outputs of both paths."""
         return self.deep(x) + self.linear(x)
 
 
 class LightAutoencoder(Autoencoder):
-    """Work at 1/f of the resolution, `blocks` residual blocks of `width` channels; briefly at 2/f, with a quarter.
+    """Our own autoencoder: `blocks` residual blocks of `width` channels at 1/f of the resolution, and one at 2/f.
 
-    A latent pixel is made of sub x sub parts of C / sub^2 channels each. A linear shortcut starts as the strongest
-    frequencies of every part's own patch of the image, a small JPEG.
+    The block at 2/f has width / 4 channels. A latent pixel has sub x sub parts of C / sub^2 channels each. The linear
+    path starts as a small JPEG: the strongest frequencies of each part's patch of the image.
     """
 
     encoder: Shortcut
@@ -143,11 +143,11 @@ class LightAutoencoder(Autoencoder):
         self.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
 
     def _decode(self, latents: Tensor) -> Tensor:
-        """Decode to images in [-1, 1].
+        """Decode raw latents to images in [-1, 1].
 
-        What is only looked at takes bfloat16 in the residual branches alone: 1.4 to 1.6 times faster on CPUs that have
-        it, and no image of an object moves by 0.01 dB (a page of text, whose latents are extreme, did by 1.6). In all
-        layers it would be 1.5 to 1.8 times, and 0.08 dB.
+        Without gradients, on CPUs that have it, bfloat16 is used in the residual blocks alone. That is 1.4 to 1.6 times
+        as fast as float32 and changes images of objects by less than 0.01 dB (a page of text, whose latents are
+        extreme, by 1.6 dB). In all layers it would be 1.5 to 1.8 times as fast, and cost 0.08 dB.
         """
         if torch.is_grad_enabled() or latents.is_cuda:
             return self.decoder(latents)

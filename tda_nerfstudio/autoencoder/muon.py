@@ -1,4 +1,4 @@
-"""Muon for convolution kernels: autoencoders learn in a fraction of the steps that Adam takes."""
+"""The optimizer Muon for convolution kernels: autoencoders learn in a fraction of the steps that Adam takes."""
 
 from __future__ import annotations
 
@@ -11,15 +11,16 @@ from torch.optim import Optimizer
 from tda_nerfstudio.autoencoder.base import reduced_precision
 
 COEFFICIENTS = (3.4445, -4.7750, 2.0315)
-"""Of the odd polynomial of degree 5 that sends singular values towards 1 (Jordan et al. 2024, "Muon")."""
+"""Of the odd polynomial of degree 5 that moves singular values towards 1 (Jordan et al. 2024, "Muon")."""
 ROUNDS = 5
+"""Times that the polynomial is applied."""
 
 
 class Muon(Optimizer):
-    """Move every kernel along its gradient's nearest orthogonal matrix (Jordan et al. 2024); Adam for gains and biases.
+    """Move kernels along the orthogonal matrix nearest to their gradient (Jordan et al. 2024), and vectors by Adam.
 
-    A kernel [out, in, ...] is a matrix [out, in * ...]; its update has a root mean square just below 0.2 lr, near
-    Adam's. The size of a gradient does not matter, so that nothing needs clipping.
+    A kernel [out, in, ...] is used as a matrix [out, in * ...]. The root mean square of its update is just below
+    0.2 lr, close to that of Adam. It does not depend on the size of the gradient, so that nothing needs clipping.
     """
 
     def __init__(
@@ -64,9 +65,9 @@ class Muon(Optimizer):
 
 
 def orthogonalise(matrix: Tensor) -> Tensor:
-    """Send singular values of a matrix [rows, columns] to about 1 (0.7 to 1.2), keeping its singular vectors.
+    """Move the singular values of a matrix [rows, columns] to about 1 (0.7 to 1.2), keeping its singular vectors.
 
-    Those below a thousandth of its norm stay small.
+    Values below a thousandth of the matrix' norm stay small.
     """
     a, b, c = COEFFICIENTS
     wide = matrix if matrix.shape[0] <= matrix.shape[1] else matrix.T

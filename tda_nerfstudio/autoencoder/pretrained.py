@@ -1,4 +1,4 @@
-"""Pre-trained autoencoders: diffusers' AutoencoderKL ("kl") and AutoencoderTiny ("tiny"), from safetensors alone."""
+"""Autoencoders of diffusers: AutoencoderKL ("kl") and AutoencoderTiny ("tiny"), read from safetensors alone."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ CLASSES = {"kl": "AutoencoderKL", "tiny": "AutoencoderTiny"}
 CONFIG, WEIGHTS = "config.json", "diffusion_pytorch_model.safetensors"
 PICKLES = (".bin", ".pt", ".pth", ".ckpt")
 OLD_NAMES = {"query": "to_q", "key": "to_k", "value": "to_v", "proj_attn": "to_out.0"}
-"""What weights that old versions of diffusers saved call the layers of an attention."""
+"""Names of the layers of an attention in weights that old versions of diffusers saved, and their names now."""
 FLAG = "--pipeline.model.autoencoder"
 ALTERNATIVES = (
     f" Give a local folder with a {CONFIG} and a .safetensors file, or a hub id that exists (stabilityai/sd-vae-ft-mse"
@@ -30,7 +30,7 @@ ALTERNATIVES = (
 
 
 class KlAutoencoder(Autoencoder):
-    """AutoencoderKL without its scaling_factor; raw latents are the posterior's mean, or draws of it given noise."""
+    """AutoencoderKL without its scaling_factor. Raw latents are the posterior's mean, or samples of it given noise."""
 
     def __init__(self, model: Any, f: int, channels: int) -> None:
         super().__init__(f, channels)
@@ -44,7 +44,7 @@ class KlAutoencoder(Autoencoder):
 
 
 class TinyAutoencoder(Autoencoder):
-    """AutoencoderTiny, whose encoder and decoder map from and to [-1, 1] themselves; noise is not used."""
+    """AutoencoderTiny, whose encoder and decoder themselves use images in [-1, 1]. It has no posterior."""
 
     def __init__(self, model: Any, f: int, channels: int) -> None:
         super().__init__(f, channels)
@@ -52,9 +52,10 @@ class TinyAutoencoder(Autoencoder):
 
 
 def resolve(config: AutoencoderConfig) -> AutoencoderConfig:
-    """Fill in f, C and architecture from the source, fetched where needed; a known architecture needs no source.
+    """Return a copy with f, C and architecture, read from the source and downloaded if needed.
 
-    Raises TdaError when the source is missing, unreachable, damaged or of another class.
+    If the architecture is given, the source is not read. Raises TdaError when the source is missing, unreachable,
+    damaged or of another class.
     """
     kind, source, weights, given = config.kind, config.source, None, config.architecture
     if given is None:
@@ -75,9 +76,9 @@ def resolve(config: AutoencoderConfig) -> AutoencoderConfig:
 
 
 def build(config: AutoencoderConfig) -> Autoencoder:
-    """Build the architecture with the source's weights; with random ones where it is given without a source.
+    """Build the autoencoder with the source's weights, or with random weights if there is no source.
 
-    When a resolved source cannot be read any more, nothing can be encoded or decoded before a checkpoint is loaded.
+    If a resolved source can no longer be read, encoding and decoding raise TdaError until a checkpoint is loaded.
     Raises TdaError as `resolve` does.
     """
     config = resolve(config)
@@ -93,7 +94,7 @@ def build(config: AutoencoderConfig) -> Autoencoder:
 
 
 def await_checkpoint(autoencoder: Autoencoder, reason: str) -> None:
-    """Make encoder and decoder raise TdaError until a state is loaded, so that no run starts from random weights."""
+    """Let encoder and decoder raise TdaError until a state is loaded, so that no run starts from random weights."""
 
     def refuse(*_: object) -> None:
         raise TdaError(reason)
@@ -108,7 +109,10 @@ def await_checkpoint(autoencoder: Autoencoder, reason: str) -> None:
 
 
 def locate(config: AutoencoderConfig, download: bool) -> tuple[Path, Path]:
-    """Find config.json and weights in a folder, in the hub's cache or, with `download`, on the hub. Raises TdaError."""
+    """Return paths of config.json and of the weights: in a folder, in the hub's cache, or with `download` fetched.
+
+    Raises TdaError when they are not there.
+    """
     source = config.source
     if not source:
         raise TdaError(f"The kinds kl and tiny need {FLAG}.source, where their weights are.{ALTERNATIVES}")
@@ -135,13 +139,16 @@ def locate(config: AutoencoderConfig, download: bool) -> tuple[Path, Path]:
 
 
 def fetch(name: str, folder: str, revision: str, download: bool) -> tuple[Path, Path]:
-    """Take config.json and the weights of a hub repository from the cache or the hub. Raises TdaError."""
+    """Return paths of config.json and of the weights of a hub repository, in the hub's cache.
+
+    With `download` they are fetched first. Raises TdaError when they are not there.
+    """
     from huggingface_hub import hf_hub_download
 
     options: dict[str, Any] = {"subfolder": folder or None, "revision": revision, "local_files_only": not download}
     try:
         described, weights = (Path(hf_hub_download(name, file, **options)) for file in (CONFIG, WEIGHTS))
-    except Exception as error:  # offline, no such repository, commit or file, and whatever else a network can do
+    except Exception as error:  # offline, no such repository, commit or file, and all that can fail in a network
         raise TdaError(
             f"The autoencoder {name} at {revision} cannot be read from the hub or its cache; pickles (.bin) do not"
             f" count. {' '.join(str(error).split())[:300]} With network, fetch it by `hf download {name} --revision"
@@ -151,7 +158,7 @@ def fetch(name: str, folder: str, revision: str, download: bool) -> tuple[Path, 
 
 
 def read_architecture(kind: str, path: Path) -> dict[str, Any]:
-    """Read the arguments that a config.json names. Raises TdaError when it is unreadable or of another class."""
+    """Read constructor arguments from a config.json. Raises TdaError if it is unreadable or of another class."""
     try:
         given = dict(json.loads(path.read_text()))
     except (OSError, ValueError, TypeError) as error:
@@ -164,14 +171,14 @@ def read_architecture(kind: str, path: Path) -> dict[str, Any]:
 
 
 def diffusers_class(kind: str) -> Any:
-    """Import a class of diffusers, which takes seconds."""
+    """Return the class of diffusers for a kind; the import takes seconds."""
     import diffusers
 
     return getattr(diffusers, CLASSES[kind])
 
 
 def make_model(kind: str, architecture: dict[str, Any]) -> Any:
-    """Construct a model of diffusers with random weights. Raises TdaError for arguments that do not work."""
+    """Construct a model of diffusers with random weights. Raises TdaError for arguments that do not fit."""
     try:
         return diffusers_class(kind)(**architecture)
     except (TypeError, ValueError) as error:
@@ -179,7 +186,7 @@ def make_model(kind: str, architecture: dict[str, Any]) -> Any:
 
 
 def load_weights(model: nn.Module, path: Path) -> None:
-    """Load a file's weights, all of them, into a model. Raises TdaError when it is damaged or does not fit."""
+    """Load weights from a file into a model. Raises TdaError if it is damaged or does not fit exactly."""
     from safetensors import SafetensorError
     from safetensors.torch import load_file
 

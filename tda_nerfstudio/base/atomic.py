@@ -1,4 +1,4 @@
-"""Write files so that whoever looks finds the old one or the new one, whole."""
+"""Write files atomically: a reader finds the old file or the complete new one."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from tda_nerfstudio.base.errors import TdaError
 
 
 def require_writable(folder: Path) -> None:
-    """Raise TdaError unless files can be made below a folder that may not exist yet."""
+    """Raise TdaError unless files can be written below a folder, which need not exist yet."""
     try:
         parent = next(path for path in (folder.absolute(), *folder.absolute().parents) if path.exists())
         with tempfile.TemporaryFile(dir=parent):
@@ -24,7 +24,11 @@ def require_writable(folder: Path) -> None:
 
 
 def replace_file(path: Path, write: Callable[[IO[bytes]], object], beside: Path | None = None) -> None:
-    """Let `write` fill a temporary file in the same folder (or in `beside`), then put it in the place of `path`."""
+    """Let `write` fill a temporary file, then move it to `path`.
+
+    The temporary file is in the same folder, or in `beside`, which must be on the same disk. Raises OSError when the
+    file cannot be written; the old one is then unchanged.
+    """
     path.parent.mkdir(parents=True, exist_ok=True)
     temporary = (beside or path.parent) / f".{path.name}.{os.getpid()}.tmp"
     try:
@@ -38,12 +42,15 @@ def replace_file(path: Path, write: Callable[[IO[bytes]], object], beside: Path 
 
 
 def write_text(path: Path, text: str) -> None:
-    """Replace a text file."""
+    """Replace a text file, in UTF-8."""
     replace_file(path, lambda file: file.write(text.encode()))
 
 
 def save_tensors(path: Path, content: Any) -> None:
-    """Replace a torch file in a folder that may hold nothing else: nerfstudio takes all it finds for checkpoints."""
-    import torch  # seconds, which making atlases need not wait for
+    """Replace a torch file in a checkpoint folder.
+
+    The temporary file is beside that folder, since nerfstudio takes every file in it for a checkpoint.
+    """
+    import torch  # takes seconds, and making atlases does not need it
 
     replace_file(path, lambda file: torch.save(content, file), beside=path.parent.parent)

@@ -1,36 +1,36 @@
-"""What a computation ran on."""
+"""The hardware that a computation runs on."""
 
 from __future__ import annotations
 
+import os
 import platform
 import re
 import sys
 from pathlib import Path
 from typing import Any
 
-import psutil
 import torch
 
 
 def describe(device: torch.device) -> dict[str, Any]:
-    """Name processor, cores that this process may use, threads, and the GPU if that is the device."""
-    process = psutil.Process()
-    own = process.cpu_affinity() if hasattr(process, "cpu_affinity") else None  # macOS binds no process to cores
+    """Return processor, cores that this process may use, threads, and device: the GPU's name, or "cpu"."""
+    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
     return {
         "processor": _processor(),
-        "cores": len(own) if own else psutil.cpu_count(),
+        "cores": cores,
         "threads": torch.get_num_threads(),
         "device": torch.cuda.get_device_name(device) if device.type == "cuda" else "cpu",
     }
 
 
 def peak_memory() -> int:
-    """Count the bytes that this process has held at most."""
-    peak = getattr(psutil.Process().memory_info(), "peak_wset", None)
-    if peak is not None:  # on Windows; psutil knows no peak elsewhere
-        return peak
-    import resource
+    """Return the most memory that this process has held, in bytes."""
+    try:
+        import resource
+    except ImportError:  # Windows
+        import psutil
 
+        return getattr(psutil.Process().memory_info(), "peak_wset", 0)
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * (1 if sys.platform == "darwin" else 1024)
 
 

@@ -1,4 +1,4 @@
-"""Ctrl-C and SIGTERM as a wish to stop soon, so that long jobs save first."""
+"""Ctrl-C and SIGTERM as requests to stop soon, so that long jobs can save first."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from types import FrameType
 
 @contextmanager
 def signals_deferred(note: Callable[[int], None]) -> Iterator[None]:
-    """Hand the number of the first Ctrl-C or SIGTERM to `note`; a second one acts at once."""
+    """Pass the number of the first Ctrl-C or SIGTERM to `note`; a second one acts at once."""
 
     def ask(number: int, frame: FrameType | None) -> None:
         for kind, handler in before.items():

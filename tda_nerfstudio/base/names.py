@@ -1,14 +1,14 @@
-"""Names of scenes, which become names of files."""
+"""Names of scenes. They become names of files."""
 
 from __future__ import annotations
 
 LONGEST_NAME = 200
 NAMES = f"1 to {LONGEST_NAME} printable characters without / \\ : and no dot in front"
-"""What a scene may be called, in words."""
+"""The names that a scene may have, in words."""
 
 
 def is_safe(name: object) -> bool:
-    """Say whether a scene may be called so: whether that is safe as a file's name everywhere."""
+    """Whether a name is a text that is safe as a file's name on every system (`NAMES`)."""
     if not isinstance(name, str) or not 0 < len(name) <= LONGEST_NAME:
         return False
     return name.isprintable() and name[0] != "." and not set(name) & set("/\\:")

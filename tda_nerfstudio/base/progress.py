@@ -1,4 +1,4 @@
-"""Progress bars of whatever takes its time."""
+"""Progress bars."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ T = TypeVar("T")
 
 
 def track(items: Iterable[T], description: str, total: int | None = None) -> Iterator[T]:
-    """Go through items behind a bar that is gone afterwards; where nobody watches, a file say, nothing is shown."""
+    """Iterate over items with a progress bar, which disappears at the end. Nothing is shown outside terminals."""
     from rich.console import Console
     from rich.markup import escape
     from rich.progress import track

@@ -1,4 +1,4 @@
-"""`tda`: what the nerfstudio commands do not do themselves. Every command is a thin layer; imports are inside."""
+"""`tda`: commands for what nerfstudio's own commands do not do. Imports are inside the functions."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ def demo(
         views: Training views of each.
         test_views: Held-out views of each.
         size: Width and height in pixels.
-        seed: Which vehicles.
+        seed: Number that the choice of vehicles follows from.
     """
     from tda_nerfstudio.making.demo import write_demo_atlas
 
@@ -66,11 +66,12 @@ def meshes(
         views: Training views of each.
         test_views: Held-out views of each.
         size: Width and height in pixels.
-        seed: How the cameras are turned.
-        normalise: Fit each model into the cameras' sight, scale the whole class alike, or leave models as they are.
+        seed: Number that the directions of the cameras follow from.
+        normalise: model scales each model into sight of the cameras, class scales all by the same factor, none leaves
+            models as they are.
         up: Axis of the files that points up: x, y, z, -x, -y or -z.
         front: Axis of the files that points forward, such as --front=-z.
-        poses: Take the cameras of the scenes of the same names in this atlas, in place of views, size and seed.
+        poses: An atlas whose scenes of the same names give the cameras, in place of views, size and seed.
     """
     from tda_nerfstudio.making.meshes import Look, write_mesh_atlas
 
@@ -86,7 +87,7 @@ def meshes(
 
 
 def _next(data: Path, chosen: dict[str, str]) -> str:
-    """Spell both stages on an atlas, each on some of its scenes."""
+    """Write the commands of the next steps on an atlas: by method, each on the scenes that are given for it."""
     lines = []
     for method, scenes in chosen.items():
         words = ["ns-train", method, "--data", str(data)]
@@ -116,7 +117,7 @@ def pretrain(
         channels: C, latent channels.
         steps: Length in steps: the same options then give the same bits.
         minutes: Length in minutes of training instead; not reproducible to the bit, as learning rates follow the clock.
-        seed: Of weights, images and noise.
+        seed: Number that weights, images and noise follow from.
         batch: Images a step.
         sprites: Rendered objects to compose images from.
         data: Atlases whose training views are mixed in, at least 128 x 128.
@@ -164,10 +165,10 @@ def run(
 
     Args:
         preset: A YAML file such as configs/demo.yml.
-        out: Folder for everything big that is made, checkpoints first of all; by default the preset's own name, here.
+        out: Folder for runs, checkpoints and all other big files; by default ./NAME for a preset NAME.yml.
         data: The atlas, in place of what the preset names.
-        results: Folder for one small JSON row a run; by default results/PRESET in the preset's configs folder.
-        dry: Print the lines only.
+        results: Folder for a small JSON file for each run; by default results/PRESET in the preset's configs folder.
+        dry: Print the lines without running them.
     """
     from tda_nerfstudio.studies.run_preset import run_preset
 
@@ -180,8 +181,8 @@ def view(source: tyro.conf.Positional[Path], port: int | None = None, host: str 
 
     Args:
         source: Folder of a store, or folder or config.yml of a run that has one.
-        port: Where to listen; by default 7007, or where that is taken another one, which is printed.
-        host: Address to listen at; 0.0.0.0 lets other machines in: all that reach this one.
+        port: Port to listen on; by default 7007, or if that is taken another one, which is printed.
+        host: Address to listen on; 0.0.0.0 gives access to every machine that reaches this one.
     """
     from tda_nerfstudio.plugin.viewer.view_store import view_store
 
@@ -205,7 +206,7 @@ def render(
 
     Args:
         source: Folder of a store, or folder or config.yml of a run: its store is shown, else its checkpoint.
-        load_config: The same, for those who are used to ns-render.
+        load_config: The same, spelt as for ns-render.
         scene: Name of the scene; 'all' shows every scene, one after the other; the first by default.
         output: The video to write, .mp4 for example.
         frames: Frames of a full turn.
@@ -233,7 +234,7 @@ def sheet(
     Args:
         load_config: config.yml of a run.
         output: The PNG file to write.
-        scenes: How many scenes, evenly spread.
+        scenes: Number of scenes, spread evenly over the run's.
     """
     from tda_nerfstudio.studies.gallery import draw_sheet
 
@@ -267,10 +268,10 @@ def bench(
 
     Args:
         out: Folder for bench.json, bench.md and bench.svg.
-        repeats: Rounds, in each of which every case runs once.
+        repeats: Rounds; every case runs once in each.
         only: Groups of cases: steps, view, decode, open, scenes, rays, samples, quality; all by default.
-        quick: Three rounds, and nothing is trained through the big autoencoder: a look, no result.
-        device: A GPU by default where there is one.
+        quick: Only three rounds, without training through the big autoencoder; not for results.
+        device: By default a GPU if there is one.
     """
     from tda_nerfstudio.studies.bench.run import run_bench
 
@@ -279,7 +280,7 @@ def bench(
 
 
 def entrypoint() -> None:
-    """Run `tda`; errors that a user can act on end it with their message and exit code 1."""
+    """Run `tda`. A TdaError ends it with its message and exit code 1, Ctrl-C with exit code 130."""
     from tda_nerfstudio.plugin.quiet import silence
 
     silence()

@@ -1,4 +1,4 @@
-"""`tda store`: look into a store of learnt scenes, check it, and move scenes in and out."""
+"""`tda store`: commands that look into stores of learnt scenes, check them, and move scenes in and out."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ app = tyro.extras.SubcommandApp()
 
 @app.command
 def info(store: tyro.conf.Positional[Path]) -> None:
-    """List a store's scenes with their metrics, and what it weighs.
+    """List a store's scenes with their metrics, and its size.
 
     Args:
         store: Folder of the store.
@@ -48,7 +48,7 @@ def info(store: tyro.conf.Positional[Path]) -> None:
 
 @app.command
 def verify(store: tyro.conf.Positional[Path]) -> None:
-    """Read every file of a store and check its hash; exit code 1 when something is wrong.
+    """Read every file of a store and check its hash; the exit code is 1 if something is wrong.
 
     Args:
         store: Folder of the store.
@@ -64,7 +64,7 @@ def verify(store: tyro.conf.Positional[Path]) -> None:
 
 @app.command
 def add(store: tyro.conf.Positional[Path], other: tyro.conf.Positional[Path], scenes: tuple[str, ...] = ()) -> None:
-    """Take over scenes of another store with the same shared parts, to the bit; known names replace the old.
+    """Copy scenes, bit for bit, from another store with the same shared parts; known names replace the old scenes.
 
     Args:
         store: Folder of the store that grows.
@@ -81,7 +81,7 @@ def add(store: tyro.conf.Positional[Path], other: tyro.conf.Positional[Path], sc
 
 @app.command
 def remove(store: tyro.conf.Positional[Path], scenes: tyro.conf.Positional[tuple[str, ...]]) -> None:
-    """Take scenes out of a store.
+    """Remove scenes from a store.
 
     Args:
         store: Folder of the store.
@@ -105,12 +105,12 @@ def export_run(
     store: tyro.conf.Positional[Path],
     precision: Literal["int4", "int8", "fp16", "fp32"] = "int4",
 ) -> None:
-    """Put the scenes of a finished run into a store, made if there is none.
+    """Put the scenes of a finished run into a store, which is made if there is none.
 
     Args:
-        load_config: Folder or config.yml of the run. It can run code when it is read: only those you trust.
+        load_config: Folder or config.yml of the run. Reading it can run code: name only runs that you trust.
         store: Folder of the store.
-        precision: Of micro planes; int4 costs 0.02 dB, int8 nothing that can be measured.
+        precision: Precision of micro planes; int4 costs 0.02 dB, int8 nothing that can be measured.
     """
     from tda_nerfstudio.plugin.storing import export_run
 
@@ -129,9 +129,9 @@ def lighten(
 
     Args:
         store: Folder of the store.
-        out: Folder of the new one.
-        bases: Base planes to keep, those that scenes use most; all by default.
-        precision: Of micro planes.
+        out: Folder of the new store.
+        bases: Number of base planes to keep, those that scenes use most; all by default.
+        precision: Precision of micro planes.
     """
     from tda_nerfstudio.store.lighter import lighten
     from tda_nerfstudio.store.store import Store
@@ -147,13 +147,13 @@ def curve(
     out: Path = Path("curve.png"),
     scenes: int = 20,
 ) -> None:
-    """Draw PSNR against bytes a scene for ways to keep a store's scenes; a table is printed, and a JSON kept beside it.
+    """Draw PSNR against bytes per scene for several ways to store scenes; print the table, and write it as JSON.
 
     Args:
-        store: Folder of the store, best in fp32.
-        data: The atlas that its scenes were learnt from, for its held-out views.
+        store: Folder of the store, preferably in fp32.
+        data: Atlas that its scenes were learnt from, which has the held-out views.
         out: The PNG file to write.
-        scenes: Scenes to score, evenly spread.
+        scenes: Number of scenes to score, spread evenly over the store's.
     """
     from tda_nerfstudio.studies.weight_curve import draw_curve
 

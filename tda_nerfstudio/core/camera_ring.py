@@ -13,7 +13,7 @@ from torch import Tensor
 from torch.nn.functional import normalize
 
 STEEPEST = math.radians(60)
-"""Cameras higher than this above the horizon have no azimuth to speak of."""
+"""Most elevation in radians: closer to the zenith, a camera's azimuth is not well defined."""
 
 
 def up_direction(c2w: Float[Tensor, "view 3 4"]) -> Float[Tensor, " 3"]:
@@ -25,7 +25,7 @@ def up_direction(c2w: Float[Tensor, "view 3 4"]) -> Float[Tensor, " 3"]:
 
 
 def horizon(up: Float[Tensor, " 3"]) -> tuple[Float[Tensor, " 3"], Float[Tensor, " 3"]]:
-    """Give two directions that span the horizon: those of x and y where z is up."""
+    """Return two orthogonal directions that span the horizon: x and y if z is up."""
     axis = torch.eye(3, dtype=up.dtype)[int(up.abs().argmin())]
     first = normalize(torch.linalg.cross(torch.linalg.cross(up, axis), up), dim=0)
     return first, torch.linalg.cross(up, first)

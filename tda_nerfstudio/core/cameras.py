@@ -1,4 +1,4 @@
-"""Rays of latent pixels.
+"""Rays through latent pixels, and cameras around a scene.
 
 Frame: OpenGL cameras (x right, y up, looking along -z) placed by camera-to-world matrices in the atlas' world frame.
 Units: intrinsics in pixels of the full image, whatever the down-scaling f; a latent pixel is an area of f x f of them.
@@ -17,28 +17,27 @@ from tda_nerfstudio.core.view import View
 
 
 def grid_size(height: int, width: int, f: int) -> tuple[int, int]:
-    """Count the rows and columns of latent pixels that cover an image, the last ones reaching over its border."""
+    """Count rows and columns of the latent pixels that cover an image; the last ones may reach over its border."""
     return math.ceil(height / f), math.ceil(width / f)
 
 
 def pixel_centres(h: int, w: int, device: torch.device | str = "cpu") -> Float[Tensor, "pixel 2"]:
-    """List the centres (x, y) of a grid's pixels in row-major order, in units of its pixels."""
+    """Return the centres (x, y) of an h x w grid's pixels in row-major order, in pixels of the grid."""
     y, x = torch.meshgrid(torch.arange(h, device=device), torch.arange(w, device=device), indexing="ij")
     return torch.stack([x, y], -1).reshape(-1, 2) + 0.5
 
 
 def footprint(side: int, device: torch.device | str = "cpu") -> Float[Tensor, "sub 2"]:
-    """Spread side x side offsets evenly over a pixel, relative to its centre, in units of the pixel."""
+    """Return side x side offsets (x, y) from a pixel's centre, spread evenly over the pixel, in pixels."""
     return (pixel_centres(side, side, device) / side) - 0.5
 
 
 def rays(
     view: View, pixels: Float[Tensor, "view ray 2"], f: int
 ) -> tuple[Float[Tensor, "view ray 3"], Float[Tensor, "view ray 3"]]:
-    """Cast a ray through every position (x, y) of the latent grid.
+    """Return origins and unit directions, in the world frame, of rays through positions (x, y) of the latent grid.
 
-    Positions are in latent pixels (0.5 is the first one's centre); with f = 1 they are image pixels.
-    Returns origins and unit directions in the world frame.
+    Positions are in latent pixels, where the centre of the first one is (0.5, 0.5). With f = 1 they are image pixels.
     """
     x = (pixels[..., 0] * f - view.cx[:, None]) / view.fx[:, None]
     y = (pixels[..., 1] * f - view.cy[:, None]) / view.fy[:, None]
@@ -51,7 +50,10 @@ def rays(
 def clip_to_box(
     origins: Float[Tensor, "ray 3"], directions: Float[Tensor, "ray 3"], box: Float[Tensor, "2 3"]
 ) -> tuple[Float[Tensor, " ray"], Float[Tensor, " ray"], Bool[Tensor, " ray"]]:
-    """Find where rays enter and leave an axis-aligned box (near >= 0), and which of them meet it at all."""
+    """Return the distances at which rays enter and leave an axis-aligned box, and whether they meet it.
+
+    `directions` have unit length; `box` holds its lowest and highest corner. A ray that starts inside enters at 0.
+    """
     safe = torch.where(directions.abs() < 1e-9, torch.full_like(directions, 1e-9), directions)
     t = (box[:, None] - origins) / safe
     near = t.amin(0).amax(-1).clamp(min=0.0)
@@ -62,10 +64,10 @@ def clip_to_box(
 def orbit(
     count: int, distance: float, elevation: float, focal: float, size: tuple[int, int], centre: Float[Tensor, " 3"]
 ) -> View:
-    """Place cameras on a full turn around a point, z up, looking at it.
+    """Place cameras on a full turn around a point, looking at it, with z up.
 
-    Distance in world units, elevation in degrees above the horizon, focal length in pixels of a (width, height) image.
-    Raises TdaError for less than one camera.
+    `distance` is in world units, `elevation` in degrees above the horizon, `focal` in pixels of an image of `size`
+    (width, height). Raises TdaError for less than one camera.
     """
     if count < 1:
         raise TdaError(f"A turn has at least one camera, not {count}.")

@@ -1,4 +1,4 @@
-"""The four losses of the method (Sec. 3 of 2403.11678), each a plain mean so that weights hold for every size."""
+"""The four losses of the method (Sec. 3 of 2403.11678). Each is a mean, so that its weight suits every size."""
 
 from __future__ import annotations
 
@@ -16,15 +16,16 @@ def image_loss(
 
 
 def latent_loss(rendered: Tensor, encoded: Tensor, variance: Tensor) -> Float[Tensor, ""]:
-    """L_latent: mean squared error of normalised latents, as a share of each channel's variance.
+    """L_latent: mean squared error of normalised latents, over the variance of each channel.
 
-    With an encoder that trains, pass a variance that carries its gradient: then shrinking the latents gains nothing.
+    Shapes: [view, C, h, w], or [view, C, pixel], with a variance that broadcasts to them. If the encoder trains, the
+    variance must carry gradients, so that smaller latents do not lower the loss.
     """
     return ((rendered - encoded).square() / variance).mean()
 
 
 def tv_loss(planes: Float[Tensor, "scene 3 R R F"]) -> Float[Tensor, ""]:
-    """L_tv: mean squared difference of neighbouring plane cells."""
+    """L_tv: mean squared difference between neighbouring cells of a plane."""
     down = (planes[:, :, 1:] - planes[:, :, :-1]).square().mean()
     right = (planes[:, :, :, 1:] - planes[:, :, :, :-1]).square().mean()
     return down + right

@@ -1,4 +1,4 @@
-"""What one step of a phase minimises: images in, a loss for each term that the phase names out."""
+"""The losses of one training step, from encoding over rendering to decoding."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from tda_nerfstudio.core.scenes import LatentScenes
 
 
 class Codec(Protocol):
-    """What the objective asks of an autoencoder; z is raw, y = nu(z) is normalised."""
+    """What the objective needs of an autoencoder. z are raw latents, y = nu(z) normalised ones."""
 
     f: int
     channels: int
@@ -32,10 +32,10 @@ class Codec(Protocol):
 
 
 class Batch(NamedTuple):
-    """V views of each of K scenes."""
+    """The views of one step: V views of each of K scenes."""
 
     scene: Int[Tensor, " scene"]
-    """Rows of the scene table, each once."""
+    """Rows of the K scenes in the table, each once."""
     slot: Int[Tensor, " view"]
     """Position of each view's scene in `scene`."""
     view: View
@@ -44,20 +44,21 @@ class Batch(NamedTuple):
     images: Float[Tensor, "view 3 height width"] | None = None
     """In [0, 1]."""
     latents: Float[Tensor, "view channel h w"] | None = None
-    """Cached nu(E(x)), for phases whose encoder stands still."""
+    """Cached nu(E(x)), for phases in which the encoder does not train."""
     pixels: Int[Tensor, "view pixel"] | None = None
-    """The latent pixels to render, row-major; all of them when absent."""
+    """Row-major indices of the latent pixels to render; None renders all."""
     seeds: tuple[str, ...] = ()
-    """Name of each view's own randomness; its place in the step when absent."""
+    """Seed of each view's randomness; if empty, it follows from the view's position in the batch."""
 
 
 def latent_variance(latents: Float[Tensor, "view channel h w"], together: bool) -> Float[Tensor, "_ channel 1 1"]:
-    """Variance of each channel of normalised latents, at least 1e-4: a dead channel must not divide by zero.
+    """Return the variance of each channel of normalised latents, at least 1e-4, since L_latent divides by it.
 
-    Of all views together while the encoder trains. Else of each view on its own, so that scenes know nothing of each
-    other; then at least a tenth of the view's mean, as a channel may be nearly constant in a single view.
+    `together`, while the encoder trains, takes one variance over all views. Otherwise each view has its own, so that
+    scenes do not depend on each other. It is at least a tenth of the view's mean over channels, since a channel may be
+    nearly constant in one view.
     """
-    pixels = latents.shape[2:].numel()  # the smallest images have one: its variance is 0, not 0 / 0
+    pixels = latents.shape[2:].numel()  # the smallest images have one pixel: its variance is 0, not 0 / 0
     if together:
         return latents.var((0, 2, 3), keepdim=True, correction=min(len(latents) * pixels - 1, 1)).clamp(min=1e-4)
     variance = latents.var((2, 3), keepdim=True, correction=min(pixels - 1, 1))
@@ -65,7 +66,7 @@ def latent_variance(latents: Float[Tensor, "view channel h w"], together: bool) 
 
 
 def perturbed(z: Float[Tensor, "image C h w"], share: float, seed: int, step: int) -> Float[Tensor, "image C h w"]:
-    """Add noise, a share of each channel's standard deviation: decoders must bear what renderings get wrong."""
+    """Add noise, a share of each channel's standard deviation, as decoders must tolerate errors of renderings."""
     spread = share * z.detach().std((0, 2, 3), keepdim=True, correction=min(z[:, 0].numel() - 1, 1))
     return z + torch.randn(z.shape, generator=seeded(seed, step, "latents")).to(z) * spread
 
@@ -73,11 +74,12 @@ def perturbed(z: Float[Tensor, "image C h w"], share: float, seed: int, step: in
 def objective(
     phase: Phase, scenes: LatentScenes, codec: Codec, batch: Batch, sampling: SamplingConfig, seed: int, step: int
 ) -> dict[str, Float[Tensor, ""]]:
-    """Compute the weighted losses of one step, in the order a latent travels: encoded, rendered, decoded.
+    """Compute the weighted losses of one step; keys are the names of the phase's losses.
 
-    While the encoder trains, L_latent's gradient reaches it through the latents and through their variance: smoother
-    latents pay, smaller ones do not. L_RGB's gradient reaches it as if its latents, off by what rendering got wrong,
-    were decoded: what renderings lose, colours first, it has to say louder. Without that, latents end as silhouettes.
+    If the encoder trains, the gradient of L_latent reaches it through the latents and through their variance, which
+    rewards smooth latents and not small ones. The gradient of L_RGB reaches it as if its own latents plus the error of
+    the rendering were decoded, so that the encoder emphasises what renderings lose, such as colours. Without that,
+    latents become silhouettes.
     """
     losses: dict[str, Tensor] = {}
     encoded = batch.latents
@@ -114,7 +116,7 @@ def objective(
 def render_batch(
     scenes: LatentScenes, planes: Tensor, codec: Codec, batch: Batch, sampling: SamplingConfig, seed: int, step: int
 ) -> Float[Tensor, "view channel h w"]:
-    """Render the batch's views as normalised latents; with chosen pixels as one row of them, [view, C, 1, pixel]."""
+    """Render the batch's views as normalised latents; with `batch.pixels` as one row of them, [view, C, 1, pixel]."""
     h, w = grid_size(batch.height, batch.width, codec.f)
     views = len(batch.slot)
     centres = pixel_centres(h, w, planes.device)

@@ -1,4 +1,4 @@
-"""Where scenes are empty: a coarse grid over the box, a row a scene, that shortens rays to what they may meet."""
+"""Occupancy: a coarse grid over the box for each scene, which shortens rays to the part that is not empty."""
 
 from __future__ import annotations
 
@@ -9,25 +9,19 @@ from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
 REFRESH_EVERY = 8
-"""Rounds between looks at where scenes are empty: a look costs a tenth of a scene's part of a step."""
+"""Rounds between updates of a scene's grid. An update costs a tenth of the scene's part of a step."""
 YOUNG = 0.25
-"""Share of a phase in which scenes may only claim more space: what they look like is not known yet."""
+"""Share of a phase in which cells only become occupied and none becomes empty, as scenes are not yet learnt."""
 SEEN = 0.02
-"""Change of a normalised latent that a cell makes before the background, from which on it counts as occupied."""
-
-
-def refresh_due(round_: int, share: float) -> bool | None:
-    """Say whether a round, `share` of its phase done, looks again where scenes are empty.
-
-    None: not now. True: they may only claim more space. False: they also give up what they do not fill.
-    """
-    return share < YOUNG if round_ % REFRESH_EVERY == 0 else None
+"""Least difference from the background, in a normalised latent, that makes a cell occupied."""
 
 
 def due_scenes(scene: Int[Tensor, " scene"], rounds: Sequence[int], share: float) -> tuple[Int[Tensor, " due"], bool]:
-    """Choose a step's scenes that are looked at again, each by its own round, and say whether they may only grow."""
-    due = [s for s, round_ in enumerate(rounds) if refresh_due(round_, share) is not None]
-    return scene[due], share < YOUNG
+    """Return those of a step's scenes whose grids are to be updated, and whether cells may only become occupied.
+
+    `rounds` holds the round that each scene is in, `share` how much of the phase is done, in [0, 1].
+    """
+    return scene[[s for s, round_ in enumerate(rounds) if round_ % REFRESH_EVERY == 0]], share < YOUNG
 
 
 def occupied_cells(
@@ -37,11 +31,11 @@ def occupied_cells(
     seen: float = SEEN,
     reach: int = 1,
 ) -> Bool[Tensor, "scene G G G"]:
-    """Mark the cells that show, and those within `reach` of them.
+    """Mark the cells that differ visibly from the background, and all cells within `reach` cells of them.
 
-    Densities are per half of the box' longest side, colours in (-1, 1) like the background. What has the background's
-    colour is fog that no loss minds and no image shows. A cell is known at its centre alone: the margin keeps what is
-    thinner than a cell, and lets `clip_to_occupied` step by more than one.
+    Densities are per half of the box' longest side; colours and background are in (-1, 1). Density with the colour of
+    the background changes no image, so its cells count as empty. A cell is sampled at its centre alone: the margin
+    covers surfaces thinner than a cell, and allows `clip_to_occupied` to step by more than a cell.
     """
     opacity = -torch.expm1(-density * (2 / density.shape[-1]))
     visible = opacity * (colour - background).abs().amax(-1) > seen
@@ -55,10 +49,10 @@ def clip_to_occupied(
     start: Float[Tensor, "ray 3"],
     end: Float[Tensor, "ray 3"],
 ) -> tuple[Float[Tensor, " ray"], Float[Tensor, " ray"], Bool[Tensor, " ray"]]:
-    """Find the first and the last share of each ray, from start to end in [-1, 1]^3, that lies in occupied cells.
+    """Find where each ray, from start to end in [-1, 1]^3, first enters and last leaves occupied cells.
 
-    Cells are indexed [x, y, z]. Looks once a cell of an axis-parallel ray, so that a block of two cells is never
-    stepped over. Returns (0, 1) where nothing is occupied, and whether anything is.
+    Returns both as shares of the way in [0, 1], (0, 1) if no cell is occupied, and whether any is. Cells are indexed
+    [x, y, z]. Each ray is sampled at G points, so that no block of 2 x 2 x 2 occupied cells is stepped over.
     """
     grid = occupied.shape[-1]
     share = (torch.arange(grid, device=start.device, dtype=start.dtype) + 0.5) / grid

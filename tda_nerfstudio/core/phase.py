@@ -1,4 +1,4 @@
-"""One stretch of training as plain data: which losses act, which parameter groups move, how fast and for how long."""
+"""A phase of training as plain data: which losses act, which parameter groups move, how fast and for how long."""
 
 from __future__ import annotations
 
@@ -10,13 +10,15 @@ GROUPS = ("micro", "weights", "base", "mlp", "encoder", "decoder")
 
 @dataclass(frozen=True)
 class Phase:
-    """One stretch of training."""
+    """One phase of training."""
 
     name: str
     visits: float
+    """Length: how often each scene is visited, a view at a time."""
     losses: dict[str, float]
+    """Weight by loss."""
     rates: dict[str, float]
-    """Initial learning rate by parameter group; groups that are not named here stand still."""
+    """Initial learning rate by parameter group; other groups do not move."""
     final_rate: float = 0.05
     """Learning rates fall exponentially to this share of the initial ones (the paper's 0.94157 an epoch, 50 epochs)."""
     latent_noise: float = 0.0
@@ -24,7 +26,7 @@ class Phase:
 
     @property
     def encodes(self) -> bool:
-        """Whether images pass the encoder at every step; otherwise latents are cached."""
+        """Whether images are encoded at every step; otherwise latents are cached."""
         return "encoder" in self.rates or "ae" in self.losses
 
     @property

@@ -1,4 +1,4 @@
-"""Where to look along a ray: intervals between near and far, first even, then where the density is."""
+"""Samples along rays: first in even intervals between near and far, then in intervals where the density is."""
 
 from __future__ import annotations
 
@@ -11,24 +11,23 @@ from torch import Tensor
 
 @dataclass
 class SamplingConfig:
-    """How densely rays are sampled."""
+    """How many rays a latent pixel has, and how many samples a ray."""
 
     coarse: int = 12
-    """Even samples along a ray, for its density alone."""
+    """Evenly spaced samples along a ray, for density alone."""
     fine: int = 12
-    """Samples where the coarse ones found something, for density and latent colour."""
+    """Samples where the coarse ones found density, for density and latent colour."""
     side: int | None = None
-    """Rays per side of a latent pixel when images are rendered: a latent pixel is an area, 2 means 2 x 2 rays. By
-    default one for each part of it, and 2 x 2 at least; with fewer rays, parts share them."""
+    """Rays per side of a latent pixel when images are rendered; 2 means 2 x 2 rays. By default one for each of its
+    parts, and at least 2 x 2; if there are fewer rays than parts, parts share them."""
     train_side: int | None = None
-    """The same in training, where each ray is jittered inside its part of the pixel. With a single one, edges are
-    noise, and an encoder that trains learns to blur them away."""
+    """The same in training. With a single ray, edges are noise, and an encoder that trains learns to blur them."""
     jitter: bool = True
-    """Whether training rays are displaced inside their part of the pixel at every step; else they pass its centre."""
+    """Whether rays pass a random place in their part of the pixel at every step of training, and not its centre."""
     explore: float = 0.06
-    """Share of the latent pixels that in training look into empty space too, where something may have to grow."""
+    """Share of latent pixels whose rays in training also sample empty cells, where something may have to grow."""
     rays_per_chunk: int = 32768
-    """Rays rendered at once when images are rendered, to bound memory."""
+    """Rays to render at once when images are rendered, which bounds memory."""
 
     def rays(self, sub: int, training: bool = False) -> int:
         """Count the rays per side of a latent pixel that has sub x sub parts."""
@@ -36,7 +35,7 @@ class SamplingConfig:
 
 
 def even_edges(near: Float[Tensor, " ray"], far: Float[Tensor, " ray"], count: int) -> Float[Tensor, "ray edge"]:
-    """Cut each ray into `count` equal intervals: count + 1 distances from near to far."""
+    """Return the count + 1 edges of `count` equal intervals of each ray, as distances from near to far."""
     share = torch.linspace(0, 1, count + 1, device=near.device, dtype=near.dtype)
     return near[:, None] + (far - near)[:, None] * share
 
@@ -44,11 +43,11 @@ def even_edges(near: Float[Tensor, " ray"], far: Float[Tensor, " ray"], count: i
 def importance_edges(
     edges: Float[Tensor, "ray edge"], weights: Float[Tensor, "ray sample"], count: int, floor: float = 0.01
 ) -> Float[Tensor, "ray edge2"]:
-    """Cut each ray into `count` intervals of equal weight, ascending from the first edge to the last.
+    """Return the ascending edges of `count` intervals of equal weight, from each ray's first edge to its last.
 
-    The weights are widened by one neighbour, since a surface may lie anywhere in its interval, and lifted by `floor`,
-    so that empty space keeps a few samples. Nothing is sorted: the inverse of a growing function grows. Weights that
-    are NaN, of a scene that diverged, count as none: its samples stay where planes can be looked up.
+    Weights are spread to neighbouring intervals, since a surface may be anywhere in its interval. `floor` is added to
+    them, so that empty space keeps a few samples. NaN counts as 0, so that samples of a scene that diverged stay
+    inside the box.
     """
     padded = torch.nn.functional.pad(weights.nan_to_num(0.0), (1, 1))
     wide = torch.maximum(padded[:, :-1], padded[:, 1:])
@@ -65,6 +64,6 @@ def importance_edges(
 def place(
     edges: Float[Tensor, "ray edge"], jitter: Float[Tensor, "ray sample"] | None = None
 ) -> Float[Tensor, "ray sample"]:
-    """Put one sample in every interval: in its middle, or at `jitter` in [0, 1) of it."""
+    """Return the distance of one sample in each interval: in its middle, or at the share `jitter` in [0, 1) of it."""
     width = edges[:, 1:] - edges[:, :-1]
     return edges[:, :-1] + width * (0.5 if jitter is None else jitter)

@@ -17,7 +17,7 @@ from tda_nerfstudio.core.scenes import LatentScenes
 
 
 class Rendering(NamedTuple):
-    """What comes out of rays: normalised latents in (-1, 1), opacity in [0, 1], depth in world units."""
+    """What rays see: normalised latents in (-1, 1), opacity in [0, 1], and the mean depth in world units."""
 
     latent: Float[Tensor, "ray channel"]
     opacity: Float[Tensor, " ray"]
@@ -32,10 +32,10 @@ def clip(
     occupied: Bool[Tensor, "scene G G G"] | None = None,
     explore: Bool[Tensor, " ray"] | None = None,
 ) -> tuple[Int[Tensor, " met"], Float[Tensor, " met"], Float[Tensor, " met"], Float[Tensor, " ray"]]:
-    """Find the rays that meet the box and an occupied cell in it, and from where to where, in world units.
+    """Find the rays that meet the box and an occupied cell in it: their indices, near and far in world units.
 
-    Rays that `explore` need no occupied cell and keep their whole way through the box. Also returns where every ray
-    leaves the box: what lies behind it all.
+    Rays that `explore` need no occupied cell and keep their whole way through the box. The last value is the distance
+    at which each ray leaves the box, the depth of the background.
     """
     near, far, hit = cameras.clip_to_box(origins, directions, scenes.box)
     index, behind = hit.nonzero()[:, 0], far.clamp(min=0)
@@ -64,10 +64,11 @@ def render_rays(
     occupied: Bool[Tensor, "scene G G G"] | None = None,
     explore: Bool[Tensor, " ray"] | None = None,
 ) -> Rendering:
-    """Render rays of the scenes whose fused planes are given, over a background in (-1, 1).
+    """Render rays over a background in (-1, 1). `planes` are the fused planes, `slot` each ray's scene among them.
 
-    Rays that miss the box, or the occupied cells of it where they are given, cost nothing; `clip` says what the others
-    see. The coarse pass only decides where to look: it has no colour and no gradient.
+    Origins and directions are in the world frame, directions of unit length. Rays that miss the box, or its occupied
+    cells if they are given, cost nothing (see `clip`). The coarse pass only places the samples of the fine pass: it has
+    no colour and no gradient.
     """
     index, near, far, depth = clip(scenes, slot, origins, directions, occupied, explore)
     count, background = len(origins), (background + 1) / 2
@@ -100,7 +101,10 @@ def render_rays(
 def jittered_pixels(
     centres: Float[Tensor, "view pixel 2"], side: int, noise: Float[Tensor, "view pixel sub 2"] | None
 ) -> Float[Tensor, "view ray 2"]:
-    """Spread side x side rays over each pixel, displaced by noise in [0, 1) inside their part of it."""
+    """Return positions (x, y) of side x side rays in each pixel: even, or by noise in [0, 1) anywhere in their part.
+
+    In latent pixels, as the centres are.
+    """
     offsets = cameras.footprint(side, centres.device).to(centres.dtype)
     positions = centres[:, :, None] + offsets
     if noise is not None:
@@ -109,9 +113,9 @@ def jittered_pixels(
 
 
 def assemble(values: Float[Tensor, "pixel ray channel"], sub: int) -> Float[Tensor, "pixel channel part"]:
-    """Average a latent pixel's side x side rays, row-major, over each of its sub x sub parts, row-major too.
+    """Average the rays of each latent pixel over each of its sub x sub parts; both are row-major.
 
-    Where rays do not divide by parts, parts share them.
+    A pixel has side x side rays. If side is no multiple of sub, parts share rays.
     """
     pixels, count, channels = values.shape
     side = math.isqrt(count)
@@ -134,11 +138,11 @@ def render_views(
     generators: Sequence[torch.Generator] = (),
     occupied: Bool[Tensor, "scene G G G"] | None = None,
 ) -> Rendering:
-    """Render latent pixels of several views, each averaged over the area of its parts; rows are view-major.
+    """Render latent pixels of several views: rows [view * pixel, C], averaged over the area of each part.
 
-    The background has all C channels, a point of a scene C over the number of parts.
-    With a generator (on the CPU) for each view samples are jittered and some pixels explore, as for training; without
-    the result is deterministic.
+    `slot` is each view's scene among `planes`, `centres` are in latent pixels, and the background has all C channels,
+    in (-1, 1). With a CPU generator for each view, as in training, samples are jittered and some pixels explore;
+    without, the result is deterministic.
     """
     device, (views, pixels), channels = centres.device, centres.shape[:2], scenes.channels
     sub = math.isqrt(len(background) // channels)
@@ -156,7 +160,7 @@ def render_views(
     origins, directions = cameras.rays(view, jittered_pixels(centres, side, noise), f)
     slot, origins = slot.repeat_interleave(pixels * side * side), origins.reshape(-1, 3)
     directions = directions.reshape(-1, 3)
-    black = -background.new_ones(channels)  # parts have backgrounds of their own, which come last
+    black = -background.new_ones(channels)  # each part has its own background, which is added last
     if generators:
         out = render_rays(scenes, planes, slot, origins, directions, black, sampling, jitter, occupied, explore)
     else:

@@ -1,4 +1,4 @@
-"""Adam over the rows of a table that were visited."""
+"""Adam for tables of which a step visits only some rows."""
 
 from __future__ import annotations
 
@@ -7,10 +7,11 @@ from torch.optim import Optimizer
 
 
 class RowAdam(Optimizer):
-    """Adam for [N, ...] tables with sparse gradients: only the rows in a gradient are read, moved and aged.
+    """Adam for tables [N, ...] with sparse gradients: a step reads and changes only the rows in the gradient.
 
-    Every row counts its own steps, so that a row's first update is the same whenever it comes, rows that are absent do
-    not move by a bit, and a step costs the same for ten rows and for a thousand. Without absent rows it is Adam.
+    Every row counts its own steps, so that its first update does not depend on when it comes. Other rows do not change
+    by a bit, and the cost of a step does not depend on N. If every step visits all rows, it is Adam. `step` raises
+    TypeError for a dense gradient.
     """
 
     def __init__(self, params, lr: float = 1e-3, betas: tuple[float, float] = (0.9, 0.999), eps: float = 1e-8):

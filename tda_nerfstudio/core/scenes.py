@@ -1,4 +1,4 @@
-"""N latent scenes: a table of micro planes and weights, base planes and an MLP shared by all."""
+"""Latent scenes: a table of micro planes and weights, and the base planes and MLP that all scenes share."""
 
 from __future__ import annotations
 
@@ -22,11 +22,11 @@ class TriPlaneConfig:
     resolution: int = 64
     """R: cells along each side of a plane."""
     micro_channels: int = 10
-    """F_mic: features of a plane that belong to one scene alone; with none, a scene is its M weights."""
+    """F_mic: features of a plane that belong to one scene alone; with 0, a scene is its M weights."""
     macro_channels: int = 22
     """F_mac: features of a plane that are mixed from the shared base planes."""
     bases: int = 50
-    """M: base planes shared by all scenes; with none, scenes share nothing but the MLP."""
+    """M: base planes shared by all scenes; with 0, scenes share nothing but the MLP."""
     hidden: int = 64
     """Width of the MLP's only hidden layer."""
     grid: int = 32
@@ -44,11 +44,11 @@ class TriPlaneConfig:
 
 
 class LatentScenes(nn.Module):
-    """Hold N scenes and answer density and latent colour at points of any of them.
+    """N scenes, with density and latent colour at any point of each (T_s and the MLP of Sec. 3 of 2403.11678).
 
-    Parameters: micro [N, 3 R R F_mic] and weights [N, M], whose rows get sparse gradients; base [M, 3, R, R, F_mac];
-    the MLP. Buffers: box [2, 3] in the world frame, which the planes span; occupied [N, G, G, G], the cells of it
-    (x, y, z) that rays of a scene look into, all of them at first.
+    Parameters: micro [N, 3 R R F_mic] and weights [N, M], whose gradients are sparse; base [M, 3, R, R, F_mac]; and
+    the MLP, hidden and head. Buffers: box [2, 3], the lowest and highest corner of the space that the planes span, in
+    the world frame; occupied [N, G, G, G], indexed [x, y, z], the cells of the box that rays sample, at first all.
     """
 
     def __init__(self, scenes: int, latent_channels: int, config: TriPlaneConfig, seed: int = 0) -> None:
@@ -73,11 +73,11 @@ class LatentScenes(nn.Module):
 
     @property
     def channels(self) -> int:
-        """Latent channels that a point has."""
+        """Latent channels of a point."""
         return self.head.out_features - 1
 
     def planes(self, scene: Int[Tensor, " scene"]) -> Float[Tensor, "scene 3 R R F"]:
-        """Fuse the planes of some scenes, each to be named once."""
+        """Fuse the planes of some scenes. `scene` holds rows of the table, each at most once."""
         lookup = torch.nn.functional.embedding
         r = self.config.resolution
         micro = lookup(scene, self.micro, sparse=True).view(len(scene), 3, r, r, self.config.micro_channels)
@@ -86,33 +86,33 @@ class LatentScenes(nn.Module):
         return triplane.fuse(micro, lookup(scene, self.weights, sparse=True), self.base)
 
     def unit(self, points: Float[Tensor, "point 3"]) -> Float[Tensor, "point 3"]:
-        """Map the world's box to [-1, 1]."""
+        """Map world points to box coordinates, which are in [-1, 1] inside the box."""
         return (points - self.box[0]) * (2 / (self.box[1] - self.box[0])) - 1
 
     def length_scale(self) -> Tensor:
-        """Factor from world lengths to those in which densities are measured: half the box's longest side is 1."""
+        """Factor from world lengths to the unit of densities, half of the box' longest side."""
         return 2 / (self.box[1] - self.box[0]).amax()
 
     def features(self, planes: Tensor, points: Float[Tensor, "point 3"], slot: Tensor) -> Float[Tensor, "point hidden"]:
-        """Sample the planes at world points and pass the MLP's hidden layer."""
+        """Compute the MLP's hidden layer at world points. `slot` is each point's scene among `planes`."""
         return softplus(self.hidden(triplane.sample(planes, self.unit(points), slot)))
 
     def density(self, features: Float[Tensor, "point hidden"]) -> Float[Tensor, " point"]:
-        """Read densities alone, per unit of `length_scale` lengths."""
+        """Compute densities alone, per unit of length (`length_scale`)."""
         raw = torch.nn.functional.linear(features, self.head.weight[:1], self.head.bias[:1])
         return softplus(raw[:, 0] - 1)
 
     def density_and_colour(self, features: Tensor) -> tuple[Float[Tensor, " point"], Float[Tensor, "point channel"]]:
-        """Read densities and latent colours in [0, 1] (a sigmoid stretched by 0.1 % to reach both ends)."""
+        """Compute densities, and latent colours in [0, 1]: a sigmoid, stretched by 0.1 % to reach both ends."""
         raw = self.head(features)
         return softplus(raw[:, 0] - 1), torch.sigmoid(raw[:, 1:]) * 1.002 - 0.001
 
     @torch.no_grad()
     def cells(self, planes: Float[Tensor, "3 R R F"]) -> tuple[Float[Tensor, "G G G"], Float[Tensor, "G G G channel"]]:
-        """Answer density and latent colour in [0, 1] at the centres of the grid's cells, indexed [x, y, z].
+        """Compute density and latent colour in [0, 1] at the centres of the occupancy grid's cells, indexed [x, y, z].
 
-        The same as `features` there give, but planes pass the hidden layer before they are summed: it is linear, and a
-        plane has G^2 cells, not G^3.
+        Equal to what `features` gives at these points, but faster: the hidden layer is linear, so that it is applied to
+        the G^2 cells of each plane before the planes are summed.
         """
         grid = self.config.grid
         cells = torch.nn.functional.interpolate(planes.permute(0, 3, 1, 2), (grid, grid), mode="bilinear")
@@ -123,7 +123,7 @@ class LatentScenes(nn.Module):
 
     @torch.no_grad()
     def refresh(self, scene: Int[Tensor, " scene"], background: Float[Tensor, " C"], grow: bool) -> None:
-        """Look again where scenes are empty before a background in (-1, 1); with `grow`, what was occupied stays so."""
+        """Update `occupied` of some scenes over a background in (-1, 1); with `grow`, occupied cells stay occupied."""
         background = background.view(self.channels, -1).mean(1)
         for s, planes in zip(scene.tolist(), self.planes(scene), strict=True):
             density, colour = self.cells(planes)
@@ -132,13 +132,13 @@ class LatentScenes(nn.Module):
 
     @torch.no_grad()
     def diverged(self, names: Sequence[str]) -> list[str]:
-        """Tell which of the first rows, by their names, have numbers that are not finite."""
+        """Return the names of scenes with numbers that are not finite. `names` are those of the first rows."""
         sums = self.micro.sum(1) + self.weights.sum(1)
         return [name for name, total in zip(names, sums.tolist(), strict=False) if not math.isfinite(total)]
 
     @torch.no_grad()
     def cold_start(self, generators: Sequence[torch.Generator]) -> None:
-        """Start the first rows at random, a generator each, and look everywhere."""
+        """Initialise the first rows at random, each by its own generator, and mark all cells as occupied."""
         for row, generator in enumerate(generators):
             self.micro[row] = 0.1 * torch.randn(self.micro.shape[1:], generator=generator)
             self.weights[row] = torch.randn(self.weights.shape[1:], generator=generator) / max(len(self.base), 1) ** 0.5
@@ -146,7 +146,7 @@ class LatentScenes(nn.Module):
 
     @torch.no_grad()
     def warm_start(self, weights: Float[Tensor, " base"], occupied: Bool[Tensor, "G G G"]) -> None:
-        """Start every scene from the class: no micro planes, the given mixture of base planes, the space it fills."""
+        """Initialise every scene with micro planes of 0, the given weights of base planes, and the given cells."""
         self.micro.zero_()
         self.weights.copy_(weights.expand_as(self.weights))
         self.occupied.copy_(occupied.expand_as(self.occupied))

@@ -1,4 +1,4 @@
-"""From a scene to images: how scenes are shown, wherever they come from."""
+"""Showing a scene: rendered and decoded images, latents, depth and accumulation of an image size."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from tda_nerfstudio.core.rendering import Rendering, render_views
 from tda_nerfstudio.core.scenes import LatentScenes
 
 OUTPUTS = ("rgb", "latent", "depth", "accumulation")
-"""What can be shown of a scene."""
+"""Names of what can be shown of a scene."""
 
 
 @torch.no_grad()
@@ -31,7 +31,7 @@ def march(
     width: int,
     sampling: SamplingConfig,
 ) -> Rendering:
-    """Render the h * w latent pixels of each view of one scene that cover an image size, without jitter."""
+    """Render all latent pixels that cover an image of `height` x `width`, without jitter: rows [view * h * w, ...]."""
     h, w = grid_size(height, width, codec.f)
     views, device = len(view.fx), planes.device
     centres = pixel_centres(h, w, device).expand(views, -1, -1)
@@ -41,7 +41,7 @@ def march(
 
 @torch.no_grad()
 def decode(codec: Codec, rendering: Rendering, height: int, width: int) -> Float[Tensor, "view 3 height width"]:
-    """Decode what `march` rendered to images in [0, 1]."""
+    """Decode what `march` rendered for this image size, to images in [0, 1]."""
     h, w = grid_size(height, width, codec.f)
     latents = rendering.latent.view(-1, h, w, codec.channels).permute(0, 3, 1, 2)
     return codec.decode(codec.denormalise(latents))[..., :height, :width].clamp(0, 1)
@@ -62,33 +62,29 @@ def show(
 ) -> dict[str, Float[Tensor, "view channel height width"]]:
     """Show views of one scene at an image size: rgb, latent and accumulation in [0, 1], depth in world units.
 
-    Latents mean what they mean at the focal length in pixels that was trained on. A camera with a longer one (a big
-    viewer window, say) is rendered at that focal length and enlarged, each camera by its own. A latent has the channels
-    of a part of a latent pixel; two are shown as three, since nothing shows two.
+    `focal` is the focal length, in pixels, of the training images. The decoder is trained for latents of that scale, so
+    a camera with a longer focal length (for a large window) is rendered with `focal` and the result is enlarged. The
+    latent has the channels of one part of a latent pixel; if there are two, the second is repeated to make an image.
     """
     shrink = [max(fx / focal, 1.0) if focal else 1.0 for fx in view.fx.tolist()]
     sizes = [(max(round(height / s), 1), max(round(width / s), 1)) for s in shrink]
     shown: dict[str, Tensor] = {}
     for rows, columns in dict.fromkeys(sizes):
         chosen = [i for i, size in enumerate(sizes) if size == (rows, columns)]
-        some = view if len(chosen) == len(sizes) else view[chosen]
-        across, down = columns / width, rows / height
+        some, across, down = view[chosen], columns / width, rows / height
         small = View(some.c2w, some.fx * across, some.fy * down, some.cx * across, some.cy * down)
         out = march(scenes, planes, occupied, codec, small, rows, columns, sampling)
         images = _images(codec, out, rows, columns, math.isqrt(codec.channels // scenes.channels), names)
         for name, image in images.items():
             full = _resize(image, height, width, "bilinear" if name == "rgb" else "nearest")
-            if name not in shown:
-                shown[name] = full if len(full) == len(sizes) else full.new_empty(len(sizes), *full.shape[1:])
-            if len(full) < len(sizes):
-                shown[name][chosen] = full
+            shown.setdefault(name, full.new_empty(len(sizes), *full.shape[1:]))[chosen] = full
     return shown
 
 
 def _images(
     codec: Codec, out: Rendering, rows: int, columns: int, sub: int, names: Collection[str]
 ) -> dict[str, Float[Tensor, "view channel rows columns"]]:
-    """Lay out what `march` rendered as images of its own size."""
+    """Arrange what `march` rendered as images of its size, `rows` x `columns`."""
     h, w = grid_size(rows, columns, codec.f)
 
     def spread(values: Float[Tensor, "pixel channel"], parts: int = 1) -> Tensor:

@@ -1,7 +1,7 @@
-"""Tri-Planes: fuse micro and macro parts, sample the three planes.
+"""Tri-Planes: fuse micro and macro planes, and sample the three planes.
 
-A plane stores its features last, [height, width, channel], so that one look-up reads a contiguous run.
-Plane 0 spans (x, y), plane 1 (x, z), plane 2 (y, z); the first of the pair runs along the width.
+A plane is [height, width, channel], so that a look-up reads contiguous memory. Plane 0 spans (x, y), plane 1 (x, z),
+plane 2 (y, z); the first axis of each pair runs along the width.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ AXES = ((0, 1), (0, 2), (1, 2))
 def fuse(
     micro: Float[Tensor, "scene 3 R R mic"], weights: Float[Tensor, "scene base"], base: Float[Tensor, "base 3 R R mac"]
 ) -> Float[Tensor, "scene 3 R R F"]:
-    """Join each scene's own planes with its mixture of the shared ones (Eq. of T_s, Sec. 3 of 2403.11678)."""
+    """Concatenate each scene's micro planes with its weighted sum of base planes (Eq. of T_s, Sec. 3 of 2403.11678)."""
     if base.shape[0] == 0 or base.shape[-1] == 0:
         return micro
     macro = (weights @ base.flatten(1)).view(-1, *base.shape[1:])
@@ -28,7 +28,8 @@ def corners(
 ) -> tuple[Int[Tensor, "point 12"], Float[Tensor, "point 12"]]:
     """Find the four cells around a point on each plane, as rows of [scene * 3 * R * R], and their bilinear weights.
 
-    Points are in [-1, 1] over the box; outside it the border's value holds. Cell centres lie half a cell inside.
+    Points are in [-1, 1] inside the box; outside, they get the value at its border. The centres of the outermost cells
+    are half a cell inside the box. `slot` is each point's scene.
     """
     cell = ((points + 1) * (resolution / 2) - 0.5).clamp(0, resolution - 1)
     low = cell.floor().clamp(max=resolution - 2)
@@ -49,7 +50,7 @@ def corners(
 
 
 class _WeightedRows(torch.autograd.Function):
-    """Sum weighted rows of a table; the gradient sums the same products by table row, without atomics."""
+    """Weighted sums of a table's rows. The gradient is summed row by row in sorted order, which needs no atomics."""
 
     @staticmethod
     def forward(ctx, table: Tensor, index: Tensor, weight: Tensor) -> Tensor:
@@ -77,9 +78,9 @@ class _WeightedRows(torch.autograd.Function):
 def sample(
     planes: Float[Tensor, "scene 3 R R F"], points: Float[Tensor, "point 3"], slot: Int[Tensor, " point"]
 ) -> Float[Tensor, "point F"]:
-    """Sum the three bilinear samples of each point's own scene (slot: position along `planes`).
+    """Return the sum of the bilinear samples of the three planes, at points in [-1, 1] of the box.
 
-    Differentiable in the planes only: cameras are given, never learnt.
+    `slot` is each point's scene among `planes`. Gradients reach the planes alone, since cameras are not learnt.
     """
     index, weight = corners(points, slot, planes.shape[2])
     return _WeightedRows.apply(planes.reshape(-1, planes.shape[-1]), index, weight)  # type: ignore[return-value]

@@ -1,4 +1,4 @@
-"""Cameras as plain tensors, and how they are made from numbers."""
+"""Cameras as plain tensors, and made from plain numbers."""
 
 from __future__ import annotations
 
@@ -15,14 +15,15 @@ from torch import Tensor
 from tda_nerfstudio.base.errors import TdaError
 
 Size = int | Sequence[int]
-"""Of an image in pixels: (width, height), or one number for both."""
+"""Size of an image in pixels: (width, height), or one number for both."""
 
 
 @dataclass(frozen=True, eq=False)
 class View:
     """Pinhole cameras: OpenGL poses (camera-to-world) in the world frame, intrinsics in pixels of the full image.
 
-    `view[2:5]` are some of them. Iterating gives the five tensors. `View.of` and `View.look_at` take plain numbers.
+    `view[2:5]` selects cameras, `len(view)` counts them. Iterating gives the five tensors. `View.of` and `View.look_at`
+    make cameras from plain numbers.
     """
 
     c2w: Float[Tensor, "view 3 4"]
@@ -31,7 +32,7 @@ class View:
     cx: Float[Tensor, " view"]
     cy: Float[Tensor, " view"]
     width: int | None = field(default=None, kw_only=True)
-    """Of the images that intrinsics are for; without, they are for whatever size is asked for."""
+    """Size of the images that the intrinsics are for; None if they are for any size that is asked for."""
     height: int | None = field(default=None, kw_only=True)
 
     @classmethod
@@ -45,9 +46,10 @@ class View:
         width: int | None = None,
         height: int | None = None,
     ) -> View:
-        """Make cameras of numbers, lists or arrays: one pose or many, each 3 x 4 or 4 x 4, intrinsics for one or all.
+        """Make cameras from numbers, lists or arrays: poses (one or several, 3 x 4 or 4 x 4) and intrinsics in pixels.
 
-        fy is fx by default, the principal point the middle of the image. Raises TdaError for what are no cameras.
+        Each intrinsic is one number for all cameras, or one for each. By default fy is fx, and the principal point is
+        the middle of the image. Raises TdaError for what cannot be cameras.
         """
         poses = _numbers("c2w", c2w)
         poses = poses[None] if poses.ndim == 2 else poses
@@ -60,12 +62,12 @@ class View:
             width, height = image_size((width, height))
             cx, cy = width / 2 if cx is None else cx, height / 2 if cy is None else cy
         if cx is None or cy is None:
-            raise TdaError("Where is the middle of the image? Give width and height, or cx and cy in pixels.")
+            raise TdaError("The principal point is not known. Give width and height, or cx and cy in pixels.")
         given = {"fx": fx, "fy": fx if fy is None else fy, "cx": cx, "cy": cy}
         parts = {name: _numbers(name, value).flatten() for name, value in given.items()}
         for name, part in parts.items():
             if len(part) not in (1, len(poses)):
-                raise TdaError(f"{name} has {len(part)} numbers for {len(poses)} cameras. Give one, or one a camera.")
+                raise TdaError(f"{name} has {len(part)} numbers for {len(poses)} cameras. Give one, or one for each.")
             if name in ("fx", "fy") and not (part > 0).all():
                 raise TdaError(f"{name} is {float(part.min()):g}. Focal lengths are in pixels, more than 0.")
         spread = [part.expand(len(poses)).float() for part in parts.values()]
@@ -82,10 +84,10 @@ class View:
         focal: float | None = None,
         up: Any = (0.0, 0.0, 1.0),
     ) -> View:
-        """Place one camera or several at points, looking at a point, upright.
+        """Place one or several upright cameras at `eye`, in world units, looking at `target`.
 
-        Give either the vertical field of view in degrees or the focal length in pixels. Raises TdaError for a camera
-        in the point that it looks at.
+        Give either `fov`, the vertical field of view in degrees, or `focal`, the focal length in pixels. Raises
+        TdaError for what cannot be cameras, such as an eye at its target.
         """
         width, height = image_size(size)
         if (fov is None) == (focal is None):
@@ -101,10 +103,10 @@ class View:
                 raise TdaError(f"{name} is {' x '.join(map(str, value.shape))}. Give three numbers for each point.")
         at, upwards = read["eye"], torch.nn.functional.normalize(read["up"], dim=1)
         if len(read["target"]) not in (1, len(at)) or len(upwards) not in (1, len(at)):
-            raise TdaError(f"target or up is not given for each of {len(at)} eyes. Give one, or one an eye.")
+            raise TdaError(f"target or up is not given for each of {len(at)} eyes. Give one, or one for each eye.")
         back = at - read["target"]
         if not (back.norm(dim=1) > 1e-9).all():
-            raise TdaError("A camera is where it looks at. Move its eye away from the target.")
+            raise TdaError("A camera is at its own target. Move its eye away from the target.")
         back = torch.nn.functional.normalize(back, dim=1)
         right = torch.linalg.cross(upwards.expand_as(back), back)
         aside = upwards.roll(1, 1).expand_as(back)  # for cameras that look straight up or down
@@ -120,7 +122,7 @@ class View:
         return len(self.fx)
 
     def __getitem__(self, chosen: slice | Tensor | Sequence[int]) -> Self:
-        """Choose some of the cameras."""
+        """Select cameras."""
         return self._each(lambda part: part[chosen])
 
     def to(self, device: torch.device | str) -> Self:
@@ -128,7 +130,7 @@ class View:
         return self._each(lambda part: part.to(device))
 
     def resized(self, width: int, height: int) -> Self:
-        """Ask for images of another size: all that was in sight stays in sight, in the middle, and nothing is bent."""
+        """Change the size of the images: all that was in sight stays in sight, centred and without distortion."""
         if self.width is None or self.height is None or (self.width, self.height) == (width, height):
             return replace(self, width=width, height=height)
         scale = min(width / self.width, height / self.height)
@@ -142,7 +144,7 @@ class View:
 
 
 def image_size(size: Size) -> tuple[int, int]:
-    """Read an image's (width, height). Raises TdaError for what is none."""
+    """Return an image's (width, height) in pixels. Raises TdaError unless they are whole numbers of at least 1."""
     try:
         pair = [index(side) for side in (size if isinstance(size, Sequence) else (size, size))]
         width, height = pair
@@ -154,7 +156,7 @@ def image_size(size: Size) -> tuple[int, int]:
 
 
 def _numbers(name: str, given: Any) -> Float[Tensor, "*shape"]:
-    """Read numbers as a tensor on the CPU, in float64. Raises TdaError for what are none, or not finite."""
+    """Convert numbers to a tensor on the CPU, in float64. Raises TdaError unless they are finite numbers."""
     try:
         values = torch.as_tensor(given, dtype=torch.float64).detach().cpu()
     except (TypeError, ValueError, RuntimeError) as error:

@@ -8,11 +8,12 @@ from typing import Any
 
 import numpy as np
 import torch
-from jaxtyping import Bool, Float, UInt8
+from jaxtyping import Bool, Float
 from torch import Tensor
 
 from tda_nerfstudio.base.errors import StoreError
-from tda_nerfstudio.store.precision import Precision, pack
+from tda_nerfstudio.core.scenes import TriPlaneConfig
+from tda_nerfstudio.store.precision import Precision, pack, unpack
 
 
 @dataclass(frozen=True)
@@ -60,21 +61,24 @@ class PackedScenes:
                     f"Scene '{blind[0]}' has micro planes and does not say where it is empty ({len(blind)} of"
                     f" {len(scenes)} scenes): nothing was written. Give `occupied`, all True where nothing is known."
                 )
-            tensors["occupied"] = to_bits(torch.stack([scene.occupied.flatten() for scene in scenes]))  # type: ignore
+            cells = torch.stack([scene.occupied.flatten() for scene in scenes])  # type: ignore[union-attr]
+            tensors["occupied"] = torch.from_numpy(np.packbits(cells.cpu().numpy(), axis=1))
         return cls([scene.record for scene in scenes], tensors, precision)
+
+    def unpack(self, triplane: TriPlaneConfig) -> LearntScene:
+        """Return the first scene, in float32. Raises ValueError for numbers that are not finite."""
+        parts, grid = {key: tensor[:1] for key, tensor in self.tensors.items()}, triplane.grid
+        weights, micro = parts["weights"][0].float(), unpack(parts, triplane.resolution)[0]
+        if not (micro.isfinite().all() and weights.isfinite().all()):
+            raise ValueError("its numbers are not all finite")
+        occupied = None
+        if "occupied" in parts:
+            cells = np.unpackbits(parts["occupied"][0].numpy(), count=grid**3)
+            occupied = torch.from_numpy(cells.astype(bool)).view(grid, grid, grid)
+        return LearntScene(self.records[0], micro, weights, occupied)
 
     @classmethod
     def join(cls, parts: Sequence[PackedScenes]) -> PackedScenes:
         """Join scenes of the same precision."""
         tensors = {key: torch.cat([part.tensors[key] for part in parts]) for key in parts[0].tensors}
         return cls([record for part in parts for record in part.records], tensors, parts[0].precision)
-
-
-def to_bits(flags: Bool[Tensor, "scene cell"]) -> UInt8[Tensor, "scene byte"]:
-    """Pack eight flags into a byte, the first one highest."""
-    return torch.from_numpy(np.packbits(flags.cpu().numpy(), axis=1))
-
-
-def from_bits(bits: UInt8[Tensor, "1 byte"], count: int) -> Bool[Tensor, " cell"]:
-    """Unpack `count` flags of one scene."""
-    return torch.from_numpy(np.unpackbits(bits[0].numpy(), count=count).astype(bool))

@@ -81,7 +81,7 @@ class Manifest:
             _check(config, camera)
             shared, growth, about = content["shared"], content["growth"], content["about"]
             if not (isinstance(shared, str) and isinstance(growth, str) and isinstance(about, dict)):
-                raise ValueError("its hashes are no texts, or what it tells is no set of keys")
+                raise ValueError("its hashes are not texts, or what is about it is no set of keys")
         return cls(shared, growth, config, camera, about)
 
     def write(self, folder: Path) -> None:

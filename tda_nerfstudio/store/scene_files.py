@@ -21,8 +21,8 @@ import torch
 from tda_nerfstudio.base.errors import StoreError
 from tda_nerfstudio.core.scenes import TriPlaneConfig
 from tda_nerfstudio.store.files import check_name, damage_named, write_whole
-from tda_nerfstudio.store.learnt_scene import LearntScene, PackedScenes, Record, from_bits
-from tda_nerfstudio.store.precision import PRECISIONS, STEPS, Precision, unpack
+from tda_nerfstudio.store.learnt_scene import LearntScene, PackedScenes, Record
+from tda_nerfstudio.store.precision import PRECISIONS, STEPS, Precision
 
 FORMAT = "tda scenes 1"
 SUFFIX = ".safetensors"
@@ -101,16 +101,9 @@ class SceneFile:
 
     def load(self, name: str) -> LearntScene:
         """Read a scene, in float32."""
-        packed, grid = self.packed([name]), self.triplane.grid
-        parts = dict(packed.tensors)
+        packed = self.packed([name])
         with damage_named(self.path, f"Scene '{name}' in"):
-            bits = parts.pop("occupied", None)
-            occupied = None if bits is None else from_bits(bits, grid**3).view(grid, grid, grid)
-            weights = parts.pop("weights")[0].float()
-            micro = unpack(parts, self.triplane.resolution)[0]
-            if not (micro.isfinite().all() and weights.isfinite().all()):
-                raise ValueError("its numbers are not all finite")
-        return LearntScene(packed.records[0], micro, weights, occupied)
+            return packed.unpack(self.triplane)
 
     def packed(self, names: Sequence[str]) -> PackedScenes:
         """Read some scenes as they are kept."""

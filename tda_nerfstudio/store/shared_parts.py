@@ -12,7 +12,7 @@ from typing import Any
 
 import torch
 from jaxtyping import Bool, Float
-from torch import Tensor
+from torch import Tensor, nn
 
 from tda_nerfstudio.autoencoder.base import Autoencoder
 from tda_nerfstudio.autoencoder.build import build
@@ -21,7 +21,7 @@ from tda_nerfstudio.store.files import damage_named, write_whole
 from tda_nerfstudio.store.manifest import MANIFEST, DefaultCamera, Manifest, SharedConfig
 
 TENSORS, GROWTH = "shared.safetensors", "growth.safetensors"
-OWN = {"micro", "weights", "occupied"}
+OWN = ("micro", "weights", "occupied")
 """Tensors of LatentScenes that belong to the scenes; all others are shared."""
 SHOWN = ("scenes.base", "scenes.hidden", "scenes.head", "scenes.box", "autoencoder.decoder")
 SHOWN += ("autoencoder.latent_scale", "autoencoder.background")
@@ -104,8 +104,7 @@ def read_shared_parts(folder: Path) -> SharedParts:
 def assemble(config: SharedConfig, state: Mapping[str, Tensor]) -> SharedParts:
     """Put shared parts together from their tensors, named as in a store, with `weights` and `occupied`."""
     scenes, autoencoder = build_parts(config)
-    autoencoder.load_state_dict(_below(state, "autoencoder."))
-    scenes.load_state_dict(_below(state, "scenes."), strict=False)
+    nn.ModuleDict({"autoencoder": autoencoder, "scenes": scenes}).load_state_dict(state, strict=False)
     return SharedParts(config, scenes, autoencoder, state["weights"], state["occupied"].bool())
 
 
@@ -133,10 +132,6 @@ def _check_shapes(state: Mapping[str, Tensor], scenes: LatentScenes, autoencoder
     found = {name: tensor.shape for name, tensor in state.items()}
     if other := sorted(name for name in wanted.keys() | found if wanted.get(name) != found.get(name)):
         raise ValueError(f"tensors are missing, unknown or of other shapes: {', '.join(other)[:200]}")
-
-
-def _below(state: Mapping[str, Tensor], prefix: str) -> dict[str, Tensor]:
-    return {name.removeprefix(prefix): tensor for name, tensor in state.items() if name.startswith(prefix)}
 
 
 def _hash(config: Mapping[str, Any], tensors: Mapping[str, Tensor]) -> str:

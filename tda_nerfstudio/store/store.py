@@ -12,7 +12,7 @@ from typing import Any
 import torch
 
 from tda_nerfstudio.base.atomic import write_text
-from tda_nerfstudio.base.errors import StoreError, listed, suggest
+from tda_nerfstudio.base.errors import StoreError, counted, listed, suggest
 from tda_nerfstudio.core.cameras import View, orbit
 from tda_nerfstudio.core.view import Size, image_size
 from tda_nerfstudio.store.files import check_name, damage_named
@@ -53,7 +53,7 @@ class Store(Mapping[str, StoredScene]):
 
     def __repr__(self) -> str:
         names, camera = self.names, self.manifest.camera
-        facts = [f"{len(names)} scene{'' if len(names) == 1 else 's'} of {camera.width} x {camera.height} pixels"]
+        facts = [f"{counted(len(names), 'scene')} of {camera.width} x {camera.height} pixels"]
         facts += mean_psnr([self.record(name) for name in names])
         shown = f": {', '.join(names[:3])}{', ...' if len(names) > 3 else ''}" if names else ""
         return f"<Store {str(self.folder)!r}: {', '.join(facts)}{shown}>"

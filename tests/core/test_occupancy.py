@@ -8,7 +8,7 @@ import pytest
 import torch
 
 from tda_nerfstudio.core.cameras import clip_to_box, orbit, pixel_centres
-from tda_nerfstudio.core.occupancy import clip_to_occupied, due_scenes, occupied_cells, refresh_due
+from tda_nerfstudio.core.occupancy import clip_to_occupied, due_scenes, occupied_cells
 from tda_nerfstudio.core.ray_sampling import SamplingConfig
 from tda_nerfstudio.core.rendering import Rendering, clip, render_views
 from tda_nerfstudio.core.scenes import LatentScenes, TriPlaneConfig
@@ -238,9 +238,9 @@ def test_an_object_that_leaves_the_class_s_space_is_learnt_all_the_same():
 
 
 def test_scenes_are_looked_at_every_few_rounds_and_only_grow_in_the_first_quarter_of_a_phase():
-    assert [refresh_due(n, n / 64) for n in (0, 1, 7, 8, 15, 16, 32)] == [
-        True, None, None, True, None, False, False,
-    ]  # fmt: skip
+    for round_, grow in ((0, True), (1, None), (7, None), (8, True), (15, None), (16, False), (32, False)):
+        due, found = due_scenes(torch.tensor([3]), [round_], round_ / 64)
+        assert due.tolist() == ([] if grow is None else [3]) and grow in (None, found)
 
 
 def test_of_a_step_s_scenes_those_are_looked_at_whose_own_round_has_come():

@@ -110,7 +110,7 @@ def test_a_camera_may_look_straight_down_or_up(eye: tuple) -> None:
         ({}, "Give one of fov"),
         ({"fov": 180}, "between 0 and 180 degrees"),
         ({"fov": 40, "target": (0, 0)}, "target is 1 x 2. Give three numbers"),
-        ({"fov": 40, "target": (1, 2, 3)}, "A camera is where it looks at"),
+        ({"fov": 40, "target": (1, 2, 3)}, "A camera is at its own target"),
         ({"fov": 40, "target": [(0, 0, 0), (1, 0, 0)]}, "target or up is not given for each of 1 eyes"),
         ({"fov": 40, "up": (0, 0, float("inf"))}, "up has numbers that are not finite"),
     ],

@@ -107,7 +107,7 @@ def test_changed_shared_parts_are_found(store):
     [
         ({"format": "tda store 9"}, "its format is 'tda store 9', not 'tda store 1'"),
         ({"sizes": {}}, "cannot be read"),
-        ({"shared": 7}, "its hashes are no texts"),
+        ({"shared": 7}, "its hashes are not texts"),
         ({"about": []}, "no set of keys"),
     ],
 )

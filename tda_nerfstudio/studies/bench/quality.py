@@ -17,7 +17,7 @@ from tda_nerfstudio.base.randomness import seeded
 from tda_nerfstudio.core.cameras import View, grid_size
 from tda_nerfstudio.core.metrics import psnr
 from tda_nerfstudio.core.objective import Batch
-from tda_nerfstudio.core.occupancy import refresh_due
+from tda_nerfstudio.core.occupancy import due_scenes
 from tda_nerfstudio.core.phase import Phase
 from tda_nerfstudio.core.scenes import LatentScenes
 from tda_nerfstudio.core.showing import march
@@ -89,10 +89,10 @@ def fit(shop: Workshop, show: Callable[[str, float, float], None]) -> list[Mark]
         batch = train.batch(scene, slot, chosen, sizes.image)
         for path, (trained, _) in paths.items():
             trained.step(batch, watches[path], span.rate_share(step))
-        grow = refresh_due(span.rounds(step), span.share(step))
-        if grow is not None:
+        due, grow = due_scenes(scene, [span.rounds(step)] * visited, span.share(step))
+        if len(due):
             with watches["ours"].part("grid"):
-                scenes.refresh(scene, shop.background, grow)
+                scenes.refresh(due, shop.background, grow)
         if (step + 1) * MARKS // span.end > step * MARKS // span.end:
             for path, (_, render) in paths.items():
                 quality, loss = _score(test, render, sizes.image)[0], _score(train, render, sizes.image)[1]
