@@ -34,9 +34,9 @@ def write_report(paths: Sequence[Path], output: Path) -> tuple[Path, Path]:
     rows = label(rows)
     groups = group(rows)
     pictures, left_out = _take(groups, {row.label: path for row, path in zip(rows, found, strict=True)})
-    markdown = output.with_suffix(".md")
-    write_text(output, fill_in("page.html.j2", **_content(rows, groups, pictures, left_out)))
-    write_text(markdown, _markdown(rows, groups))
+    content, markdown = _content(rows, groups, pictures, left_out), output.with_suffix(".md")
+    write_text(output, fill_in("page.html.j2", **content))
+    write_text(markdown, fill_in("report.md.j2", **content))
     return output, markdown
 
 
@@ -70,7 +70,7 @@ def _take(groups: Sequence[Group], paths: dict[str, Path]) -> tuple[RunPictures,
 def _content(
     rows: Sequence[RunRow], groups: Sequence[Group], pictures: RunPictures, left_out: dict[str, str]
 ) -> dict[str, Any]:
-    """Collect what the page's template shows."""
+    """Collect what the templates show."""
     colours = {row.label: i for i, row in enumerate(rows)}
     parts = [
         {
@@ -105,16 +105,3 @@ def _problems(rows: Sequence[RunRow]) -> dict[str, list[str]]:
         for text in row.problems:
             found.setdefault(text, []).append(row.label)
     return found
-
-
-def _markdown(rows: Sequence[RunRow], groups: Sequence[Group]) -> str:
-    blocks = []
-    for one in groups:
-        blocks += [f"## {one.title}", run_table(one).markdown()]
-    if found := pairs(groups):
-        blocks += ["## Paired, scene by scene", pair_table(found).markdown()]
-    blocks.append(legend())
-    notes = [f"- {', '.join(names)}: {text}" for text, names in _problems(rows).items()]
-    if notes:
-        blocks += ["## Notes", "\n".join(notes)]
-    return "\n\n".join(blocks) + "\n"
