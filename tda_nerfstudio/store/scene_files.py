@@ -112,16 +112,15 @@ class SceneFile:
             self.check()
             from safetensors import safe_open
 
+            expected, parts = self._expected(), {}
             with safe_open(self.path, "pt") as file:
-                keys = set(file.keys())
-                for key, (shape, dtype) in self._expected().items():
+                if set(file.keys()) != expected.keys():
+                    raise ValueError(f"it holds {sorted(file.keys())}, not {sorted(expected)}")
+                for key, (shape, dtype) in expected.items():
                     part = file.get_slice(key)
                     if list(part.get_shape()) != [len(self.records), *shape] or part.get_dtype() != dtype:
                         raise ValueError(f"{key} is {part.get_dtype()} {part.get_shape()}, not {dtype} {shape} a scene")
-                slices = {key: file.get_slice(key) for key in self._expected()}
-                parts = {key: torch.cat([part[k : k + 1] for k in rows]) for key, part in slices.items()}
-            if keys != parts.keys():
-                raise ValueError(f"it holds {sorted(keys)}, not {sorted(parts)}")
+                    parts[key] = torch.cat([part[k : k + 1] for k in rows])
         return PackedScenes([self.records[k] for k in rows], parts, self.precision)
 
     def copy(self, folder: Path) -> Path:
