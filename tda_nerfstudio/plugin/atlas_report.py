@@ -9,9 +9,9 @@ from tda_nerfstudio.base.errors import counted
 from tda_nerfstudio.base.terminal import CONSOLE, warn
 
 LOOKED_AT = 64
-"""Scenes whose images are looked at; more are taken at even distances."""
+"""Scenes whose images are looked at, at most; of more scenes, some at even distances."""
 NAMED = 3
-"""Scenes that a warning names."""
+"""Scenes that a warning names, at most."""
 
 
 def report_atlas(atlas: Atlas) -> None:

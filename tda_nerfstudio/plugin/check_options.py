@@ -1,4 +1,4 @@
-"""Options that no run can work with, refused before anything is written."""
+"""Refuse options that no run can work with, before anything is written."""
 
 from __future__ import annotations
 
@@ -31,11 +31,11 @@ BOUNDS: dict[str, tuple[int, int | None, str]] = {
     "max-num-iterations": (1, None, "All phases are rescaled to that many steps in all."),
     "machine.seed": (0, None, "Any whole number from 0 on makes a run of its own."),
 }
-"""Options that are whole numbers, with the least and the most they may be, and what they say. None is left alone."""
+"""The least and the most that options may be, and what they mean. An option that is None is not checked."""
 
 
 def check_options(config: RunConfig) -> None:
-    """Raise TdaError for the first option that is out of its bounds: by its name as typed, with what to give."""
+    """Raise TdaError for the first option that is out of its bounds. It says what to give."""
     for option, (least, most, meaning) in BOUNDS.items():
         value = _value(config, option)
         if value is not None and not least <= value <= (value if most is None else most):
@@ -73,7 +73,7 @@ def _check_independence(pipeline: TdaPipelineConfig) -> None:
 
 
 def _check_schedule(schedule: Schedule) -> None:
-    """Visits, weights, noise and rates are finite, and none is below 0; 0 rates are the schedule's own to refuse."""
+    """Require visits, weights, noise and rates to be finite and at least 0. The schedule itself refuses rates of 0."""
     for field in fields(schedule):
         option, value = f"--pipeline.schedule.{field.name.replace('_', '-')}", getattr(schedule, field.name)
         if isinstance(value, int | float) and not 0 <= value < math.inf:

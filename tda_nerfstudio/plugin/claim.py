@@ -1,4 +1,4 @@
-"""Folders that one process at a time works in."""
+"""Folders in which one process at a time works."""
 
 from __future__ import annotations
 
@@ -8,13 +8,13 @@ from pathlib import Path
 from tda_nerfstudio.base.errors import TdaError
 
 _HELD: dict[Path, int | None] = {}
-"""Folders that this process holds, with the open file that the system frees when the process ends, however it does."""
+"""Folders that this process holds, each with an open file. The system closes it when the process ends in any way."""
 
 
 def claim(folder: Path, new: bool) -> bool:
-    """Make a folder and hold it until this process ends; says no, and does nothing, if it must be new and is not.
+    """Make a folder and hold it until this process ends. Returns False if it must be `new` and is there already.
 
-    Raises TdaError where another process holds it. Windows, and file systems without locks, cannot tell that.
+    Raises TdaError where another process holds it. On Windows, and on file systems without locks, that is not known.
     """
     try:
         folder.mkdir(parents=True, exist_ok=not new)
@@ -48,7 +48,7 @@ def _lock(folder: Path) -> int | None:
 
 
 def release(folder: Path) -> None:
-    """Let go of a folder that this process holds; it goes if it is empty, and so do the two above it."""
+    """Let go of a folder that this process holds. If it is empty it is removed, and so are the two above it."""
     if folder not in _HELD:
         return
     file = _HELD.pop(folder)

@@ -1,4 +1,4 @@
-"""What ns-export cannot make of our scenes, said before it begins."""
+"""Refuse what ns-export cannot make of our scenes, before it begins."""
 
 from __future__ import annotations
 
@@ -9,13 +9,13 @@ from tda_nerfstudio.base.errors import TdaError
 from tda_nerfstudio.base.terminal import clear_errors
 
 KINDS = ("pointcloud", "tsdf", "poisson", "marching-cubes", "gaussian-splat")
-"""Those that ask a model for single rays, a signed distance or splats; `cameras` asks for cameras, and works."""
+"""Kinds that need single rays, a signed distance or splats of a model. `cameras` needs cameras alone, and works."""
 
 
 def refuse_exports() -> None:
     """End ns-export where its kind does not apply, with a message and exit code 1.
 
-    nerfstudio opens a run first, whatever the kind, and then fails one way or another, sometimes after minutes of work.
+    nerfstudio itself would open the run first and fail later, for some kinds after minutes of work.
     """
     program, *words = sys.argv
     if Path(program).stem in ("ns-export", "exporter") and words and words[0] in KINDS:

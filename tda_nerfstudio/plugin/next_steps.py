@@ -12,7 +12,7 @@ from tda_nerfstudio.plugin.viewer.address import viewer_command
 def show_next_steps(method: str | None, run: Path, data: Path, store: Path | None, waves: int) -> None:
     """Print the commands that look at a run, score it and build on it.
 
-    ns-viewer and ns-eval know the last wave alone, and are no help with more.
+    ns-viewer and ns-eval know the last wave alone: where there are more, they are left out.
     """
     config = ["--load-config", str(run / "config.yml")]
     lines = [viewer_command(run / "config.yml"), ["ns-eval", *config]] if waves == 1 else []
@@ -27,7 +27,7 @@ def show_next_steps(method: str | None, run: Path, data: Path, store: Path | Non
 
 
 def _from(run: Path) -> list[str]:
-    """Say where stage 1 is, unless stage 2 finds it by itself."""
+    """Give the options that say where stage 1 is; none where stage 2 finds it by itself."""
     if run.parent.name != "tda-ae":
         return ["--pipeline.autoencoder", str(run)]
     output = run.parents[2]

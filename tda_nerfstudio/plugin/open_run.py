@@ -14,7 +14,7 @@ from tda_nerfstudio.plugin.tda_pipeline import TdaPipeline
 def open_run(load_config: Path) -> TdaPipeline:
     """Load a run's pipeline from its config.yml (or folder) and newest checkpoint, ready to render.
 
-    A config.yml can run code when it is read: open only those you trust. Raises TdaError for what is not a run of ours.
+    Reading a config.yml can run code: open only those you trust. Raises TdaError for what is not a run of ours.
     """
     silence()
     from nerfstudio.utils.eval_utils import eval_setup

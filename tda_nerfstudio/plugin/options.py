@@ -1,7 +1,7 @@
-"""Which of nerfstudio's options a run of ours has: those that do something.
+"""Which of nerfstudio's options a run of ours has: those that have an effect.
 
-`Fixed` takes an option off `--help` and has ns-train refuse it, exit code 2. The fields themselves stay, as nerfstudio
-reads them. Values given in Python or in a config.yml do as little as ever.
+`Fixed` removes an option from `--help` and lets ns-train refuse it with exit code 2. The fields stay, as nerfstudio
+reads them. A value given in Python or in a config.yml has no effect either.
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ ALL = {
 
 
 def described(method: str, line: str, options: Mapping[str, str]) -> str:
-    """Describe a method by a line, and where it is asked for itself, not listed beside others, by its main options."""
+    """Describe a method by a line, and by its main options where the command line names it."""
     if method not in sys.argv:
         return line
     rows = [f"  {option:<45} {meaning}" for option, meaning in (ALL | dict(options)).items()]
@@ -43,7 +43,7 @@ def described(method: str, line: str, options: Mapping[str, str]) -> str:
 
 @dataclass
 class DataManagerOptions(VanillaDataManagerConfig):
-    """nerfstudio's datamanager, without what samples single pixels: whole images are served."""
+    """nerfstudio's datamanager, without the options that sample single pixels: whole images are served."""
 
     masks_on_gpu: Fixed[bool] = False
     images_on_gpu: Fixed[bool] = False
@@ -61,7 +61,7 @@ class DataManagerOptions(VanillaDataManagerConfig):
 
 @dataclass
 class ModelOptions(ModelConfig):
-    """nerfstudio's model, without colliders (rays are clipped to the atlas' box) and what only other models read."""
+    """nerfstudio's model, without colliders (rays are clipped to the atlas' box) and options that only others read."""
 
     enable_collider: Fixed[bool] = False
     collider_params: Fixed[dict[str, float] | None] = None  # type: ignore[assignment]
@@ -104,7 +104,7 @@ class ViewerOptions(ViewerConfig):
 
 @dataclass
 class TrainerOptions(TrainerConfig):
-    """nerfstudio's trainer, without what phases decide (rates, schedulers) or single scenes' methods need."""
+    """nerfstudio's trainer, without what phases decide (rates, schedulers) or only methods of single scenes need."""
 
     machine: MachineConfig = field(default_factory=MachineOptions)
     """Machine configuration"""

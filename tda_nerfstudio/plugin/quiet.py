@@ -1,7 +1,7 @@
-"""Warnings of nerfstudio and torch that nobody who trains a scene can act on: the known ones are not shown.
+"""Hide known warnings of nerfstudio and torch that a user cannot act on.
 
-Each is named by its category, its words and the module that it comes from; every other warning is shown as ever. Only
-our own methods' processes are quiet: what nerfstudio says to others is not ours to hide.
+Each is known by its category, its words and the module that it comes from. All other warnings are shown. Only
+processes of our own methods hide them.
 """
 
 from __future__ import annotations
@@ -19,24 +19,24 @@ KNOWN: tuple[tuple[type[Warning], str, str], ...] = (
     (UserWarning, "To copy construct from a tensor", "nerfstudio.cameras.camera_utils"),
     (UserWarning, "Using torch.cross without specifying the dim arg", "nerfstudio.cameras.camera_utils"),
 )
-"""Category, first words and module of each: nerfstudio 1.1.5 calls torch as older versions wanted to be called."""
+"""Category, first words and module of each. nerfstudio 1.1.5 calls torch as older versions of torch were called."""
 
 
 def silence() -> None:
-    """Show none of the known warnings from here on."""
+    """Hide the known warnings from here on."""
     for category, words, module in KNOWN:
         warnings.filterwarnings("ignore", re.escape(words), category, re.escape(module) + r"\Z")
 
 
 def silence_our_commands() -> None:
-    """Do so where the command line names one of our methods, by itself or in a run's path.
+    """Hide them where the command line names one of our methods, by itself or in a run's path.
 
-    nerfstudio reads our dataparser while it starts, whatever the method: only what it warns of after that can be quiet.
+    nerfstudio reads our dataparser while it starts, for any method. What it warns of before that is shown.
     """
     if any(re.search(r"\btda-(ae|scenes|rgb)\b", word) for word in sys.argv):
         silence()
 
 
 def as_environment() -> str:
-    """Spell the same for PYTHONWARNINGS, which acts from a command's first import on."""
+    """Give the same as a value of PYTHONWARNINGS, which acts from a command's first import on."""
     return ",".join(f"ignore:{words}:{category.__name__}:{module}" for category, words, module in KNOWN)

@@ -41,6 +41,7 @@ def resolve(config: RunConfig) -> None:
     if config.pipeline.starts_from == "stage-one":
         take_from_stage_one(config, began)
     _resolve_autoencoder(config.pipeline)
+    _fit_warmup(config.pipeline)
     config.pipeline.datamanager.seed = config.pipeline.model.seed = config.machine.seed
     parser = TdaAtlas(config.pipeline.datamanager.dataparser)
     atlas = parser.atlas()
@@ -108,14 +109,18 @@ def _go_on_where_it_was_cut(config: RunConfig) -> None:
 
 
 def _resolve_autoencoder(pipeline: TdaPipelineConfig) -> None:
-    """Fill in the autoencoder's sizes, fit stage 1's warm-up to what it begins as, and say what that is."""
+    """Fill in the autoencoder's sizes."""
     autoencoder = pipeline.model.autoencoder = resolve_autoencoder(pipeline.model.autoencoder)
     if pipeline.datamanager.rays_per_view is not None and autoencoder.f > 1:
         raise TdaError(
             "--pipeline.datamanager.rays-per-view is for tda-rgb: with an autoencoder, images are encoded and decoded"
             " whole. Leave it out; smaller steps come from --pipeline.datamanager.scenes-per-step."
         )
-    schedule = pipeline.schedule
+
+
+def _fit_warmup(pipeline: TdaPipelineConfig) -> None:
+    """Fit stage 1's warm-up to the weights that its autoencoder begins with, and say which these are."""
+    schedule, autoencoder = pipeline.schedule, pipeline.model.autoencoder
     if not isinstance(schedule, StageOne) or schedule.warmup_visits is not None:
         return
     schedule.warmup_visits = SHORT_WARMUP if autoencoder.knows else WARMUP

@@ -1,4 +1,4 @@
-"""A run is where its config.yml lies: moved and copied runs are opened, and gone on with, in their own folder."""
+"""A run is where its config.yml lies: a run that was moved or copied is opened, and goes on, in its own folder."""
 
 from __future__ import annotations
 
@@ -13,14 +13,14 @@ from tda_nerfstudio.plugin.config_file import CONFIG
 from tda_nerfstudio.plugin.run_config import RunConfig
 
 DATA_VARIABLE = "TDA_DATA"
-"""Environment variable that says where the atlas of a run that is opened is now."""
+"""Environment variable that says where the atlas of a run is now."""
 
 
 def settle(config: RunConfig, file: Path) -> None:
-    """Take a run for where its file lies; what it names and is gone is looked for at the same place seen from there.
+    """Take the folder in which a run's file lies for the run's own. What it names is followed if it moved too.
 
-    A file of another name is a copy that was edited: its run is there only if checkpoints are. Raises TdaError when
-    the atlas is gone.
+    A file of another name is a copy that was edited: it belongs to a run there only if checkpoints are there too.
+    Raises TdaError when the atlas is gone.
     """
     recorded, folder = config.get_base_dir(), file.parent
     if file.name != CONFIG and not (folder / config.relative_model_dir).is_dir():
@@ -33,7 +33,10 @@ def settle(config: RunConfig, file: Path) -> None:
 
 
 def _follow(recorded: Path, folder: Path) -> Callable[[Path], Path]:
-    """Make the map from recorded paths to those of today: what lies in a run goes with it, all else stays if it can."""
+    """Make the map from recorded paths to those of today.
+
+    What lies in the run moved with it. What is gone is looked for at the same place as seen from the run.
+    """
 
     def follow(path: Path) -> Path:
         inside = path.is_relative_to(recorded)
@@ -46,7 +49,7 @@ def _follow(recorded: Path, folder: Path) -> Callable[[Path], Path]:
 
 
 def _look_again(config: RunConfig, follow: Callable[[Path], Path]) -> None:
-    """Follow all that a configuration names. Raises TdaError when its atlas is gone."""
+    """Follow all paths that a configuration names. Raises TdaError when its atlas is gone."""
     pipeline, parser = config.pipeline, config.pipeline.datamanager.dataparser
     given, before = os.environ.get(DATA_VARIABLE), parser.data
     data = Path(given).expanduser().absolute() if given else follow(before)
@@ -63,25 +66,24 @@ def _look_again(config: RunConfig, follow: Callable[[Path], Path]) -> None:
 
     parser.scenes = tuple(in_selector(selector, follow_split) for selector in parser.scenes)
     parser.test_views = tuple(in_selector(selector, follow_split) for selector in parser.test_views)
-    for owner, name in (
-        (pipeline, "autoencoder"),
-        (pipeline, "store"),
-        (config, "load_dir"),
-        (config, "load_checkpoint"),
-    ):
-        if getattr(owner, name) is not None:
-            setattr(owner, name, follow(getattr(owner, name)))
+    for owner, names in ((pipeline, ("autoencoder", "store")), (config, ("load_dir", "load_checkpoint"))):
+        for name in names:
+            if getattr(owner, name) is not None:
+                setattr(owner, name, follow(getattr(owner, name)))
 
 
 def in_selector(selector: str, change: Callable[[Path], Path]) -> str:
-    """Change the file that a selector of scenes or views names; others stay as they are."""
+    """Change the file that a selector of scenes or views names. A selector without a file stays as it is."""
     exclude = "!" if selector.startswith("!") else ""
     name, mark, key = selector.removeprefix("!").partition("#")
     return f"{exclude}{change(Path(name))}{mark}{key}" if name.endswith(".json") else selector
 
 
 def take_folder(config: RunConfig) -> None:
-    """Claim the run's folder: the next one that is free where the time named it, the named one if nobody is at work."""
+    """Claim the run's folder. One that is named after the time must be new, so that its name may get a number.
+
+    Raises TdaError where another process works in it.
+    """
     by_time, stamp = config.__dict__.pop("by_time", False), config.timestamp
     for number in count(2):
         if claim(config.get_base_dir(), new=by_time):

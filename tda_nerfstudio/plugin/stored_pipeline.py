@@ -95,7 +95,7 @@ class StoredPipeline(Pipeline):
         self.model.native_focal = store.manifest.camera.focal
         self.datamanager = StoredManager(store, self.model)
         self.select_scene(None)
-        self.scene_control = SceneControl(self)
+        self.scene_control = SceneControl(self.datamanager, self.select_scene, self.model.field.scenes.box)
         self.scene = self.scene_control.dropdown
 
     @property

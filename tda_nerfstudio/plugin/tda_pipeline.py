@@ -99,7 +99,7 @@ class TdaPipeline(VanillaPipeline):
         )
         self.model.to(device)
         self.model.native_focal = float(self.datamanager.views.train.view.fx.median())
-        self.scene_control = SceneControl(self)
+        self.scene_control = SceneControl(self.datamanager, self.select_scene, self.model.field.scenes.box)
         self.scene = self.scene_control.dropdown
         self.select_scene(self.datamanager.active_scene)
         self.latents: Path | None = None

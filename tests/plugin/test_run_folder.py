@@ -67,7 +67,7 @@ def test_a_moved_run_goes_on_in_its_own_folder_and_touches_no_other(stage_one, o
     cut(copy)
     before = snapshot(outputs)
     config = load(copy)
-    config.load_dir = stage_one.models  # as an older version recorded it
+    config.load_dir = stage_one.models  # where it went on from before
     config.save_config()
     assert config.load_dir == copy / "nerfstudio_models"
     trainer = config.setup(local_rank=0, world_size=1)

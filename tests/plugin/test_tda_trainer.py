@@ -333,12 +333,12 @@ def test_the_warm_up_is_as_long_as_the_autoencoders_start_needs(configure, capsy
     config = configure()
     config.pipeline.schedule.warmup_visits, config.pipeline.model.autoencoder = None, AutoencoderConfig(start=start)
     capsys.readouterr()
-    resolve._resolve_autoencoder(config.pipeline)
+    resolve._fit_warmup(config.pipeline)
     assert config.pipeline.schedule.warmup_visits == visits
     text = " ".join(capsys.readouterr().out.split())
     assert text == f"The autoencoder (f = 8, C = 48) starts from {said}."
     config.pipeline.schedule.warmup_visits = 7
-    resolve._resolve_autoencoder(config.pipeline)
+    resolve._fit_warmup(config.pipeline)
     assert config.pipeline.schedule.warmup_visits == 7
 
 

@@ -1,4 +1,4 @@
-"""Where the viewer of a run in training can be looked at, and by whom."""
+"""Say where the viewer of a run in training can be opened, and who else can open it."""
 
 from __future__ import annotations
 
@@ -8,16 +8,16 @@ from typing import Any
 from tda_nerfstudio.base.terminal import CONSOLE
 
 LOOPBACK = ("127.0.0.1", "localhost", "::1")
-"""Addresses that only this machine reaches."""
+"""Addresses that only this machine can reach."""
 
 
 def viewer_command(config: Path) -> list[str]:
-    """Spell nerfstudio's own viewer of a run, for this machine alone: by itself it listens everywhere."""
+    """Give the command for nerfstudio's viewer of a run, open to this machine alone: by default it is to all."""
     return ["ns-viewer", "--load-config", str(config), "--viewer.websocket-host", LOOPBACK[0]]
 
 
 def where_to_look(viewer: Any, vis: str) -> None:
-    """Say where a viewer is, if there is one, what it leaves out, and warn of an address that others reach."""
+    """Say where a viewer is, if there is one, and what it leaves out. Warn of an address that others can reach."""
     if viewer is None:
         return
     if vis in ("viewer", "viewer_legacy"):
@@ -32,7 +32,7 @@ def where_to_look(viewer: Any, vis: str) -> None:
 
 
 def warn_of_network(host: str, kept: str, option: str) -> None:
-    """Warn of an address that others reach: say where camera paths are `kept`, and which option to leave out."""
+    """Warn of an address that others can reach: say where camera paths are `kept`, and which option to leave out."""
     if host not in LOOPBACK:
         CONSOLE.print(
             f"It listens at {host}: anyone on that network can look, use this machine's time and save camera paths"

@@ -8,10 +8,9 @@ from nerfstudio.viewer.render_state_machine import RenderStateMachine
 
 
 def stop_rendering(patience: float = 10.0) -> None:
-    """Let the threads in which viewers render come to an end, `patience` seconds each at most.
+    """End the threads in which viewers render, also those of browsers that have left. Wait `patience` seconds for each.
 
-    Those of browsers that have left are among them. They are daemons: one that computes while Python ends takes the
-    process down (exit code 134), although all is saved.
+    They are daemons: one that computes while Python ends would crash the process (exit code 134).
     """
     threads = [thread for thread in threading.enumerate() if isinstance(thread, RenderStateMachine)]
     for thread in threads:

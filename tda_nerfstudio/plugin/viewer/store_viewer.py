@@ -1,4 +1,4 @@
-"""nerfstudio's viewer where nothing trains: what does not apply is hidden, and the line that it gives works."""
+"""nerfstudio's viewer over a store: controls of training are hidden, and the ns-render command that it shows works."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from tda_nerfstudio.store.store import Store
 
 
 def open_shown(config: StoredPipelineConfig, **_: Any) -> StoredPipeline:
-    """Open a store as ns-render asks for it; TDA_SCENE names the scene, else the one that was shown last is."""
+    """Open a store for ns-render. TDA_SCENE names the scene; by default it is the one that the viewer showed last."""
     pipeline = StoredPipeline(Store(config.store))
     pipeline.select_scene(os.environ.get("TDA_SCENE") or config.scene)
     return pipeline
@@ -39,7 +39,7 @@ class StoredPipelineConfig(VanillaPipelineConfig):
 
 
 class StoreViewer(Viewer):
-    """Show a store's scenes; camera paths are kept in a folder, with a config.yml through which ns-render reads it."""
+    """Show a store's scenes. Camera paths are kept in a folder, with a config.yml for ns-render."""
 
     def __init__(self, pipeline: StoredPipeline, config: ViewerConfig, folder: Path) -> None:
         store, place = pipeline.store, pipeline.store.folder.resolve()
@@ -59,7 +59,7 @@ class StoreViewer(Viewer):
             element.set_hidden(True)
 
     def make_stats_markdown(self, step: int | None, res: str | None) -> str:
-        """Say what is shown in place of a step: of a step nothing is known."""
+        """Name the store in place of a step: nothing trains."""
         if res is None:
             res = self.stats_markdown.content.rsplit(": ", 1)[1].strip()
         return f"{self.title}  \nResolution: {res}"

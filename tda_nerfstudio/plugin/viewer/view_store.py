@@ -27,7 +27,7 @@ EVERYWHERE = ("0.0.0.0", "::")
 def view_store(source: Path, port: int | None, host: str) -> None:
     """Serve a store's scenes, or those of a run's store, to browsers until interrupted.
 
-    Raises TdaError for what has no scenes to show, with the line that shows a run without a store.
+    Raises TdaError for what has no scenes to show. For a run without a store it has the command that shows the run.
     """
     store = Store(find_store(source))
     check_address(host, port)
@@ -49,7 +49,7 @@ def view_store(source: Path, port: int | None, host: str) -> None:
 
 
 def find_store(source: Path) -> Path:
-    """Find the store that a path stands for. Raises TdaError for a run without one, with the line that shows it."""
+    """Find the store that a path stands for. Raises TdaError for a run without one, with the command that shows it."""
     if not source.exists():
         raise TdaError(f"{source} does not exist. Give the folder of a store, or of a run of tda-scenes.")
     folder = store_of(source)
@@ -63,7 +63,7 @@ def find_store(source: Path) -> Path:
 
 
 def check_address(host: str, port: int | None) -> None:
-    """Raise TdaError unless a server can listen there: the viewer's own would wait for ever."""
+    """Raise TdaError unless a server can listen there: else the viewer's own server would wait for ever."""
     if port is not None and not 1 <= port <= 65535:
         raise TdaError(f"--port must be from 1 to 65535, not {port}. Without it a free one is found.")
     try:
@@ -80,20 +80,20 @@ def check_address(host: str, port: int | None) -> None:
 
 
 def start_viewer(pipeline: StoredPipeline, port: int | None, host: str, folder: Path) -> StoreViewer:
-    """Start to serve; camera paths go to `folder`/camera_paths."""
+    """Start to serve. Camera paths go to `folder`/camera_paths."""
     config = ViewerConfig(num_rays_per_chunk=1 << 15, websocket_port=port, websocket_host=host)
-    with hushed():  # addresses in three other forms, of which not every one works
+    with hushed():  # it would print three forms of the address, of which some do not work
         viewer = StoreViewer(pipeline, config, folder)
         logging = LoggingConfig()
         logging.local_writer.enable = False
-        writer.setup_local_writer(logging, max_iter=0)  # by which the viewer measures how fast it may draw
+        writer.setup_local_writer(logging, max_iter=0)  # the viewer measures by it how fast it may draw
     manager = pipeline.datamanager
     viewer.init_scene(manager.train_dataset, "completed", manager.eval_dataset)
     return viewer
 
 
 def _place(stack: ExitStack) -> Path:
-    """Choose where camera paths are kept: here, or where nothing can be written for as long as the viewer is open."""
+    """Choose the folder of camera paths: this one, or a temporary one where nothing can be written here."""
     try:
         require_writable(Path.cwd())
     except TdaError as error:
