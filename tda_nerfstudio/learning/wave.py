@@ -11,7 +11,7 @@ from typing import Any, NamedTuple
 import torch
 
 from tda_nerfstudio.atlas.atlas import Atlas
-from tda_nerfstudio.base.errors import TdaError, counted, listed
+from tda_nerfstudio.base.errors import TdaError, counted, listed, suggest
 from tda_nerfstudio.base.progress import track
 from tda_nerfstudio.base.terminal import CONSOLE
 from tda_nerfstudio.core.metrics import stored_scores
@@ -118,20 +118,25 @@ def learn_wave(
     `latents`, encoded images are kept there. None when `stopped` said so. Raises TdaError for names that the atlas does
     not have, and for a schedule that moves shared parts.
     """
-    schedule, size = schedule or StageTwo(), size or StepSize()
+    schedule, size, names = schedule or StageTwo(), size or StepSize(), list(dict.fromkeys(names))
     if not schedule.independent:
         raise TdaError("learn_wave keeps shared parts frozen. Give a schedule with shared='frozen'.")
     by_name = {scene.name: scene for scene in views.scenes}
     if unknown := [name for name in names if name not in by_name]:
-        raise TdaError(f"The atlas {views.root} ({listed(views.names)}) has no scene '{unknown[0]}'.")
+        near = suggest(unknown[0], by_name)
+        raise TdaError(f"The atlas {views.root} ({listed(views.names)}) has no scene '{unknown[0]}'.{near}")
+    if not names:
+        raise TdaError(f"No scene is named. Give names of the atlas {views.root} ({listed(views.names)}).")
     device = torch.device(device or ("cuda" if torch.cuda.is_available() else "cpu"))
     chosen = SceneViews(replace(views, scenes=tuple(by_name[name] for name in names)), device, tolerant=True)
     table, codec = table_beside(shared.to(device).scenes, len(names)), deepcopy(shared.autoencoder).to(device)
-    (wave,) = plan(schedule, size, chosen.pixels, len(names), total=steps)
+    waves = plan(schedule, size, chosen.pixels, len(names), total=steps)
+    if not waves:
+        raise TdaError("The schedule has no steps: give some phase more visits, or `steps` of 1 or more.")
     beginning = None if schedule.start == "cold" else Beginning(shared.weights, shared.occupied)
     batches = Batches(chosen, codec, size, seed, folder=latents)
-    learner = Learner(table, codec, batches, wave, shared.config.sampling, seed, beginning, keeps_space=True)
-    for step in track(range(wave.start, wave.end), f"Learning {counted(len(names), 'scene')}"):
+    learner = Learner(table, codec, batches, waves[0], shared.config.sampling, seed, beginning, keeps_space=True)
+    for step in track(range(waves[0].end), f"Learning {counted(len(names), 'scene')}"):
         if stopped():
             return None
         learner.step(step)
