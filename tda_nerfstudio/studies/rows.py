@@ -124,12 +124,8 @@ def find_runs(paths: Iterable[Path]) -> list[Path]:
     return list(dict.fromkeys(found))
 
 
-def read_row(path: Path) -> RunRow:
-    """Read a row file, or make the row of a run folder; what is wrong with it becomes one of its problems."""
-    if not path.is_file():
-        from tda_nerfstudio.studies.run_row import row_of
-
-        return row_of(path)
+def read_row_file(path: Path) -> RunRow:
+    """Read a row file; what is wrong with it becomes one of its problems."""
     try:
         content = json.loads(path.read_text())
     except (OSError, ValueError) as error:

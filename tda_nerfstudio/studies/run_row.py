@@ -12,8 +12,13 @@ from pydantic import ValidationError
 from tda_nerfstudio.base.errors import TdaError
 from tda_nerfstudio.core.metrics import score_names
 from tda_nerfstudio.plugin.manifest import read_finished
-from tda_nerfstudio.studies.rows import Phase, RunRow, StageOne
+from tda_nerfstudio.studies.rows import Phase, RunRow, StageOne, read_row_file
 from tda_nerfstudio.studies.run_files import look_up, part_bytes, read_config, read_losses, short, thin, tidy_command
+
+
+def read_row(path: Path) -> RunRow:
+    """Read a row file, or make the row of a run folder; what is wrong with it becomes one of its problems."""
+    return read_row_file(path) if path.is_file() else row_of(path)
 
 
 def row_of(run: Path) -> RunRow:

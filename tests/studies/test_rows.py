@@ -8,8 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from tda_nerfstudio.studies.rows import RunRow, find_runs, read_row, write_row
-from tda_nerfstudio.studies.run_row import row_of
+from tda_nerfstudio.studies.rows import RunRow, find_runs, write_row
+from tda_nerfstudio.studies.run_row import read_row, row_of
 
 RESULTS = sorted((Path(__file__).parents[2] / "configs/results").rglob("*.json"))
 LOSS = {"Train Loss Dict/latent": {0: 0.5, 2: 0.25}}

@@ -15,7 +15,8 @@ from tda_nerfstudio.studies.report import charts, plots
 from tda_nerfstudio.studies.report.compare import Group, group, label, pairs
 from tda_nerfstudio.studies.report.figures import MOST_RUNS, RunPictures, figures, scenes_worst_first, spaces
 from tda_nerfstudio.studies.report.table import legend, pair_table, run_table
-from tda_nerfstudio.studies.rows import RunRow, find_runs, read_row
+from tda_nerfstudio.studies.rows import RunRow, find_runs
+from tda_nerfstudio.studies.run_row import read_row
 from tda_nerfstudio.studies.template import fill_in
 
 
