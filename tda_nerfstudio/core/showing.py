@@ -20,6 +20,12 @@ OUTPUTS = ("rgb", "latent", "depth", "accumulation")
 """Names of what can be shown of a scene."""
 
 
+def one_scene(scenes: LatentScenes, row: int, codec: Codec) -> tuple[LatentScenes, Tensor, Tensor, Codec]:
+    """Take one scene of a table for `march` and `show`: the table, its fused planes, where it is occupied, the codec."""
+    index = torch.tensor([row], device=scenes.box.device)
+    return scenes, scenes.planes(index), scenes.occupied[index], codec
+
+
 @torch.no_grad()
 def march(
     scenes: LatentScenes,

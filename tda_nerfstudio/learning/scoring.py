@@ -19,7 +19,7 @@ from tda_nerfstudio.base.terminal import CONSOLE
 from tda_nerfstudio.core.metrics import high_frequency_share, score
 from tda_nerfstudio.core.ray_sampling import SamplingConfig
 from tda_nerfstudio.core.scenes import LatentScenes
-from tda_nerfstudio.core.showing import decode, march
+from tda_nerfstudio.core.showing import decode, march, one_scene
 from tda_nerfstudio.learning.views import SceneViews
 
 
@@ -59,9 +59,8 @@ def evaluate(
             left_out[names[s]] = views.unreadable[names[s]]
             continue
         height, width = truth.shape[-2:]
-        row = torch.tensor([s], device=device)
         times = [_now(device)]
-        rendering = march(scenes, scenes.planes(row), scenes.occupied[row], codec, view, height, width, sampling)
+        rendering = march(*one_scene(scenes, s, codec), view, height, width, sampling)
         times.append(_now(device))
         decoded = decode(codec, rendering, height, width)
         times.append(_now(device))

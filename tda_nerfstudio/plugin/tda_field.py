@@ -8,12 +8,7 @@ from nerfstudio.field_components.field_heads import FieldHeadNames
 from nerfstudio.fields.base_field import Field
 from torch import Tensor
 
-from tda_nerfstudio.core.cameras import View
-from tda_nerfstudio.core.objective import Codec
-from tda_nerfstudio.core.ray_sampling import SamplingConfig
-from tda_nerfstudio.core.rendering import Rendering
 from tda_nerfstudio.core.scenes import LatentScenes, TriPlaneConfig
-from tda_nerfstudio.core.showing import march, show
 
 
 class LatentTriPlaneField(Field):
@@ -24,38 +19,6 @@ class LatentTriPlaneField(Field):
         self.scenes = LatentScenes(scenes, latent_channels, config, seed)
         self.scenes.box.copy_(box)
         self.active = 0
-
-    @torch.no_grad()
-    def render(
-        self,
-        scene: int,
-        codec: Codec,
-        view: View,
-        height: int,
-        width: int,
-        sampling: SamplingConfig,
-    ) -> Rendering:
-        """Render the latent pixels of views of one scene that cover an image size, without jitter."""
-        return march(self.scenes, *self._own(scene), codec, view, height, width, sampling)
-
-    @torch.no_grad()
-    def show(
-        self,
-        scene: int,
-        codec: Codec,
-        view: View,
-        height: int,
-        width: int,
-        sampling: SamplingConfig,
-        focal: float | None,
-    ) -> dict[str, Tensor]:
-        """Show views of one scene at an image size, as `core.showing.show` does for all."""
-        return show(self.scenes, *self._own(scene), codec, view, height, width, sampling, focal)
-
-    def _own(self, scene: int) -> tuple[Tensor, Tensor]:
-        """Give a scene's fused planes, and where it is not empty."""
-        index = torch.tensor([scene], device=self.scenes.box.device)
-        return self.scenes.planes(index), self.scenes.occupied[index]
 
     def get_density(self, ray_samples: RaySamples) -> tuple[Tensor, Tensor]:
         """Answer the active scene's density at ray samples, for nerfstudio's own samplers and exporters."""

@@ -24,7 +24,7 @@ from tda_nerfstudio.core.metrics import psnr, ssim
 from tda_nerfstudio.core.ray_sampling import SamplingConfig
 from tda_nerfstudio.core.rendering import Rendering
 from tda_nerfstudio.core.scenes import TriPlaneConfig
-from tda_nerfstudio.core.showing import decode
+from tda_nerfstudio.core.showing import decode, march, one_scene, show
 from tda_nerfstudio.learning.learner import parameter_groups
 from tda_nerfstudio.plugin.cameras import as_view
 from tda_nerfstudio.plugin.options import ModelOptions
@@ -82,9 +82,14 @@ class TdaModel(Model):
             )
         return self.get_outputs_for_camera(ray_bundle)
 
+    @torch.no_grad()
+    def scene(self, row: int) -> tuple:
+        """Take a scene out of the table, to be rendered."""
+        return one_scene(self.field.scenes, row, self.autoencoder)
+
     def render(self, scene: int, view: View, height: int, width: int) -> tuple[Rendering, Tensor]:
         """Render and decode views of one scene at an image size."""
-        rendering = self.field.render(scene, self.autoencoder, view, height, width, self.config.sampling)
+        rendering = march(*self.scene(scene), view, height, width, self.config.sampling)
         return rendering, decode(self.autoencoder, rendering, height, width)
 
     def scene_of(self, camera: Cameras) -> int:
@@ -118,8 +123,8 @@ class TdaModel(Model):
         """Render one camera, as `showing.show` says."""
         height, width = int(camera.height.flatten()[0]), int(camera.width.flatten()[0])
         view = as_view(camera.reshape((1,)) if camera.shape == () else camera, self.device)
-        scene, sampling = self.scene_of(camera), self.config.sampling
-        shown = self.field.show(scene, self.autoencoder, view, height, width, sampling, self.native_focal)
+        scene, sampling = self.scene(self.scene_of(camera)), self.config.sampling
+        shown = show(*scene, view, height, width, sampling, self.native_focal)
         return {name: image[0].permute(1, 2, 0).contiguous() for name, image in shown.items()}
 
     def get_loss_dict(self, outputs: Any, batch: Any, metrics_dict: Any = None) -> dict[str, Tensor]:

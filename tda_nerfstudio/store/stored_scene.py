@@ -79,9 +79,9 @@ class StoredScene:
         if width is None and height is not None:
             width = max(round(height * wide / high), 1)
         width, height = image_size((width or wide, height or high))
-        view, planes = view.resized(width, height).to(device), table.planes(torch.tensor([0], device=device))
+        view, scene = view.resized(width, height).to(device), showing.one_scene(table, 0, codec)
         images = torch.empty(len(view), 3, height, width)
-        together, scene = max(PIXELS_TOGETHER // (height * width), 1), (table, planes, table.occupied, codec)
+        together = max(PIXELS_TOGETHER // (height * width), 1)
         starts = range(0, len(view), together)
         if progress:
             from rich.progress import track
