@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Collection
+from typing import TypeAlias
 
 import torch
 from jaxtyping import Bool, Float
@@ -18,10 +19,12 @@ from tda_nerfstudio.core.scenes import LatentScenes
 
 OUTPUTS = ("rgb", "latent", "depth", "accumulation")
 """Names of what can be shown of a scene."""
+OneScene: TypeAlias = tuple[LatentScenes, Tensor, Tensor, Codec]
+"""One scene of a table, as `march` and `show` take it: the table, its fused planes, where it is occupied, the codec."""
 
 
-def one_scene(scenes: LatentScenes, row: int, codec: Codec) -> tuple[LatentScenes, Tensor, Tensor, Codec]:
-    """Take one scene of a table for `march` and `show`: the table, its fused planes, where it is occupied, the codec."""
+def one_scene(scenes: LatentScenes, row: int, codec: Codec) -> OneScene:
+    """Take one scene out of a table, to be rendered."""
     index = torch.tensor([row], device=scenes.box.device)
     return scenes, scenes.planes(index), scenes.occupied[index], codec
 

@@ -24,7 +24,7 @@ from tda_nerfstudio.core.metrics import psnr, ssim
 from tda_nerfstudio.core.ray_sampling import SamplingConfig
 from tda_nerfstudio.core.rendering import Rendering
 from tda_nerfstudio.core.scenes import TriPlaneConfig
-from tda_nerfstudio.core.showing import decode, march, one_scene, show
+from tda_nerfstudio.core.showing import OneScene, decode, march, one_scene, show
 from tda_nerfstudio.learning.learner import parameter_groups
 from tda_nerfstudio.plugin.cameras import as_view
 from tda_nerfstudio.plugin.options import ModelOptions
@@ -83,7 +83,7 @@ class TdaModel(Model):
         return self.get_outputs_for_camera(ray_bundle)
 
     @torch.no_grad()
-    def scene(self, row: int) -> tuple:
+    def scene(self, row: int) -> OneScene:
         """Take a scene out of the table, to be rendered."""
         return one_scene(self.field.scenes, row, self.autoencoder)
 
