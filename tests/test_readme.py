@@ -9,6 +9,7 @@ from __future__ import annotations
 import os
 import re
 import shlex
+import shutil
 import signal
 import subprocess
 import sys
@@ -157,12 +158,14 @@ def opened(process: subprocess.Popen, log: Path) -> str:
 
 
 @pytest.mark.parametrize("block", blocks("python"))
-def test_a_python_block_of_readme_runs_as_written(block: str, stage_two, tmp_path: Path) -> None:
-    (tmp_path / "RUN").symlink_to(stage_two.folder)
+def test_a_python_block_of_readme_runs_as_written(block: str, stage_two, tiny_atlas: Path, tmp_path: Path) -> None:
+    shutil.copytree(stage_two.folder, tmp_path / "RUN")
+    (tmp_path / "more").symlink_to(tiny_atlas)
     code = block.replace("vehicle_0024", stage_two.manifest["scene_names"][0])
     check = """
 for shown, shape in ((images, (8, 3, 32, 32)), (large, (1, 3, 512, 512))):
     assert shown.shape == shape and 0 <= shown.min() < shown.max() <= 1
+assert "vehicle_0003" in Store("RUN/store") and store.record("vehicle_0003").metrics["psnr"] > 0
 """
     words = [sys.executable, "-c", code + check]
     done = subprocess.run(words, cwd=tmp_path, env=surroundings(), capture_output=True, text=True)
