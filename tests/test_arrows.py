@@ -195,3 +195,14 @@ def test_the_arrows_check_sees_an_import_inside_a_function_and_one_from_a_packag
     tree = ast.parse("def f():\n    from tda_nerfstudio.plugin import manifest\n    import nerfstudio.cameras\n")
     assert list(imports(tree)) == ["tda_nerfstudio.plugin.manifest", "nerfstudio.cameras"]
     assert not list(imports(tree, at_module_level=True))
+
+
+def test_what_is_imported_is_declared_and_what_is_declared_is_imported() -> None:
+    needs = [Requirement(text) for text in requires("tda-nerfstudio") or ()]
+    declared = {canonicalize_name(need.name) for need in needs if need.marker is None}
+    names = {name.split(".")[0] for path in MODULES for name in imports(ast.parse(path.read_text()), for_types=True)}
+    foreign = names - sys.stdlib_module_names - {"tda_nerfstudio"}
+    found = packages_distributions()
+    used = {canonicalize_name(dist) for name in foreign for dist in found[name]} | {"imageio-ffmpeg"}  # imageio's own
+    assert not [name for name in foreign if not {canonicalize_name(dist) for dist in found[name]} & declared]
+    assert declared <= used
