@@ -3,55 +3,29 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Collection
-from functools import reduce
+from collections.abc import Callable
 
 import torch
 from torch import Tensor
 from torch.amp.grad_scaler import GradScaler
-from torch.nn import Parameter
-from torch.optim import Adam, Optimizer
 
 from tda_nerfstudio.atlas.latent_cache import ENCODE_BATCH
 from tda_nerfstudio.autoencoder.base import Autoencoder
-from tda_nerfstudio.autoencoder.muon import Muon
 from tda_nerfstudio.base.randomness import seeded
-from tda_nerfstudio.core.objective import objective
+from tda_nerfstudio.core.objective import Batch
 from tda_nerfstudio.core.occupancy import due_scenes
 from tda_nerfstudio.core.ray_sampling import SamplingConfig
-from tda_nerfstudio.core.row_adam import RowAdam
 from tda_nerfstudio.core.scenes import LatentScenes
 from tda_nerfstudio.learning.batches import Batches
 from tda_nerfstudio.learning.beginning import Beginning
 from tda_nerfstudio.learning.schedule import Span, span_at
+from tda_nerfstudio.learning.training_step import TrainingStep
 from tda_nerfstudio.learning.waves import Wave
 
-BETAS = (0.9, 0.99)
-"""Of the Adam that moves base planes and MLP."""
 BACKGROUND_EVERY = 50
 """Steps between measurements of the latent background while the encoder trains."""
 SCALED_BY = 512
 """Training images on which the latent scale is measured, at most."""
-
-
-def parameter_groups(scenes: LatentScenes, codec: Autoencoder) -> dict[str, list[Parameter]]:
-    """Group what trains by the names that phases use; empty groups are left out."""
-    groups = {
-        "micro": [scenes.micro],
-        "weights": [scenes.weights],
-        "base": [scenes.base],
-        "mlp": [*scenes.hidden.parameters(), *scenes.head.parameters()],
-        "encoder": list(codec.encoder.parameters()),
-        "decoder": list(codec.decoder.parameters()),
-    }
-    return {name: params for name, params in groups.items() if sum(param.numel() for param in params)}
-
-
-def make_optimizer(group: str, params: list[Parameter]) -> Optimizer:
-    """Make the optimizer of a group; its learning rate comes from the phase."""
-    if group in ("micro", "weights"):
-        return RowAdam(params)
-    return Muon(params) if group in ("encoder", "decoder") else Adam(params, betas=BETAS, fused=True)
 
 
 class Learner:
@@ -79,9 +53,7 @@ class Learner:
         """
         self.scenes, self.codec, self.batches, self.wave = scenes, codec, batches, wave
         self.sampling, self.seed, self.beginning, self.keeps_space = sampling, seed, beginning, keeps_space
-        self.scaler = scaler or GradScaler(enabled=False)
-        self.groups = parameter_groups(scenes, codec)
-        self.optimizers = {name: make_optimizer(name, params) for name, params in self.groups.items()}
+        self.training = TrainingStep(scenes, codec, sampling, seed, scaler)
         self.span: Span | None = None
 
     @property
@@ -101,18 +73,13 @@ class Learner:
 
     def beside(self, scenes: LatentScenes, batches: Batches, wave: Wave) -> Learner:
         """Make another learner, of other scenes in the same space."""
-        given = (self.sampling, self.seed, self.beginning, self.keeps_space, self.scaler)
+        given = (self.sampling, self.seed, self.beginning, self.keeps_space, self.training.scaler)
         return Learner(scenes, self.codec, batches, wave, *given)
 
     def step(self, step: int) -> dict[str, Tensor]:
         """Take one step; give its weighted losses."""
         span = self.prepare(step)
-        for optimizer in self.optimizers.values():
-            optimizer.zero_grad()
-        losses = self.losses(step, span)
-        self.backward(losses)
-        self.update()
-        return losses
+        return self.training.take(span.phase, self.batch(step, span), step)
 
     def prepare(self, step: int) -> Span:
         """Make the step's phase act: trainable groups, learning rates, background, cached latents.
@@ -133,11 +100,7 @@ class Learner:
         due, grow = due_scenes(*self.batches.draw(step), span.share(step))
         if span.phase.renders and len(due):
             self.scenes.refresh(due.to(self.device), self.codec.background, grow)
-        share = span.rate_share(step)
-        for name, rate in span.phase.rates.items():
-            if name in self.optimizers:
-                for group in self.optimizers[name].param_groups:
-                    group["lr"] = rate * share
+        self.training.set_rates(span.phase.rates, span.rate_share(step))
         return span
 
     def place_scenes(self) -> None:
@@ -152,19 +115,13 @@ class Learner:
         self.span = span
         if span.phase.encodes:
             self.batches.latents.drop()
-        self.move(span.phase.rates)
-
-    def move(self, groups: Collection[str]) -> None:
-        """Let gradients reach these groups and no others."""
-        for name, params in self.groups.items():
-            for param in params:
-                param.requires_grad_(name in groups)
+        self.training.move(span.phase.rates)
 
     def begin(self, span: Span) -> None:
         """Do what happens once, at a phase's first step: fresh optimizer states, latent scale, background."""
         for name in span.phase.rates:
-            if name in self.optimizers:
-                self.optimizers[name].state.clear()
+            if name in self.training.optimizers:
+                self.training.optimizers[name].state.clear()
         if not self.keeps_space:
             if span is next((other for other in self.wave.spans if other.phase.renders), None):
                 self.calibrate()
@@ -182,22 +139,14 @@ class Learner:
         """Measure the normalised latent of an empty image with the encoder as it is now."""
         self.codec.measure_background(self.batches.views.height, self.batches.views.width)
 
+    def batch(self, step: int, span: Span, latents: Callable[[Tensor], Tensor] | None = None) -> Batch:
+        """Draw the batch of a step; its latents come from `latents`, by default from the cache."""
+        with self.training.precision():
+            return self.batches.batch(step, span.phase, latents)
+
     def losses(self, step: int, span: Span, latents: Callable[[Tensor], Tensor] | None = None) -> dict[str, Tensor]:
         """Compute the weighted losses of a step."""
-        with torch.autocast(self.device.type, enabled=self.scaler.is_enabled()):
-            batch = self.batches.batch(step, span.phase, latents)
-            return objective(span.phase, self.scenes, self.codec, batch, self.sampling, self.seed, step)
-
-    def backward(self, losses: dict[str, Tensor]) -> None:
-        """Compute the gradients of the losses' sum."""
-        self.scaler.scale(reduce(torch.add, losses.values())).backward()
-
-    def update(self) -> None:
-        """Move all that has a gradient."""
-        for optimizer in self.optimizers.values():
-            if any(param.grad is not None for group in optimizer.param_groups for param in group["params"]):
-                self.scaler.step(optimizer)
-        self.scaler.update()
+        return self.training.losses(span.phase, self.batch(step, span, latents), step)
 
     def dry_step(self, span: Span) -> float:
         """Time losses and gradients of a phase's first step, in seconds, the second time they are computed.
@@ -205,18 +154,17 @@ class Learner:
         Nothing that trains changes. While the encoder is still to move, latents of the right shape are enough: to cache
         all of them would be in vain.
         """
-        self.move(span.phase.rates)
+        self.training.move(span.phase.rates)
         latents = self.batches.latents if self.keeps_space else self.batches.latents.encode
         buffers = [*self.scenes.buffers(), *self.codec.buffers()]
         before, seconds = [buffer.clone() for buffer in buffers], 0.0
         for _ in range(2):
             began = time.perf_counter()
-            self.backward(self.losses(span.start, span, latents))
+            self.training.backward(self.losses(span.start, span, latents))
             if self.device.type == "cuda":
                 torch.cuda.synchronize()
             seconds = time.perf_counter() - began
-            for optimizer in self.optimizers.values():
-                optimizer.zero_grad()
+            self.training.clear()
         for buffer, value in zip(buffers, before, strict=True):
             buffer.copy_(value)
         return seconds

@@ -62,5 +62,5 @@ def learn_again(learner: Learner, names: Sequence[str], stopped: Callable[[], bo
     own, again = learner.scenes, table
     with torch.no_grad():
         own.micro[rows], own.weights[rows], own.occupied[rows] = again.micro, again.weights, again.occupied
-    learner.move(learner.span.phase.rates if learner.span is not None else ())
+    learner.training.move(learner.span.phase.rates if learner.span is not None else ())
     return True

@@ -19,7 +19,7 @@ class LearnerOptimizers(Optimizers):
     @property
     def optimizers(self) -> dict[str, torch.optim.Optimizer]:
         """By parameter group."""
-        return self.pipeline.learner.optimizers
+        return self.pipeline.learner.training.optimizers
 
     @optimizers.setter
     def optimizers(self, none: dict) -> None:

@@ -25,7 +25,7 @@ from tda_nerfstudio.core.ray_sampling import SamplingConfig
 from tda_nerfstudio.core.rendering import Rendering
 from tda_nerfstudio.core.scenes import TriPlaneConfig
 from tda_nerfstudio.core.showing import OneScene, decode, march, one_scene, show
-from tda_nerfstudio.learning.learner import parameter_groups
+from tda_nerfstudio.learning.training_step import parameter_groups
 from tda_nerfstudio.plugin.cameras import as_view
 from tda_nerfstudio.plugin.options import ModelOptions
 from tda_nerfstudio.plugin.tda_field import LatentTriPlaneField

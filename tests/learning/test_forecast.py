@@ -23,7 +23,7 @@ def test_the_forecast_changes_nothing(learner) -> None:
     table = forecast(learner, [learner.wave], 0, 4).table
     assert torch.equal(torch.rand(3), expected)
     assert all(torch.equal(value, before[name]) for name, value in state(learner).items())
-    assert all(param.grad is None for param in chain(*learner.groups.values()))
+    assert all(param.grad is None for param in chain(*learner.training.groups.values()))
     assert learner.batches.latents.cache is None
     assert list(table.columns[0].cells) == ["warm-up", "latent", "joint"]
     assert list(table.columns[1].cells) == ["4", "4", "4"]

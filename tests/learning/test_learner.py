@@ -41,16 +41,16 @@ def test_twelve_steps_are_four_of_each_phase(learner) -> None:
 )
 def test_a_step_moves_its_phases_groups_and_no_other(learner, step: int, phase: str) -> None:
     learner.prepare(step)
-    for name, params in learner.groups.items():
+    for name, params in learner.training.groups.items():
         assert {param.requires_grad for param in params} == {name in MOVING[phase]}, name
 
 
 def test_groups_that_stand_still_keep_every_bit(learner) -> None:
-    before = {name: [p.clone() for p in params] for name, params in learner.groups.items()}
+    before = {name: [p.clone() for p in params] for name, params in learner.training.groups.items()}
     train(learner, range(4))
     changed = {
         name
-        for name, params in learner.groups.items()
+        for name, params in learner.training.groups.items()
         if any(not torch.equal(old, new) for old, new in zip(before[name], params, strict=True))
     }
     assert changed == MOVING["warm-up"]
@@ -60,14 +60,14 @@ def test_learning_rates_are_the_phases_ramped_and_decayed_as_plain_floats(learne
     learner.prepare(5)
     phase = learner.wave.spans[1].phase
     for name, rate in phase.rates.items():
-        lr = learner.optimizers[name].param_groups[0]["lr"]
+        lr = learner.training.optimizers[name].param_groups[0]["lr"]
         assert type(lr) is float
         assert lr == pytest.approx(rate * (2 / RAMP) * phase.final_rate ** (1 / 4))
 
 
 def test_optimizer_states_are_dropped_when_their_phase_begins_and_only_then(learner) -> None:
     train(learner, range(8))
-    states = {name: optimizer.state for name, optimizer in learner.optimizers.items()}
+    states = {name: optimizer.state for name, optimizer in learner.training.optimizers.items()}
     assert all(states[name] for name in MOVING["joint"])
     learner.prepare(8)
     assert not any(states[name] for name in MOVING["joint"])

@@ -134,7 +134,7 @@ def test_another_seed_learns_other_scenes(runner, whole: Store, tmp_path: Path) 
 
 @pytest.mark.parametrize("step", [5, 11, 12, 17])
 def test_a_cut_run_goes_on_with_the_next_wave(runner, whole: Store, tmp_path: Path, monkeypatch, step: int) -> None:
-    losses, last = Learner.losses, step
+    losses, last = Learner.batch, step
 
     def cut(self: Learner, step: int, *rest):
         if step == last and self.span is not None:
@@ -142,7 +142,7 @@ def test_a_cut_run_goes_on_with_the_next_wave(runner, whole: Store, tmp_path: Pa
         return losses(self, step, *rest)
 
     with monkeypatch.context() as patch, pytest.raises(SystemExit):
-        patch.setattr(Learner, "losses", cut)
+        patch.setattr(Learner, "batch", cut)
         learn(runner(tmp_path / "cut", per_wave=1))
     folder = tmp_path / "cut/tiny/tda-scenes/run/store"
     before = files(folder) if folder.exists() else {}
@@ -302,7 +302,7 @@ def test_a_run_may_name_both_its_stage_one_and_a_store_that_was_made_from_it(run
 
 
 def test_a_run_into_a_store_that_was_cut_has_the_scenes_it_began_with(runner, tmp_path, monkeypatch, capsys) -> None:
-    losses, folder = Learner.losses, tmp_path / "shelf"
+    losses, folder = Learner.batch, tmp_path / "shelf"
 
     def cut(self: Learner, step: int, *rest):
         if step == 14:
@@ -311,7 +311,7 @@ def test_a_run_into_a_store_that_was_cut_has_the_scenes_it_began_with(runner, tm
 
     learn(runner(tmp_path / "one", scenes=("2:3",), store=folder))
     with monkeypatch.context() as patch, pytest.raises(SystemExit):
-        patch.setattr(Learner, "losses", cut)
+        patch.setattr(Learner, "batch", cut)
         learn(runner(tmp_path / "two", per_wave=1, store=folder))
     assert [name for name in Store(folder) if Store(folder).record(name).finished] == NAMES[:2]
     learn(runner(tmp_path / "three", scenes=("4:5",), store=folder))  # another run beside it
@@ -324,7 +324,7 @@ def test_a_run_into_a_store_that_was_cut_has_the_scenes_it_began_with(runner, tm
 
 
 def test_a_run_that_made_its_store_goes_on_from_its_own_stage_one(runner, tmp_path, monkeypatch) -> None:
-    losses, folder = Learner.losses, tmp_path / "shelf"
+    losses, folder = Learner.batch, tmp_path / "shelf"
 
     def cut(self: Learner, step: int, *rest):
         if step == 14:
@@ -332,7 +332,7 @@ def test_a_run_that_made_its_store_goes_on_from_its_own_stage_one(runner, tmp_pa
         return losses(self, step, *rest)
 
     with monkeypatch.context() as patch, pytest.raises(SystemExit):
-        patch.setattr(Learner, "losses", cut)
+        patch.setattr(Learner, "batch", cut)
         learn(runner(tmp_path / "two", per_wave=1, store=folder))
     again = runner(tmp_path / "two", per_wave=1, store=folder)
     assert again.config.pipeline.autoencoder is not None

@@ -22,7 +22,7 @@ from tda_nerfstudio.core.objective import Batch, objective, render_batch
 from tda_nerfstudio.core.row_adam import RowAdam
 from tda_nerfstudio.core.scenes import LatentScenes
 from tda_nerfstudio.core.showing import march
-from tda_nerfstudio.learning.learner import parameter_groups
+from tda_nerfstudio.learning.training_step import parameter_groups
 from tda_nerfstudio.studies.bench.training import PHASES
 from tda_nerfstudio.studies.bench.workshop import Workshop
 

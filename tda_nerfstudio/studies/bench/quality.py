@@ -108,7 +108,7 @@ def _ours(shop: Workshop, phase: Phase) -> tuple[LatentScenes, Training, Callabl
     scenes, how = scenes.to(shop.device), shop.sizes.sampling
     codec = build(replace(shop.sizes.autoencoder, channels=ellipsoids.CHANNELS)).to(shop.device)
     codec.background.copy_(shop.background)
-    trained = training.ours(phase, scenes, codec, how, shop.seed)
+    trained = training.Ours(phase, scenes, codec, how, shop.seed)
 
     def render(batch: Batch) -> Tensor:
         occupied, (h, w) = scenes.occupied[batch.scene], grid_size(batch.height, batch.width, codec.f)
@@ -123,7 +123,7 @@ def _plain(shop: Workshop) -> tuple[Training, Callable[[Batch], Tensor]]:
     sizes, config, background = shop.sizes, shop.sizes.triplane, shop.background
     features = (config.micro_channels, config.macro_channels, config.bases, config.resolution)
     scenes = plain.PlainScenes(sizes.fit_scenes, ellipsoids.CHANNELS, *features, shop.seed).to(shop.device)
-    trained = training.plainly("encode-scene", scenes, None, sizes.f, background, sizes.plain_samples, shop.seed)
+    trained = training.Plainly("encode-scene", scenes, None, sizes.f, background, sizes.plain_samples, shop.seed)
     return trained, lambda batch: plain.render(scenes, batch, sizes.f, background, sizes.plain_samples)[1]
 
 

@@ -93,7 +93,7 @@ class StepCases:
 
         def make() -> tuple[Training, tuple[nn.Module, ...]]:
             model, codec = shop.scenes(count), shop.codec()
-            return training.ours(PHASES[phase], model, codec, how, shop.seed), (model, codec)
+            return training.Ours(PHASES[phase], model, codec, how, shop.seed), (model, codec)
 
         images, f = min(visited, count) * views, self.sizes.f
         rays = images * (self.sizes.image / f * how.rays(self.sizes.sub, training=True)) ** 2
@@ -116,7 +116,7 @@ class StepCases:
 
         def make() -> tuple[Training, tuple[nn.Module, ...]]:
             model = shop.scenes(count, rgb=True)
-            return training.ours(PHASES["rgb"], model, shop.no_codec(), how, shop.seed), (model,)
+            return training.Ours(PHASES["rgb"], model, shop.no_codec(), how, shop.seed), (model,)
 
         pixels = self.sizes.image**2
         images = min(visited, count) * views * (1 if rays is None else rays / pixels)
@@ -134,7 +134,7 @@ class StepCases:
         def make() -> tuple[Training, tuple[nn.Module | None, ...]]:
             codec = shop.plain_codec() if through else None
             model = shop.plain_scenes(count, rgb)
-            return training.plainly(phase, model, codec, f, background, samples, shop.seed), (model, codec)
+            return training.Plainly(phase, model, codec, f, background, samples, shop.seed), (model, codec)
 
         needs = 16 * count * self.sizes.floats_a_scene(rgb) + (PLAIN_CODEC_BYTES + images * PLAIN_IMAGE_BYTES) * through
         needs += images * (self.sizes.image / f) ** 2 * 2 * samples * SAMPLE_BYTES["plain"]

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import dataclass
 from typing import Any
 
 import torch
@@ -16,8 +14,8 @@ from tda_nerfstudio.core.objective import Batch
 from tda_nerfstudio.core.phase import Phase
 from tda_nerfstudio.core.ray_sampling import SamplingConfig
 from tda_nerfstudio.core.scenes import LatentScenes
-from tda_nerfstudio.learning.learner import make_optimizer, parameter_groups
 from tda_nerfstudio.learning.schedule import RgbBaseline, StageOne, StageTwo
+from tda_nerfstudio.learning.training_step import TrainingStep
 from tda_nerfstudio.studies.bench import plain
 from tda_nerfstudio.studies.bench.timing import Stopwatch
 
@@ -30,30 +28,26 @@ PHASES: dict[str, Phase] = {
 }
 
 
-@dataclass
 class Training:
-    """Losses, and the optimizers that follow them."""
+    """Steps of one phase, and what of them is timed on its own."""
 
-    losses: Callable[[Batch, int], dict[str, Tensor]]
+    timed: tuple[tuple[Any, str, str], ...]
+    """Functions, as (owner, attribute, part)."""
     optimizers: list[tuple[torch.optim.Optimizer, float]]
     """Each with its learning rate at the phase's start."""
-    timed: tuple[tuple[Any, str, str], ...] = ()
-    """Functions to time on their own: (owner, attribute, part)."""
     steps: int = 0
 
     def step(self, batch: Batch, watch: Stopwatch, share: float = 0.0) -> None:
         """Take one step with a share of the learning rates; with none, all is computed and nothing moves."""
         for optimizer, rate in self.optimizers:
             optimizer.param_groups[0]["lr"] = rate * share
-        with watch.watching(*self.timed), watch.part("losses"):
-            loss = torch.stack(list(self.losses(batch, self.steps).values())).sum()
-        with watch.part("backward"):
-            loss.backward()
-        with watch.part("optimizer"):
-            for optimizer, _ in self.optimizers:
-                optimizer.step()
-                optimizer.zero_grad()
+        with watch.watching(*self.timed):
+            self.take(batch)
         self.steps += 1
+
+    def take(self, batch: Batch) -> None:
+        """Take one step."""
+        raise NotImplementedError
 
     def state_bytes(self) -> int:
         """Count what the optimizers hold."""
@@ -66,48 +60,72 @@ def module_bytes(*modules: nn.Module | None) -> int:
     return sum(t.nbytes for module in modules if module is not None for t in module.state_dict().values())
 
 
-def ours(phase: Phase, scenes: LatentScenes, codec: Autoencoder, sampling: SamplingConfig, seed: int = 0) -> Training:
-    """Train what a phase moves, by the losses and the optimizers of the method."""
-    optimizers = []
-    for name, params in parameter_groups(scenes, codec).items():
-        for param in params:
-            param.requires_grad_(name in phase.rates)
-        if name in phase.rates:
-            optimizers.append((make_optimizer(name, params), phase.rates[name]))
-    timed = (
-        (scenes, "planes", "fuse"),
-        (objectives, "render_views", "march"),
-        (codec, "encode", "encode"),
-        (codec, "decode", "decode"),
-    )
+class Ours(Training):
+    """The steps that the methods take."""
 
-    def losses(batch: Batch, step: int) -> dict[str, Tensor]:
-        return objectives.objective(phase, scenes, codec, batch, sampling, seed, step)
+    def __init__(
+        self, phase: Phase, scenes: LatentScenes, codec: Autoencoder, sampling: SamplingConfig, seed: int = 0
+    ) -> None:
+        self.phase, self.training = phase, TrainingStep(scenes, codec, sampling, seed)
+        self.training.move(phase.rates)
+        named = self.training.optimizers
+        self.optimizers = [(named[name], rate) for name, rate in phase.rates.items() if name in named]
+        self.timed = (
+            (scenes, "planes", "fuse"),
+            (objectives, "render_views", "march"),
+            (codec, "encode", "encode"),
+            (codec, "decode", "decode"),
+            (self.training, "losses", "losses"),
+            (self.training, "backward", "backward"),
+            (self.training, "update", "optimizer"),
+        )
 
-    return Training(losses, optimizers, timed)
+    def take(self, batch: Batch) -> None:
+        self.training.take(self.phase, batch, self.steps)
 
 
-def plainly(
-    phase: str,
-    scenes: plain.PlainScenes,
-    codec: plain.PlainAutoencoder | None,
-    f: int,
-    background: Tensor,
-    samples: int = plain.SAMPLES,
-    seed: int = 0,
-) -> Training:
-    """Train everything in one dense Adam, as published; the autoencoder in the phases that move it, at 1e-4."""
+class Plainly(Training):
+    """The published design's steps: one dense Adam moves everything, another the autoencoder where it moves."""
 
-    def losses(batch: Batch, step: int) -> dict[str, Tensor]:
-        return plain.losses(phase, scenes, codec, batch, f, background, samples, seeded(seed, step, "rays"))
+    def __init__(
+        self,
+        phase: str,
+        scenes: plain.PlainScenes,
+        codec: plain.PlainAutoencoder | None,
+        f: int,
+        background: Tensor,
+        samples: int = plain.SAMPLES,
+        seed: int = 0,
+    ) -> None:
+        self.given = (phase, scenes, codec)
+        self.how, self.seed = (f, background, samples), seed
+        params = [p for p in scenes.parameters() if p.numel()]
+        self.optimizers = [(torch.optim.Adam(params), plain.RATE)]
+        timed: list[tuple[Any, str, str]] = [(scenes, "planes", "fuse"), (plain, "march", "march")]
+        if codec is not None:
+            moving = {"joint": [codec.model], "decode-scene": [codec.model.decoder, codec.model.post_quant_conv]}
+            codec.requires_grad_(False)
+            params = [p.requires_grad_() for part in moving.get(phase, []) for p in part.parameters()]
+            self.optimizers += [(torch.optim.Adam(params), plain.AE_RATE)] if params else []
+            timed += [(codec, "encode", "encode"), (codec, "decode", "decode")]
+        own = (("losses", "losses"), ("backward", "backward"), ("update", "optimizer"))
+        self.timed = (*timed, *((self, name, part) for name, part in own))
 
-    params = [p for p in scenes.parameters() if p.numel()]
-    optimizers: list[tuple[torch.optim.Optimizer, float]] = [(torch.optim.Adam(params), plain.RATE)]
-    timed: list[tuple[Any, str, str]] = [(scenes, "planes", "fuse"), (plain, "march", "march")]
-    if codec is not None:
-        moving = {"joint": [codec.model], "decode-scene": [codec.model.decoder, codec.model.post_quant_conv]}
-        codec.requires_grad_(False)
-        params = [p.requires_grad_() for part in moving.get(phase, []) for p in part.parameters()]
-        optimizers += [(torch.optim.Adam(params), plain.AE_RATE)] if params else []
-        timed += [(codec, "encode", "encode"), (codec, "decode", "decode")]
-    return Training(losses, optimizers, tuple(timed))
+    def take(self, batch: Batch) -> None:
+        self.backward(self.losses(batch))
+        self.update()
+
+    def losses(self, batch: Batch) -> Tensor:
+        """Sum up the losses."""
+        generator = seeded(self.seed, self.steps, "rays")
+        return torch.stack([*plain.losses(*self.given, batch, *self.how, generator).values()]).sum()
+
+    def backward(self, loss: Tensor) -> None:
+        """Compute the gradients."""
+        loss.backward()
+
+    def update(self) -> None:
+        """Move everything, and drop the gradients."""
+        for optimizer, _ in self.optimizers:
+            optimizer.step()
+            optimizer.zero_grad()

@@ -15,7 +15,7 @@ from tda_nerfstudio.core.rendering import render_rays
 from tda_nerfstudio.core.scenes import TriPlaneConfig
 from tda_nerfstudio.studies.bench import plain
 from tda_nerfstudio.studies.bench.ellipsoids import body_planes
-from tda_nerfstudio.studies.bench.training import plainly
+from tda_nerfstudio.studies.bench.training import Plainly
 from tda_nerfstudio.studies.bench.workshop import BenchSizes, Workshop
 
 DOWN = torch.tensor([[[0.2, -0.1, 3.0]]]), torch.tensor([[[0.0, 0.0, -1.0]]])
@@ -146,7 +146,7 @@ def test_losses_of_every_phase(shop: Workshop):
 
 def test_one_dense_adam_moves_scenes_that_are_not_there(shop: Workshop):
     made = shop.plain_scenes(3)
-    trained = plainly("encode-scene", made, None, 4, shop.background, 4)
+    trained = Plainly("encode-scene", made, None, 4, shop.background, 4)
     batch, watch = shop.random_batch(0, 3, 1, 4), shop.stopwatch()
     other = next(s for s in range(3) if s not in batch.scene)
     trained.step(batch._replace(scene=torch.tensor([other])), watch, 1.0)

@@ -14,7 +14,7 @@ from tda_nerfstudio.studies.bench.workshop import BenchSizes, Workshop
 
 def ours(shop: Workshop, phase: str):
     scenes, codec = shop.scenes(3), shop.codec()
-    return scenes, codec, training.ours(PHASES[phase], scenes, codec, shop.sizes.sampling)
+    return scenes, codec, training.Ours(PHASES[phase], scenes, codec, shop.sizes.sampling)
 
 
 def test_settings_are_the_methods_own():
@@ -38,7 +38,7 @@ def test_optimizers_are_the_methods_own(shop: Workshop):
 def test_a_step_moves_what_its_phase_names_and_only_that(shop: Workshop, phase: str):
     rgb = phase == "rgb"
     scenes, codec = shop.scenes(3, rgb), shop.no_codec() if rgb else shop.codec()
-    trained = training.ours(PHASES[phase], scenes, codec, shop.sizes.rgb_sampling)
+    trained = training.Ours(PHASES[phase], scenes, codec, shop.sizes.rgb_sampling)
     names = {"micro": "micro", "weights": "weights", "base": "base", "mlp": "hidden.weight"}
     groups = {group: scenes.get_parameter(name) for group, name in names.items()}
     groups |= {
