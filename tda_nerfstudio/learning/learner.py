@@ -7,6 +7,7 @@ from collections.abc import Callable, Collection
 from functools import reduce
 
 import torch
+from jaxtyping import Float
 from torch import Tensor
 from torch.amp.grad_scaler import GradScaler
 from torch.nn import Parameter
@@ -16,8 +17,9 @@ from tda_nerfstudio.atlas.latent_cache import ENCODE_BATCH
 from tda_nerfstudio.autoencoder.base import Autoencoder
 from tda_nerfstudio.autoencoder.muon import Muon
 from tda_nerfstudio.base.randomness import seeded
-from tda_nerfstudio.core.objective import objective
+from tda_nerfstudio.core.objective import Batch, objective
 from tda_nerfstudio.core.occupancy import due_scenes
+from tda_nerfstudio.core.phase import Phase
 from tda_nerfstudio.core.ray_sampling import SamplingConfig
 from tda_nerfstudio.core.row_adam import RowAdam
 from tda_nerfstudio.core.scenes import LatentScenes
@@ -68,7 +70,7 @@ class Learner:
         wave: Wave,
         sampling: SamplingConfig,
         seed: int,
-        beginning: Beginning | None = None,
+        beginning: Callable[[], Beginning] | None = None,
         keeps_space: bool = False,
         scaler: GradScaler | None = None,
     ) -> None:
@@ -109,7 +111,7 @@ class Learner:
         span = self.prepare(step)
         for optimizer in self.optimizers.values():
             optimizer.zero_grad()
-        losses = self.losses(step, span)
+        losses = self.losses(step, span.phase, self.batches.batch(step, span.phase))
         self.backward(losses)
         self.update()
         return losses
@@ -145,7 +147,7 @@ class Learner:
         if self.beginning is None:
             self.scenes.cold_start([seeded(own, 0, "start") for own in self.batches.scene_seeds()])
         else:
-            self.scenes.warm_start(*(part.to(self.device) for part in self.beginning))
+            self.scenes.warm_start(*(part.to(self.device) for part in self.beginning()))
 
     def enter(self, span: Span) -> None:
         """Switch to a phase without touching what was learnt: which groups move, and no stale latents."""
@@ -182,11 +184,10 @@ class Learner:
         """Measure the normalised latent of an empty image with the encoder as it is now."""
         self.codec.measure_background(self.batches.views.height, self.batches.views.width)
 
-    def losses(self, step: int, span: Span, latents: Callable[[Tensor], Tensor] | None = None) -> dict[str, Tensor]:
-        """Compute the weighted losses of a step."""
+    def losses(self, step: int, phase: Phase, batch: Batch) -> dict[str, Float[Tensor, ""]]:
+        """Compute the weighted losses of a step, by name."""
         with torch.autocast(self.device.type, enabled=self.scaler.is_enabled()):
-            batch = self.batches.batch(step, span.phase, latents)
-            return objective(span.phase, self.scenes, self.codec, batch, self.sampling, self.seed, step)
+            return objective(phase, self.scenes, self.codec, batch, self.sampling, self.seed, step)
 
     def backward(self, losses: dict[str, Tensor]) -> None:
         """Compute the gradients of the losses' sum."""
@@ -207,11 +208,12 @@ class Learner:
         """
         self.move(span.phase.rates)
         latents = self.batches.latents if self.keeps_space else self.batches.latents.encode
+        batch = self.batches.batch(span.start, span.phase, latents)
         buffers = [*self.scenes.buffers(), *self.codec.buffers()]
         before, seconds = [buffer.clone() for buffer in buffers], 0.0
         for _ in range(2):
             began = time.perf_counter()
-            self.backward(self.losses(span.start, span, latents))
+            self.backward(self.losses(span.start, span.phase, batch))
             if self.device.type == "cuda":
                 torch.cuda.synchronize()
             seconds = time.perf_counter() - began
