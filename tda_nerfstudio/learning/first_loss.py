@@ -12,21 +12,21 @@ from tda_nerfstudio.core.phase import Phase
 from tda_nerfstudio.learning.beginning import mean_beginning
 from tda_nerfstudio.learning.learner import Learner
 from tda_nerfstudio.learning.retry import table_beside
-from tda_nerfstudio.learning.schedule import Span
 
 STEPS = 4
 """Steps whose views are looked at."""
-PROBE = Span(Phase("probe", 1, {"latent": 1.0}, {}), 0, STEPS)
+PROBE = Phase("probe", 1, {"latent": 1.0}, {})
 
 
 @torch.no_grad()
 def first_loss(learner: Learner) -> float:
     """Measure L_latent of the views of the wave's first steps, with the scenes as they are; nothing changes."""
-    phases, start, latents = learner.wave.phases, learner.wave.start, learner.batches.latents
-    cached = any("latent" in phase.losses for phase in phases) and not any(phase.encodes for phase in phases)
-    look_up = latents if cached else partial(latents.encode, keep=False)
-    losses = [float(learner.losses(step, PROBE, look_up)["latent"]) for step in range(start, start + STEPS)]
-    return sum(losses) / STEPS
+    wave, batches = learner.wave, learner.batches
+    cached = any("latent" in phase.losses for phase in wave.phases) and not any(phase.encodes for phase in wave.phases)
+    latents = batches.latents if cached else partial(batches.latents.encode, keep=False)
+    steps = range(wave.start, wave.start + STEPS)
+    losses = [learner.training.losses(PROBE, batches.batch(step, PROBE, latents), step)["latent"] for step in steps]
+    return sum(map(float, losses)) / STEPS
 
 
 @torch.no_grad()

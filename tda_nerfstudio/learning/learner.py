@@ -12,7 +12,6 @@ from torch.amp.grad_scaler import GradScaler
 from tda_nerfstudio.atlas.latent_cache import ENCODE_BATCH
 from tda_nerfstudio.autoencoder.base import Autoencoder
 from tda_nerfstudio.base.randomness import seeded
-from tda_nerfstudio.core.objective import Batch
 from tda_nerfstudio.core.occupancy import due_scenes
 from tda_nerfstudio.core.ray_sampling import SamplingConfig
 from tda_nerfstudio.core.scenes import LatentScenes
@@ -42,7 +41,7 @@ class Learner:
         wave: Wave,
         sampling: SamplingConfig,
         seed: int,
-        beginning: Beginning | None = None,
+        beginning: Callable[[], Beginning] | None = None,
         keeps_space: bool = False,
         scaler: GradScaler | None = None,
     ) -> None:
@@ -79,7 +78,7 @@ class Learner:
     def step(self, step: int) -> dict[str, Tensor]:
         """Take one step; give its weighted losses."""
         span = self.prepare(step)
-        return self.training.take(span.phase, self.batch(step, span), step)
+        return self.training.take(span.phase, self.batches.batch(step, span.phase), step)
 
     def prepare(self, step: int) -> Span:
         """Make the step's phase act: trainable groups, learning rates, background, cached latents.
@@ -108,7 +107,7 @@ class Learner:
         if self.beginning is None:
             self.scenes.cold_start([seeded(own, 0, "start") for own in self.batches.scene_seeds()])
         else:
-            self.scenes.warm_start(*(part.to(self.device) for part in self.beginning))
+            self.scenes.warm_start(*(part.to(self.device) for part in self.beginning()))
 
     def enter(self, span: Span) -> None:
         """Switch to a phase without touching what was learnt: which groups move, and no stale latents."""
@@ -139,15 +138,6 @@ class Learner:
         """Measure the normalised latent of an empty image with the encoder as it is now."""
         self.codec.measure_background(self.batches.views.height, self.batches.views.width)
 
-    def batch(self, step: int, span: Span, latents: Callable[[Tensor], Tensor] | None = None) -> Batch:
-        """Draw the batch of a step; its latents come from `latents`, by default from the cache."""
-        with self.training.precision():
-            return self.batches.batch(step, span.phase, latents)
-
-    def losses(self, step: int, span: Span, latents: Callable[[Tensor], Tensor] | None = None) -> dict[str, Tensor]:
-        """Compute the weighted losses of a step."""
-        return self.training.losses(span.phase, self.batch(step, span, latents), step)
-
     def dry_step(self, span: Span) -> float:
         """Time losses and gradients of a phase's first step, in seconds, the second time they are computed.
 
@@ -156,11 +146,12 @@ class Learner:
         """
         self.training.move(span.phase.rates)
         latents = self.batches.latents if self.keeps_space else self.batches.latents.encode
+        batch = self.batches.batch(span.start, span.phase, latents)
         buffers = [*self.scenes.buffers(), *self.codec.buffers()]
         before, seconds = [buffer.clone() for buffer in buffers], 0.0
         for _ in range(2):
             began = time.perf_counter()
-            self.training.backward(self.losses(span.start, span, latents))
+            self.training.backward(self.training.losses(span.phase, batch, span.start))
             if self.device.type == "cuda":
                 torch.cuda.synchronize()
             seconds = time.perf_counter() - began

@@ -106,7 +106,7 @@ class TdaPipeline(VanillaPipeline):
         self.own_store: Path | None = None
         self._stage_one: tuple[SharedParts, str] | None = None
         self.waves = self.plan(config.steps)
-        self.learner = self.serve(self.waves[0])
+        self.learner = self._make_learner(self.waves[0])
 
     @property
     def model(self) -> TdaModel:
@@ -152,7 +152,7 @@ class TdaPipeline(VanillaPipeline):
         self.load_state_dict(state, strict=True)
         if self.config.schedule.independent:
             self.check_autoencoder(where)
-        self.serve(wave_at(self.waves, step))
+        self.learner_at(step)
 
     def plan(self, total: int | None) -> list[Wave]:
         """Place waves and their phases on absolute steps, rescaled to a total when that is given."""
@@ -160,10 +160,14 @@ class TdaPipeline(VanillaPipeline):
         size, pixels = manager.config.step_size, manager.views.pixels
         return plan(config.schedule, size, pixels, manager.total, config.scenes_per_wave, total)
 
-    def serve(self, wave: Wave) -> Learner:
-        """Turn to a wave's scenes; nothing that was learnt changes."""
-        if "learner" in self.__dict__ and self.learner.wave is wave:
-            return self.learner
+    def learner_at(self, step: int) -> Learner:
+        """Turn to the scenes of a step's wave; nothing that was learnt changes."""
+        wave = wave_at(self.waves, step)
+        if wave is not self.learner.wave:
+            self.learner = self._make_learner(wave)
+        return self.learner
+
+    def _make_learner(self, wave: Wave) -> Learner:
         manager, config, model = self.datamanager, self.config, self.model
         manager.use(wave.scenes)
         self.select_scene(manager.active_scene)
@@ -171,17 +175,15 @@ class TdaPipeline(VanillaPipeline):
         size, seed = manager.config.step_size, manager.config.seed
         batches = Batches(manager.views, model.autoencoder, size, seed, wave.start, folder=self.latents)
         scenes, codec, sampling = model.field.scenes, model.autoencoder, model.config.sampling
-        given = (sampling, model.config.seed, None, config.starts_from == "stage-one", self.grad_scaler)
-        self.learner = Learner(scenes, codec, batches, wave, *given)
-        return self.learner
+        keeps_space = config.starts_from == "stage-one"
+        cold = not keeps_space or getattr(config.schedule, "start", "mean") == "cold"
+        given = (sampling, model.config.seed, None if cold else self.beginning, keeps_space, self.grad_scaler)
+        return Learner(scenes, codec, batches, wave, *given)
 
-    def learner_at(self, step: int) -> Learner:
-        """Turn to the wave of a step, ready to learn."""
-        learner = self.serve(wave_at(self.waves, step))
-        if learner.keeps_space and getattr(self.config.schedule, "start", "mean") != "cold":
-            parts, _ = self.stage_one()
-            learner.beginning = Beginning(parts.weights, parts.occupied)
-        return learner
+    def beginning(self) -> Beginning:
+        """Give where new scenes begin. Raises TdaError when neither stage 1 nor a store has it any more."""
+        parts, _ = self.stage_one()
+        return Beginning(parts.weights, parts.occupied)
 
     def keep_latents(self, folder: Path) -> None:
         """Keep latents of training images in a folder, if the encoder stands still for good."""

@@ -90,6 +90,7 @@ class TdaTrainer(Trainer):
         config.logging.local_writer.enable = False  # the training line takes its place, also in runs from before it
         if config.mixed_precision and config.machine.device_type == "cpu":
             CONSOLE.print("--mixed-precision does nothing on a CPU: this run goes on without.", style="yellow")
+            config.mixed_precision = False  # else the gradients would be scaled on machines with a GPU
         with hushed():
             super().__init__(config, local_rank, world_size)
 

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import time
 from itertools import chain
 
+import pytest
 import torch
 from torch import Tensor
 
@@ -36,3 +38,17 @@ def test_a_resumed_runs_forecast_counts_only_what_is_left(learner) -> None:
     assert list(expected.table.columns[4].cells) == ["-", "1 s", "1 s"]
     assert expected.seconds.keys() == {"warm-up", "latent", "joint"} and expected.seconds["warm-up"] == 0
     assert expected.summary.startswith("4 scenes: less than a minute, ")
+
+
+def test_latents_that_training_reads_from_the_cache_are_made_before_the_clock_starts(
+    learner, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    encode, delay = learner.codec.encode, 1.0
+
+    def slowly(*args):
+        time.sleep(delay)
+        return encode(*args)
+
+    monkeypatch.setattr(learner.codec, "encode", slowly)
+    assert learner.dry_step(learner.wave.spans[1]) < delay
+    assert learner.dry_step(learner.wave.spans[2]) > delay  # the joint phase encodes at every step

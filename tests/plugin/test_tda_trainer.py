@@ -436,3 +436,43 @@ def test_a_run_with_nothing_left_to_train_is_finished_and_lets_go_of_its_folder(
     trainer.train()
     assert trainer.base_dir not in _HELD and read_finished(trainer.base_dir)["steps"] == trainer.total_steps
     assert trainer.config.max_num_iterations == trainer.total_steps
+
+
+def test_mixed_precision_changes_nothing_on_a_cpu(configure: Callable, capsys: pytest.CaptureFixture) -> None:
+    config = configure()
+    config.mixed_precision = True
+    trainer = config.setup(local_rank=0, world_size=1)
+    assert not trainer.use_grad_scaler  # it would be enabled on a machine that has a GPU too
+    assert "--mixed-precision does nothing on a CPU: this run goes on without." in shown(capsys)
+
+
+@pytest.mark.parametrize("shared", ["frozen", "finetune"])
+def test_a_run_that_was_cut_goes_on_without_its_stage_one_and_its_store(
+    configure: Callable, stage_one, outputs: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, shared: str
+) -> None:
+    first = shutil.copytree(outputs / "tiny/tda-ae/one", tmp_path / "tiny/tda-ae/one")
+
+    def make() -> TdaTrainer:
+        config = configure("tda-scenes", ("4:6",), steps=6, output=outputs)
+        config.output_dir, config.timestamp, config.pipeline.autoencoder = tmp_path, "run", first
+        config.pipeline.schedule.shared = shared
+        if config.get_checkpoint_dir().exists():
+            config.load_dir = config.get_checkpoint_dir()
+        return config.setup(local_rank=0, world_size=1)
+
+    step_of = Learner.step
+
+    def cut(self: Learner, step: int):
+        if step == 3:
+            os.kill(os.getpid(), signal.SIGTERM)
+        return step_of(self, step)
+
+    trainer = make()
+    with monkeypatch.context() as patch, pytest.raises(SystemExit):
+        patch.setattr(Learner, "step", cut)
+        learn(trainer)
+    shutil.rmtree(first)
+    shutil.rmtree(trainer.base_dir / "store", ignore_errors=True)
+    again = make()
+    learn(again)
+    assert again._start_step == 4 and "psnr" in read_finished(again.base_dir)["metrics"]
