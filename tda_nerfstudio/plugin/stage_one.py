@@ -1,6 +1,6 @@
 """Stage 1 as stage 2 needs it: which run it is, what it tells of itself, and the parts that new scenes share with it.
 
-Where the run is gone, a store that was made from it has the same.
+A store that was made from the run has the same, also where the run is gone.
 """
 
 from __future__ import annotations
@@ -25,9 +25,9 @@ from tda_nerfstudio.store.manifest import Manifest, SharedConfig
 from tda_nerfstudio.store.shared_parts import OWN, SharedParts, is_store, read_shared_parts, shared_tensors
 
 ABOUT = "stage_one"
-"""Key of what a store's manifest tells of the stage 1 that its shared parts are from."""
+"""Key in a store's manifest of what it tells about the stage 1 that its shared parts come from."""
 MOST = 1 << 19
-"""Bytes of it, at most: half of what a manifest may have."""
+"""Bytes that this may have, at most: half of what a manifest may have."""
 
 
 def finished_runs(output_dir: Path) -> list[dict[str, Any]]:
@@ -71,7 +71,7 @@ def sizes_of(facts: dict[str, Any]) -> tuple[TriPlaneConfig, AutoencoderConfig]:
 
 
 def tell(run: Path | None) -> dict[str, Any]:
-    """Collect what a store keeps of the stage 1 that it is made from; nothing where that is gone, or very long."""
+    """Collect what a store tells about the stage 1 that it is made from: nothing where that is gone, or very long."""
     if run is None:
         return {}
     try:
@@ -83,9 +83,9 @@ def tell(run: Path | None) -> dict[str, Any]:
 
 
 def known(run: Path | None, store: Path | None) -> dict[str, Any] | None:
-    """Tell data, scene_names, start_loss and where that is known from; None where nothing tells, or there is none.
+    """Give the data, scene_names and start_loss of a stage 1, and as `run` what tells them; None where nothing does.
 
-    A store knows the name of its stage 1's data alone. Raises TdaError for a damaged run or store.
+    A store tells them where no run is named, with the data's name alone. Raises TdaError for a damaged run or store.
     """
     if run is not None:
         return read_finished(run)
@@ -101,7 +101,7 @@ def known(run: Path | None, store: Path | None) -> dict[str, Any] | None:
 
 
 def read(run: Path | None, store: Path | None, own_store: Path | None = None) -> tuple[SharedParts, str]:
-    """Read the shared parts of a run if one is named and still there, else those of a store; say which it was.
+    """Read the shared parts of a run if one is named and still there, else those of a store. Return them and their source.
 
     A run's own store has them from its first save on. Raises TdaError when nothing has them, or they are damaged.
     """

@@ -1,4 +1,4 @@
-"""What a new stage 2 takes from stage 1, or from a store that is there already: atlas, sizes, box and scenes."""
+"""Fill in what stage 2 takes from stage 1, or from a store that is there already: atlas, sizes, box and scenes."""
 
 from __future__ import annotations
 
