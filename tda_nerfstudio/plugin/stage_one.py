@@ -101,7 +101,7 @@ def known(run: Path | None, store: Path | None) -> dict[str, Any] | None:
 
 
 def read(run: Path | None, store: Path | None, own_store: Path | None = None) -> tuple[SharedParts, str]:
-    """Read the shared parts of a run if one is named and still there, else those of a store. Return them and their source.
+    """Read the shared parts of a run if one is named and still there, else those of a store; say where they are from.
 
     A run's own store has them from its first save on. Raises TdaError when nothing has them, or they are damaged.
     """
