@@ -1,4 +1,4 @@
-"""Which scenes and views a step sees: drawn from the seed, the scenes' names and the step alone."""
+"""The batch of a step: which scenes, views and rays it sees. It follows from seed, names of scenes and step alone."""
 
 from __future__ import annotations
 
@@ -21,29 +21,29 @@ from tda_nerfstudio.learning.views import SceneViews
 
 @dataclass(frozen=True)
 class StepSize:
-    """How much a step sees."""
+    """How many scenes, views and rays a step sees."""
 
     scenes: int = 4
-    """K: scenes in a step; the planes of each are fused once."""
+    """K: scenes of a step, at least 1. The planes of each are fused once a step."""
     views: int = 1
-    """V: views of each of these scenes."""
+    """V: views of each of these scenes, at least 1."""
     rays: int | None = None
-    """Random latent pixels of each view; all of them by default."""
+    """Random latent pixels of each view, at least 1. None renders all of them."""
 
     def at_once(self, scenes: int) -> int:
-        """Count the scenes in a step: K, or all there are."""
+        """Count the scenes of a step where there are `scenes` in all."""
         return min(self.scenes, scenes)
 
     def images(self, scenes: int, pixels: int) -> float:
-        """Count the images that a step sees; random rays count as the share of an image's pixels that they are."""
+        """Count the images of a step. Random rays count as their share of an image's `pixels`."""
         return self.at_once(scenes) * self.views * (1.0 if self.rays is None else self.rays / pixels)
 
 
 class Batches:
-    """Make the batch of every step of a wave that begins at step `since`.
+    """Make the batch of every step of a wave whose first step is `since`.
 
-    A scene's views and rays follow from its own seed and from how often it was visited: they are the same whatever
-    learns beside it. Another attempt draws others.
+    Views and rays of a scene follow from its own seed and from how often it was visited. They do not depend on the
+    other scenes of the wave. Another `attempt` draws other views and rays.
     """
 
     def __init__(
@@ -56,12 +56,14 @@ class Batches:
         attempt: int = 0,
         folder: Path | None = None,
     ) -> None:
-        """Keep latents in `folder` for later runs; None where the encoder may still move."""
+        """Keep latents of training images in `folder` for later runs. Give None if the encoder may still move."""
         self.views, self.size, self.seed, self.since, self.attempt = views, size, seed, since, attempt
+        self.seeds = [scene_seed(seed, name, attempt) for name in views.names]
+        """Seed of each scene's own randomness."""
         self.latents = TrainingLatents(codec, views, folder)
 
     def only(self, rows: list[int], attempt: int) -> Batches:
-        """Draw some of the scenes alone, in another attempt."""
+        """Make batches of some of the scenes, given by their rows, for another attempt."""
         codec, folder = self.latents.codec, self.latents.folder
         return Batches(self.views.only(rows), codec, self.size, self.seed, self.since, attempt, folder)
 
@@ -70,30 +72,26 @@ class Batches:
         """Count the images that a step sees."""
         return self.size.images(len(self.views.names), self.views.pixels)
 
-    def scene_seeds(self) -> list[str]:
-        """Name each scene's own randomness."""
-        return [scene_seed(self.seed, name, self.attempt) for name in self.views.names]
-
     def draw(self, step: int) -> tuple[Int[Tensor, " scene"], list[int]]:
-        """Draw the scenes of a step, and count the earlier visits of each.
+        """Draw the scenes of a step, by their rows, and count the earlier visits of each.
 
-        Every scene comes once in each round. A new order is drawn whenever a round ends together with a step, so that
-        no step has a scene twice.
+        Every round visits each scene once. A new order is drawn whenever a round ends together with a step. Hence no
+        step visits a scene twice.
         """
         step -= self.since
         count = len(self.views.names)
         k = self.size.at_once(count)
         period = count // math.gcd(count, k)
         order = torch.randperm(count, generator=seeded(self.seed, step // period, "scenes"))
-        place = torch.arange(k) + step % period * k
-        return order[place % count], [(step * k + i) // count for i in range(k)]
+        position = torch.arange(k) + step % period * k
+        return order[position % count], [(step * k + i) // count for i in range(k)]
 
-    def _draw_views(self, scene: int, seed: str, visit: int) -> Int[Tensor, " view"]:
-        """Draw V of a scene's training views for one visit; they differ where it has enough."""
-        generator, table, v = seeded(seed, visit, "views"), self.views.train, self.size.views
+    def _draw_views(self, scene: int, visit: int) -> Int[Tensor, " view"]:
+        """Draw V of a scene's training views for one visit. None is drawn twice if the scene has V."""
+        generator, table, v = seeded(self.seeds[scene], visit, "views"), self.views.train, self.size.views
         count = table.counts[scene]
         drawn = torch.cat([torch.randperm(count, generator=generator) for _ in range(-(-v // count))])[:v]
-        return table.starts[scene] + drawn
+        return table.offsets[scene] + drawn
 
     def batch(
         self,
@@ -101,15 +99,16 @@ class Batches:
         phase: Phase,
         latents: Callable[[Int[Tensor, " view"]], Float[Tensor, "view channel h w"]] | None = None,
     ) -> Batch:
-        """Draw a step's cameras, scene-major, and read what its phase compares their renderings with.
+        """Draw a step's cameras, scene by scene, and read the images or latents that its phase needs.
 
-        Latents come from `latents`, by default from the cache.
+        `latents` gives latents of training views by their index, by default from the cache. Raises TdaError for an
+        image that cannot be read, unless the views tolerate it.
         """
         scene, visits = self.draw(step)
-        seeds, device = self.scene_seeds(), self.views.device
+        device = self.views.device
         drawn = list(zip(scene.tolist(), visits, strict=True))
-        index = torch.cat([self._draw_views(s, seeds[s], n) for s, n in drawn])
-        own = tuple(f"{seeds[s]}/{n}/{i}" for s, n in drawn for i in range(self.size.views))
+        index = torch.cat([self._draw_views(s, n) for s, n in drawn])
+        own = tuple(f"{self.seeds[s]}/{n}/{i}" for s, n in drawn for i in range(self.size.views))
         slot = torch.arange(len(scene)).repeat_interleave(self.size.views)
         view = self.views.train.view[index].to(device)
         batch = Batch(

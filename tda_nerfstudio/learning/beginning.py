@@ -1,4 +1,4 @@
-"""Where new scenes begin: at the mean of those that are learnt already, in all the space that these fill."""
+"""Where new scenes begin: at the mean of scenes that are learnt, and in all cells that any of those occupies."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from tda_nerfstudio.base.errors import TdaError
 
 
 class Beginning(NamedTuple):
-    """The weights that every new scene has at first, and where it is not empty."""
+    """What every new scene begins with: weights of base planes and occupied cells. Its micro planes are 0."""
 
     weights: Float[Tensor, " base"]
     occupied: Bool[Tensor, "G G G"]
@@ -20,7 +20,10 @@ class Beginning(NamedTuple):
 def mean_beginning(
     weights: Float[Tensor, "scene base"], occupied: Bool[Tensor, "scene G G G"], where: str
 ) -> Beginning:
-    """Begin at the mean of scenes. Scenes that diverged are left out. Raises TdaError when all of them did."""
+    """Compute the mean weights and all occupied cells of the scenes that did not diverge.
+
+    `where` names their origin in the TdaError that is raised when all of them diverged.
+    """
     good = weights.isfinite().all(1)
     if not good.any():
         raise TdaError(f"{where} has no scene to start from: all of them diverged. Train it again.")

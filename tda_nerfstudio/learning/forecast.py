@@ -1,4 +1,4 @@
-"""What a run will cost, measured before its first step."""
+"""The forecast: what a run will cost, measured before its first step."""
 
 from __future__ import annotations
 
@@ -17,13 +17,15 @@ class Forecast(NamedTuple):
     """What a run will cost."""
 
     table: Table
+    """Steps, visits and time of each phase."""
     summary: str
+    """Scenes, time, memory and disk in a line."""
     seconds: dict[str, float]
-    """Of a step, by phase."""
+    """Seconds of a step by the name of its phase; 0 for phases that are done."""
 
 
 def in_words(seconds: float) -> str:
-    """Say how long something takes, as one would say it."""
+    """Say a duration in words, rounded to minutes or to tenths of an hour."""
     minutes = round(seconds / 60)
     if seconds < 60:
         return "less than a minute"
@@ -33,18 +35,17 @@ def in_words(seconds: float) -> str:
 
 
 def in_short(seconds: float) -> str:
-    """Say the same in a line that changes all the time."""
+    """Say a duration in a few characters: `45 s`, `12 min`, `3.4 h`."""
     if seconds < 90:
         return f"{max(seconds, 1):.0f} s"
     return f"{seconds / 60:.0f} min" if seconds < 100 * 60 else f"{seconds / 3600:.1f} h"
 
 
-def forecast(learner: Learner, waves: Sequence[Wave], begun: int, scenes: int) -> Forecast:
-    """Tabulate steps, visits, minutes, memory and bytes on disk of all waves, from the step `begun` on.
+def forecast(learner: Learner, waves: Sequence[Wave], first: int, scenes: int) -> Forecast:
+    """Forecast time, memory and disk of a run of so many `scenes`, from the step `first` on.
 
-    The learner is that of the wave at this step; the run has so many scenes in all. Each phase's losses and gradients
-    are computed twice on its first batch, the second time on the clock, and thrown away: nothing that trains changes.
-    Optimizer steps and evaluations come on top.
+    `learner` is that of the wave of this step. `dry_step` times each of its phases; nothing that is learnt changes.
+    Optimizer steps and evaluations take more time than is said here.
     """
     table = Table(title="Forecast", title_justify="left")
     for heading in ("phase", "steps", "visits a scene", "s a step", "time"):
@@ -53,7 +54,7 @@ def forecast(learner: Learner, waves: Sequence[Wave], begun: int, scenes: int) -
     wave = learner.wave
     for span in wave.spans:
         alike = [other for each in waves for other in each.spans if other.phase.name == span.phase.name]
-        steps = sum(max(other.end - max(other.start, begun), 0) for other in alike)
+        steps = sum(max(other.end - max(other.start, first), 0) for other in alike)
         seconds = learner.dry_step(span) if steps else 0.0
         total += steps * seconds
         by_phase[span.phase.name] = seconds

@@ -1,4 +1,4 @@
-"""Latents of training images: made once while the encoder stands still."""
+"""Latents of training images, encoded once for all steps in which the encoder does not move."""
 
 from __future__ import annotations
 
@@ -16,10 +16,10 @@ from tda_nerfstudio.learning.views import SceneViews
 
 
 class TrainingLatents:
-    """Give normalised latents of training images. All are encoded at the first call after the encoder moved.
+    """Look up normalised latents of training images.
 
-    With a folder they are kept on disk for later runs. RGB "latents" (f = 1) are made anew each time, as they would
-    take four times the memory of their images.
+    The first call encodes all images; so does the first call after `drop`. With a folder, latents are kept on disk for
+    later runs. RGB "latents" (f = 1) are made at every call, since they take four times the memory of their images.
     """
 
     def __init__(self, codec: Autoencoder, views: SceneViews, folder: Path | None = None) -> None:
@@ -27,7 +27,7 @@ class TrainingLatents:
         self.cache: LatentCache | None = None
 
     def __call__(self, index: Int[Tensor, " view"]) -> Float[Tensor, "view channel h w"]:
-        """Look up the latents of some training views."""
+        """Return nu(E(x)) of training views, on the device of the views. Raises TdaError for an unreadable image."""
         if self.codec.f == 1:
             return self.encode(index)
         if self.cache is None:
@@ -37,9 +37,9 @@ class TrainingLatents:
 
     @torch.no_grad()
     def encode(self, index: Int[Tensor, " view"], keep: bool = True) -> Float[Tensor, "view channel h w"]:
-        """Encode images with the encoder as it is now, and keep the images in memory unless told otherwise."""
+        """Encode training views with the encoder as it is now. With `keep`, their images stay in memory."""
         return self.codec.normalise(self.codec.encode(self.views.images(self.views.train, index, keep)))
 
     def drop(self) -> None:
-        """Forget what was encoded, as the encoder moves."""
+        """Forget all latents. Call this when the encoder moves."""
         self.cache = None

@@ -1,4 +1,4 @@
-"""The Learner: everything that moves while scenes are learnt, and one step of it."""
+"""The Learner: scenes, autoencoder and optimizers of one wave, and the training step that moves them."""
 
 from __future__ import annotations
 
@@ -22,15 +22,16 @@ from tda_nerfstudio.learning.training_step import TrainingStep
 from tda_nerfstudio.learning.waves import Wave
 
 BACKGROUND_EVERY = 50
-"""Steps between measurements of the latent background while the encoder trains."""
+"""Steps between measurements of the latent background in phases that train the autoencoder."""
 SCALED_BY = 512
-"""Training images on which the latent scale is measured, at most."""
+"""Most training images that the latent scale is measured on."""
 
 
 class Learner:
-    """Learn the scenes of one wave, whose rows in the table are the first ones.
+    """Learn the scenes of one wave, which are the first rows of the table.
 
-    Everything depends on the absolute step alone, so that a run that was cut goes on to the same bits.
+    What a step does follows from its number and from the state of tensors and optimizers. A run that is resumed from a
+    checkpoint therefore ends with the same bits as one that was never cut.
     """
 
     def __init__(
@@ -45,10 +46,11 @@ class Learner:
         keeps_space: bool = False,
         scaler: GradScaler | None = None,
     ) -> None:
-        """With `keeps_space` the latent space is given: new scenes begin at `beginning`, or at random without one.
+        """With `keeps_space` the latent space is given, and the wave's first step puts all scenes at their beginning.
 
-        Else the space is learnt too, and its scale and background are measured on the way. A scaler that is enabled
-        stands for mixed precision.
+        `beginning` is called when that is needed; without it, scenes begin at random. Without `keeps_space` the latent
+        space is learnt too: its scale and background are measured in training. An enabled `scaler` turns on mixed
+        precision.
         """
         self.scenes, self.codec, self.batches, self.wave = scenes, codec, batches, wave
         self.sampling, self.seed, self.beginning, self.keeps_space = sampling, seed, beginning, keeps_space
@@ -57,17 +59,17 @@ class Learner:
 
     @property
     def names(self) -> list[str]:
-        """The scenes at work, by their rows in the table."""
+        """Names of the wave's scenes, in the order of their rows in the table."""
         return self.batches.views.names
 
     @property
     def device(self) -> torch.device:
-        """Where all of it is."""
+        """The device of all tensors."""
         return self.scenes.box.device
 
     @property
     def independent(self) -> bool:
-        """Whether scenes learn by themselves, as nothing that they share moves."""
+        """Whether scenes do not depend on each other, since no phase moves what they share."""
         return self.keeps_space and all(phase.rates.keys() <= {"micro", "weights"} for phase in self.wave.phases)
 
     def beside(self, scenes: LatentScenes, batches: Batches, wave: Wave) -> Learner:
@@ -76,14 +78,18 @@ class Learner:
         return Learner(scenes, self.codec, batches, wave, *given)
 
     def step(self, step: int) -> dict[str, Tensor]:
-        """Take one step; give its weighted losses."""
+        """Take a training step and return its weighted losses by name.
+
+        Raises TdaError for a training image that cannot be read, unless the views tolerate it.
+        """
         span = self.prepare(step)
         return self.training.take(span.phase, self.batches.batch(step, span.phase), step)
 
     def prepare(self, step: int) -> Span:
-        """Make the step's phase act: trainable groups, learning rates, background, cached latents.
+        """Do everything that comes before the losses of a step, and return the step's phase.
 
-        Optimizer states are dropped when their phase begins.
+        The first step of a wave places the scenes. The first step of a phase drops optimizer states. Every step sets
+        learning rates, and updates the occupancy of scenes that are due.
         """
         self.scenes.train()
         self.codec.train()
@@ -103,21 +109,21 @@ class Learner:
         return span
 
     def place_scenes(self) -> None:
-        """Put all scenes at their beginning."""
+        """Put all scenes where new scenes begin. Raises TdaError when that cannot be read."""
         if self.beginning is None:
-            self.scenes.cold_start([seeded(own, 0, "start") for own in self.batches.scene_seeds()])
+            self.scenes.cold_start([seeded(own, 0, "start") for own in self.batches.seeds])
         else:
             self.scenes.warm_start(*(part.to(self.device) for part in self.beginning()))
 
     def enter(self, span: Span) -> None:
-        """Switch to a phase without touching what was learnt: which groups move, and no stale latents."""
+        """Switch to a phase: choose the groups that move, and forget latents if the encoder does. No tensor changes."""
         self.span = span
         if span.phase.encodes:
             self.batches.latents.drop()
         self.training.move(span.phase.rates)
 
     def begin(self, span: Span) -> None:
-        """Do what happens once, at a phase's first step: fresh optimizer states, latent scale, background."""
+        """Do what only the first step of a phase does: drop optimizer states, measure latent scale and background."""
         for name in span.phase.rates:
             if name in self.training.optimizers:
                 self.training.optimizers[name].state.clear()
@@ -128,21 +134,24 @@ class Learner:
 
     @torch.no_grad()
     def calibrate(self) -> None:
-        """Measure the latent scale a on training images, evenly spread."""
+        """Set the latent scale a from training images, evenly spread over all scenes.
+
+        Raises TdaError if it is not finite.
+        """
         views = self.batches.views
         index = torch.linspace(0, len(views.train) - 1, min(len(views.train), SCALED_BY)).long().unique()
         latents = [self.codec.encode(views.images(views.train, part)) for part in index.split(ENCODE_BATCH)]
         self.codec.calibrate(torch.cat(latents))
 
     def measure_background(self) -> None:
-        """Measure the normalised latent of an empty image with the encoder as it is now."""
+        """Set the background: the normalised latent of an empty image, by the encoder as it is now."""
         self.codec.measure_background(self.batches.views.height, self.batches.views.width)
 
     def dry_step(self, span: Span) -> float:
-        """Time losses and gradients of a phase's first step, in seconds, the second time they are computed.
+        """Measure the seconds that losses and gradients of a phase's first step take, when they are computed again.
 
-        Nothing that trains changes. While the encoder is still to move, latents of the right shape are enough: to cache
-        all of them would be in vain.
+        No parameter or buffer changes. Where the encoder will move, only the batch's own latents are encoded, since
+        cached latents of all views would soon be out of date.
         """
         self.training.move(span.phase.rates)
         latents = self.batches.latents if self.keeps_space else self.batches.latents.encode

@@ -1,4 +1,4 @@
-"""Scenes that went wrong: found by their neighbours, and learnt once more."""
+"""Scenes that went wrong: found by comparison with the other scenes of their wave, and learnt once more."""
 
 from __future__ import annotations
 
@@ -14,16 +14,17 @@ from tda_nerfstudio.core.scenes import LatentScenes
 from tda_nerfstudio.learning.learner import Learner
 
 FAR, SPREADS = 6.0, 5.0
-"""A scene is far below its neighbours when it lacks this many dB more than they do, and this many spreads of them."""
+"""A scene went wrong if it lacks more than its neighbours by this many dB and by this many times their spread."""
 NEIGHBOURS = 4
-"""Scenes that it takes to say what is usual."""
+"""Least number of scored scenes by which it can be said what is usual."""
 
 
 def diverged(metrics: dict[str, Any], names: Sequence[str]) -> dict[str, str]:
-    """Say which scenes of a wave went wrong, and why, from what `evaluate` measured.
+    """Find the scenes of a wave that went wrong, and the reasons, in the metrics of `evaluate`.
 
-    What a scene lacks is counted from what the autoencoder alone makes of the same views: a scene that is hard to
-    encode is no diverged one. The spread of its neighbours is 1.48 times their median distance from their median.
+    These are all that were left out, and all that lack far more than their neighbours. What a scene lacks, in dB, is
+    the PSNR of the autoencoder alone on the same views minus its own: a scene that is hard to encode did not go wrong.
+    The spread of the neighbours is 1.48 times their median distance from their median.
     """
     left_out = {name: reason for name, reason in metrics["left_out"].items() if name in names}
     lacks = {name: scene["ceiling_psnr"] - scene["psnr"] for name, scene in metrics["scenes"].items()}
@@ -39,17 +40,17 @@ def diverged(metrics: dict[str, Any], names: Sequence[str]) -> dict[str, str]:
 
 
 def table_beside(scenes: LatentScenes, count: int) -> LatentScenes:
-    """Make a table of other scenes that has the same base planes, MLP and box, not copies of them."""
+    """Make a table of `count` other scenes that has the same base planes, MLP and box: the same tensors, no copies."""
     table = LatentScenes(count, scenes.channels, scenes.config).to(scenes.box.device)
     table.base, table.hidden, table.head, table.box = scenes.base, scenes.hidden, scenes.head, scenes.box
     return table
 
 
 def learn_again(learner: Learner, names: Sequence[str], stopped: Callable[[], bool]) -> bool:
-    """Learn some of a learner's scenes once more from their beginning, with other draws, beside nothing else.
+    """Learn some of a learner's scenes once more, from where they began, with other views and rays.
 
-    A second, small learner does it: all other scenes stay as they are, and so do these until it is done. Says whether
-    it was, and not stopped before.
+    A second, small learner does it. Its scenes are copied back at the end, and no other scene changes. `stopped` is
+    asked before every step; returns False when it says so, and then nothing has changed.
     """
     rows = [learner.names.index(name) for name in names]
     table, batches = table_beside(learner.scenes, len(rows)), learner.batches.only(rows, attempt=1)
@@ -59,8 +60,7 @@ def learn_again(learner: Learner, names: Sequence[str], stopped: Callable[[], bo
         if stopped():
             return False
         small.step(step)
-    own, again = learner.scenes, table
+    own = learner.scenes
     with torch.no_grad():
-        own.micro[rows], own.weights[rows], own.occupied[rows] = again.micro, again.weights, again.occupied
-    learner.training.move(learner.span.phase.rates if learner.span is not None else ())
+        own.micro[rows], own.weights[rows], own.occupied[rows] = table.micro, table.weights, table.occupied
     return True

@@ -1,7 +1,7 @@
-"""The schedule as plain data: which losses act, which parameter groups move, how fast and for how long.
+"""Schedules as plain data: which losses act, which parameter groups move, how fast and for how long.
 
-Stage 1, the strategies of stage 2 and the RGB baseline are lists of phases; nothing else tells them apart in training.
-Lengths are in visits per scene (Sec. 4 of 2403.11678: epochs times training views), never in steps.
+Stage 1, the strategies of stage 2 and the RGB baseline differ in training by their lists of phases only. Lengths are
+given in visits per scene (Sec. 4 of 2403.11678: epochs times training views), not in steps.
 """
 
 from __future__ import annotations
@@ -14,48 +14,48 @@ from tda_nerfstudio.base.errors import TdaError, suggest
 from tda_nerfstudio.core.phase import GROUPS, Phase
 
 RAMP = 5
-"""Rounds over which learning rates rise at the start of a phase, while Adam's statistics of a scene are young."""
+"""Rounds over which learning rates rise in a new phase, since Adam's statistics of a scene are poor at first."""
 WARMUP, SHORT_WARMUP = 600, 60
-"""Stage 1's visits of warm-up for an autoencoder that starts from nothing, and for one with pre-trained weights."""
+"""Stage 1's visits of warm-up for an autoencoder with random weights, and for one with pre-trained weights."""
 FIT_VISITS = 40
-"""Visits in which a scene's weights alone are fitted to its latents, where stage 2 starts by least squares."""
+"""Visits of the phase that fits only the weights of base planes, if stage 2 starts by least squares."""
 SCENE_RATE = 1e-1
-"""Learning rate of what belongs to a scene alone: at 3e-2, 200 visits of stage 2 end 1.8 dB lower; 2e-1 gains 0.1."""
+"""Learning rate of a scene's own parameters: at 3e-2, 200 visits of stage 2 end 1.8 dB lower; 2e-1 gains 0.1 dB."""
 
 
 class Span(NamedTuple):
     """A phase placed on the run's absolute steps, [start, end).
 
-    What changes in it changes between rounds, so that a scene learns the same however many others learn beside it.
+    Learning rates change between rounds only. Hence a scene learns the same however many others are learnt with it.
     """
 
     phase: Phase
     start: int
     end: int
     round: float = 1.0
-    """Steps in which every scene is at work once."""
+    """Steps of a round, in which every scene is visited once."""
 
     def rounds(self, step: int) -> int:
-        """Count the whole rounds of the phase that lie behind at an absolute step."""
+        """Count the rounds of the phase that are complete before an absolute step."""
         return int((step - self.start) / self.round + 1e-6)
 
     def rate_share(self, step: int) -> float:
-        """Factor on the phase's learning rates at an absolute step: a short ramp up, then the decay."""
+        """Return the factor on the phase's learning rates at an absolute step: a short ramp, times the decay."""
         ramp = min(1.0, (self.rounds(step) + 1) / RAMP)
         return ramp * self.phase.final_rate ** self.share(step)
 
     def share(self, step: int) -> float:
-        """How much of the phase lies behind at an absolute step, in whole rounds, from 0 to 1."""
+        """Return the share of the phase that is complete before an absolute step, in whole rounds, from 0 to 1."""
         return self.rounds(step) * self.round / max(self.end - self.start, 1)
 
 
 def timeline(
     phases: Sequence[Phase], scenes: int, images_per_step: float, total: int | None = None, round_steps: float = 1.0
 ) -> list[Span]:
-    """Place phases on steps: visits * scenes / images_per_step each, rescaled to `total` steps when that is given.
+    """Place phases on steps: visits * scenes / images_per_step for each, rescaled to `total` steps if that is given.
 
-    Every scene is at work once in `round_steps` steps. Each phase gets a step at least, unless there are more phases
-    than steps; then the shortest are left out.
+    A round takes `round_steps` steps. Each phase gets at least one step. If `total` is less than the number of phases,
+    the shortest ones are left out; so is a phase of 0 visits.
     """
     phases = [phase for phase in phases if phase.visits > 0]
     steps = [phase.visits * scenes / images_per_step for phase in phases]
@@ -73,13 +73,13 @@ def timeline(
 
 
 def span_at(spans: Sequence[Span], step: int) -> Span:
-    """Find the phase of a step; the last one for every step beyond the end."""
+    """Find the phase of a step. Steps beyond the end belong to the last one."""
     return next((span for span in spans if step < span.end), spans[-1])
 
 
 @dataclass
 class Schedule:
-    """Base of the schedules a method can be trained by."""
+    """Base class of all schedules."""
 
     def phases(self) -> list[Phase]:
         """List the phases in order."""
@@ -87,12 +87,12 @@ class Schedule:
 
     @property
     def independent(self) -> bool:
-        """Whether scenes learn by themselves, as nothing that they share moves."""
+        """Whether scenes do not depend on each other, since nothing that they share moves."""
         return False
 
 
 def moving(rates: Mapping[str, float], *groups: str) -> dict[str, float]:
-    """Take the rates of some groups. Raises TdaError for a group that does not exist or a rate that is not above 0."""
+    """Select the rates of some groups. Raises TdaError for an unknown group among `rates` or a rate of 0 or less."""
     for group, rate in rates.items():
         if group not in GROUPS:
             raise TdaError(
@@ -206,7 +206,7 @@ class StageTwo(Schedule):
         return first + {"encode": [encode], "decode": [decode], "encode-decode": [encode, decode]}[self.strategy]
 
     def _check_frozen(self) -> None:
-        """Raise TdaError for a rate of what stands still."""
+        """Raise TdaError if a rate was given for a group that does not move."""
         for group, rate in StageTwo().rates.items():
             if group not in ("micro", "weights") and self.rates.get(group, rate) != rate:
                 raise TdaError(

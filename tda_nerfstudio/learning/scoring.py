@@ -1,4 +1,4 @@
-"""Quality of every scene: decoded RGB on held-out views, per image, deterministic."""
+"""Scores of every scene: decoded images compared with held-out views. Nothing here is random."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ from tda_nerfstudio.learning.views import SceneViews
 def reconstruct(
     codec: Autoencoder, images: Float[Tensor, "view 3 height width"]
 ) -> tuple[Float[Tensor, "view channel h w"], Float[Tensor, "view 3 height width"]]:
-    """Encode and decode images: their normalised latents, and the best that a scene in this space could show."""
+    """Encode and decode images in [0, 1]: their normalised latents, and the best images that a scene could show."""
     (height, width), z = images.shape[-2:], codec.encode(images)
     return codec.normalise(z), codec.decode(z)[..., :height, :width].clamp(0, 1)
 
@@ -42,10 +42,12 @@ def evaluate(
 ) -> dict[str, Any]:
     """Score all held-out views of all scenes, which are the first rows of the table.
 
-    Scenes whose images cannot be read, or whose numbers are not finite, are left out, with the reason. Returns means
-    over images of all metrics, of the decoded images and of the autoencoder's own reconstruction (`ceiling_*`),
-    statistics of the latents, seconds a view to march and to decode, and everything by scene and view.
-    With `output_path`, truth and decoding are written there side by side.
+    Returns the mean over images of every metric of `core.metrics.score`: those of the decoded images, and those of the
+    autoencoder's own reconstruction (`ceiling_*`). Beside them are statistics of the latents, seconds a view to march
+    and to decode, the scores by scene and view (`scenes`), and the reason for each scene that is left out (`left_out`):
+    its images cannot be read, or its numbers are not finite. Without a scored view, only the last two are returned.
+    With `output_path`, images of truth and decoding side by side are written there. Raises TdaError for an image that
+    cannot be read, unless the views tolerate it.
     """
     names, device, scored, latents, count = views.names, scenes.box.device, {}, [], 0
     diverged = dict.fromkeys(scenes.diverged(names), "It diverged: its numbers are not finite.")
@@ -67,11 +69,11 @@ def evaluate(
         march_seconds, decode_seconds = march_seconds + times[1] - times[0], decode_seconds + times[2] - times[1]
         encoded, ceiling = reconstruct(codec, truth)
         latents.append(encoded.cpu())
-        start = views.held_out.starts[s]
+        first = views.held_out.offsets[s]
         rows = {key: value.tolist() for key, value in score(decoded, ceiling, truth).items()}
         scored[names[s]] = {key: sum(value) / len(value) for key, value in rows.items()} | {
             "views": {
-                views.held_out.labels[start + i]: {key: value[i] for key, value in rows.items()}
+                views.held_out.labels[first + i]: {key: value[i] for key, value in rows.items()}
                 for i in range(len(truth))
             }
         }
@@ -106,10 +108,10 @@ def _now(device: torch.device) -> float:
 
 
 def merge(results: Sequence[dict[str, Any]]) -> dict[str, Any]:
-    """Put the results of several waves together; seconds are added up.
+    """Merge the metrics of several waves as if they had been scored together. Seconds are added up.
 
-    Means are over the waves that have a score, each weighed by its held-out views: one may have been scored where the
-    weights of LPIPS were not at hand.
+    Means are weighted by held-out views. They are over the waves that have the metric: LPIPS is missing where its
+    weights were not on the machine.
     """
     if len(results) == 1:
         return results[0]
@@ -131,7 +133,7 @@ def merge(results: Sequence[dict[str, Any]]) -> dict[str, Any]:
 
 
 def quality(metrics: dict[str, Any]) -> str:
-    """Say in words what `evaluate` measured."""
+    """Sum up metrics of `evaluate` in a phrase."""
     if "psnr" not in metrics:
         lost = len(metrics.get("left_out") or {})
         return (
@@ -153,7 +155,7 @@ def _write_pairs(folder: Path, truth: Tensor, decoded: Tensor, names: list[str])
 
 
 def announced(metrics: dict[str, Any]) -> dict[str, Any]:
-    """Sum up on the terminal what `evaluate` measured; give it back."""
+    """Print a summary of metrics of `evaluate`, and return them."""
     scored = {name: scene["psnr"] for name, scene in metrics["scenes"].items()}
     views = sum(len(scene["views"]) for scene in metrics["scenes"].values())
     words = [quality(metrics) + "."]
@@ -172,5 +174,5 @@ def announced(metrics: dict[str, Any]) -> dict[str, Any]:
 
 
 def scalars(metrics: dict[str, Any]) -> dict[str, float]:
-    """Keep the plain numbers, as nerfstudio's writers want them."""
+    """Keep those metrics of `evaluate` that are single numbers."""
     return {key: float(value) for key, value in metrics.items() if isinstance(value, int | float)}

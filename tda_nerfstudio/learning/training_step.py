@@ -20,11 +20,11 @@ from tda_nerfstudio.core.row_adam import RowAdam
 from tda_nerfstudio.core.scenes import LatentScenes
 
 BETAS = (0.9, 0.99)
-"""Of the Adam that moves base planes and MLP."""
+"""Of the Adam for base planes and MLP."""
 
 
 def parameter_groups(scenes: LatentScenes, codec: Autoencoder) -> dict[str, list[Parameter]]:
-    """Group what trains by the names that phases use; empty groups are left out."""
+    """Group all parameters by the names that phases use (`core.phase.GROUPS`). Groups without numbers are left out."""
     groups = {
         "micro": [scenes.micro],
         "weights": [scenes.weights],
@@ -37,7 +37,7 @@ def parameter_groups(scenes: LatentScenes, codec: Autoencoder) -> dict[str, list
 
 
 def make_optimizer(group: str, params: list[Parameter]) -> Optimizer:
-    """Make the optimizer of a group; its learning rate comes from the phase."""
+    """Make the optimizer of a parameter group. The phase sets its learning rate before every step."""
     if group in ("micro", "weights"):
         return RowAdam(params)
     return Muon(params) if group in ("encoder", "decoder") else Adam(params, betas=BETAS, fused=True)
@@ -99,7 +99,7 @@ class TrainingStep:
         self.scaler.scale(reduce(torch.add, losses.values())).backward()
 
     def update(self) -> None:
-        """Move all that has a gradient."""
+        """Let every optimizer step whose group has a gradient."""
         for optimizer in self.optimizers.values():
             if any(param.grad is not None for group in optimizer.param_groups for param in group["params"]):
                 self.scaler.step(optimizer)

@@ -1,4 +1,4 @@
-"""The views of scenes that learn together: cameras in memory, images read when they are first needed."""
+"""The views of scenes that are learnt together. Cameras are in memory; images are read when they are first needed."""
 
 from __future__ import annotations
 
@@ -20,11 +20,12 @@ from tda_nerfstudio.core.cameras import View
 
 
 class ViewTable:
-    """All views of one split, scene after scene: a view's index counts through all scenes."""
+    """All views of one split, scene after scene. A view's index counts through all scenes."""
 
     def __init__(self, posed: Sequence[PosedImages], width: int, height: int) -> None:
         self.counts = [len(views) for views in posed]
-        self.starts = list(accumulate(self.counts, initial=0))[:-1]
+        self.offsets = list(accumulate(self.counts, initial=0))[:-1]
+        """Index of each scene's first view."""
         self.view = View(*map(torch.cat, zip(*posed, strict=True)), width=width, height=height)
         self.labels = [path.stem for views in posed for path in views.paths]
         """Name of each view's image file, without its suffix."""
@@ -34,22 +35,22 @@ class ViewTable:
         return len(self.files)
 
     def scene_of(self, index: int) -> int:
-        """Find the scene that a view is of."""
-        return bisect_right(self.starts, index) - 1
+        """Find the row of the scene that a view shows."""
+        return bisect_right(self.offsets, index) - 1
 
 
 class SceneViews:
     """The training and the held-out views of some scenes of an atlas."""
 
     def __init__(self, atlas: Atlas, device: torch.device | str = "cpu", tolerant: bool = False) -> None:
-        """With `tolerant`, an image that cannot be read becomes NaN and its scene is noted; else it raises."""
+        """With `tolerant`, an unreadable image becomes NaN and `unreadable` names its scene; else it raises."""
         self.atlas, self.device, self.tolerant = atlas, device, tolerant
         self.names = list(atlas.names)
         self.width, self.height = atlas.width, atlas.height
         self.train = ViewTable([scene.train for scene in atlas.scenes], atlas.width, atlas.height)
         self.held_out = ViewTable([scene.test for scene in atlas.scenes], atlas.width, atlas.height)
         self.unreadable: dict[str, str] = {}
-        """Scenes with images that could not be read, and the reasons."""
+        """The reason for each scene that has an image that could not be read."""
 
     @property
     def pixels(self) -> int:
@@ -57,16 +58,16 @@ class SceneViews:
         return self.width * self.height
 
     def only(self, rows: Sequence[int]) -> SceneViews:
-        """Take some of the scenes, by their places, as if there were no others."""
+        """Take some of the scenes, given by their rows, in that order. Images are read again."""
         some = replace(self.atlas, scenes=tuple(self.atlas.scenes[row] for row in rows))
         return type(self)(some, self.device, self.tolerant)
 
     def images(
         self, table: ViewTable, index: Int[Tensor, " view"], keep: bool = True
     ) -> Float[Tensor, "view 3 height width"]:
-        """Read images of one of the two tables, in [0, 1], on the device; keep them in memory unless told otherwise.
+        """Read images of one of the two tables, in [0, 1], on the device. With `keep` they stay in memory.
 
-        Raises TdaError, or gives NaN where that is tolerated, for an image that cannot be read.
+        For an image that cannot be read, raises TdaError, or gives NaN if that is tolerated.
         """
         try:
             pixels = table.files.get(index.tolist(), keep).permute(0, 3, 1, 2)
@@ -83,11 +84,11 @@ class SceneViews:
         return pixels.to(self.device).float().div_(255)
 
     def refusal(self, scene: str, error: TdaError) -> TdaError:
-        """Say that a scene's image cannot be read; others may add what to do about it."""
+        """Make the error for an image of a scene that cannot be read. Subclasses may add what to do about it."""
         return error
 
     def held_out_views(self) -> Iterator[tuple[int, View, Float[Tensor, "view 3 height width"]]]:
-        """Go through the scenes in order: place, held-out cameras and their images in [0, 1]."""
-        for s, (start, count) in enumerate(zip(self.held_out.starts, self.held_out.counts, strict=True)):
-            index = torch.arange(start, start + count)
+        """Yield each scene's row, its held-out cameras and their images in [0, 1], in order."""
+        for s, (first, count) in enumerate(zip(self.held_out.offsets, self.held_out.counts, strict=True)):
+            index = torch.arange(first, first + count)
             yield s, self.held_out.view[index].to(self.device), self.images(self.held_out, index)

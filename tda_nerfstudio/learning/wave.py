@@ -1,4 +1,4 @@
-"""Learn a wave of scenes from their beginning to their scores: the one call that any engine makes."""
+"""Learn a wave of scenes, from where they begin to their scores, in one call."""
 
 from __future__ import annotations
 
@@ -29,18 +29,18 @@ from tda_nerfstudio.store.shared_parts import SharedParts
 
 
 class Outcome(NamedTuple):
-    """What became of a wave."""
+    """The result of a wave whose steps are done."""
 
     metrics: dict[str, Any]
-    """Scores, as `scoring.evaluate` gives them."""
+    """Scores, as `scoring.evaluate` returns them."""
     aside: dict[str, str]
-    """Scenes that could not be learnt, with the reasons."""
+    """The reason for each scene that could not be learnt."""
     again: list[str]
-    """Scenes that were learnt once more."""
+    """Names of scenes that were learnt once more."""
 
 
 class LearntWave(NamedTuple):
-    """The scenes of a wave, ready for a store."""
+    """The scenes of a wave as a store takes them, and their result as in `Outcome`."""
 
     scenes: list[LearntScene]
     metrics: dict[str, Any]
@@ -48,9 +48,9 @@ class LearntWave(NamedTuple):
 
 
 def conclude(learner: Learner, stopped: Callable[[], bool] = lambda: False) -> Outcome | None:
-    """Score a wave whose last step is done; where scenes are independent, learn once more what went wrong in it.
+    """Score a wave whose last step is done. If scenes are independent, learn those once more that went wrong.
 
-    Gives None when that was stopped before it was done, which leaves everything as it was.
+    `stopped` is asked before every step of that. Returns None when it says so; then no scene has changed.
     """
     metrics = _scored(learner)
     aside = diverged(metrics, learner.names) if learner.independent else {}
@@ -79,10 +79,10 @@ def learnt_scenes(
     provenance: Mapping[str, Any],
     leave_out: Collection[str] = (),
 ) -> list[LearntScene]:
-    """Take scenes out of the first rows of a table.
+    """Copy scenes out of the first rows of a table, whose names are `names`.
 
-    Metrics are those of `evaluate`; without, the scenes are not finished. Left out are those that are named and those
-    whose numbers are not all finite.
+    `metrics` are those of `evaluate`. Without them, the scenes are marked as not finished. Scenes of `leave_out` are
+    left out, and so are scenes with numbers that are not finite.
     """
     broken, r = {*leave_out, *scenes.diverged(names)}, scenes.config.resolution
     taken = []
@@ -111,12 +111,13 @@ def learn_wave(
     device: torch.device | str | None = None,
     stopped: Callable[[], bool] = lambda: False,
 ) -> LearntWave | None:
-    """Learn some scenes of an atlas in a latent space that is given, and nothing else: `shared` does not change.
+    """Learn scenes of an atlas in a latent space that is given (Sec. 3.3 of 2403.11678). `shared` does not change.
 
-    The result follows from images, shared parts, names, seed, schedule, step size and `steps` (the schedule rescaled to
-    so many) alone; with `StepSize(scenes=1)` a scene is the same bits whatever is learnt beside it. With a folder
-    `latents`, encoded images are kept there. None when `stopped` said so. Raises TdaError for names that the atlas does
-    not have, and for a schedule that moves shared parts.
+    The result follows from images, shared parts, names, seed, schedule, step size and `steps` alone; with `steps`, the
+    schedule is rescaled to so many. With `StepSize(scenes=1)` the bits of a scene do not depend on the others. Encoded
+    images are kept in the folder `latents`, if one is given. Without `device`, a GPU is used if there is one. `stopped`
+    is asked before every step; returns None when it says so. Raises TdaError for names that the atlas does not have,
+    for a schedule that moves shared parts, and for one without steps.
     """
     schedule, size, names = schedule or StageTwo(), size or StepSize(), list(dict.fromkeys(names))
     if not schedule.independent:
@@ -144,4 +145,5 @@ def learn_wave(
     if outcome is None:
         return None
     provenance = {"data": views.root.name, "seed": seed}
-    return LearntWave(learnt_scenes(table, names, outcome.metrics, provenance, outcome.aside), *outcome[:2])
+    learnt = learnt_scenes(table, names, outcome.metrics, provenance, outcome.aside)
+    return LearntWave(learnt, outcome.metrics, outcome.aside)

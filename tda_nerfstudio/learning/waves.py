@@ -1,7 +1,7 @@
 """Waves: groups of scenes that are learnt one after the other, each from the first phase to the last.
 
-With frozen shared parts scenes do not depend on each other, so a wave needs memory for its own scenes alone. Where
-shared parts move, all scenes are one wave.
+Memory is needed for the scenes of one wave only. This takes frozen shared parts, with which scenes do not depend on
+each other. If shared parts move, all scenes are one wave.
 """
 
 from __future__ import annotations
@@ -16,10 +16,10 @@ from tda_nerfstudio.learning.schedule import Schedule, Span, span_at, timeline
 
 
 class Wave(NamedTuple):
-    """Scenes that learn together, and their phases on the run's absolute steps."""
+    """Scenes that are learnt together, and their phases on the run's absolute steps."""
 
     scenes: Sequence[int]
-    """Their places among the run's scenes."""
+    """Their positions among the run's scenes."""
     spans: list[Span]
 
     @property
@@ -38,27 +38,28 @@ class Wave(NamedTuple):
         return [span.phase for span in self.spans]
 
     def visits(self, span: Span, images_per_step: float) -> float:
-        """Count a phase's visits of each scene."""
+        """Count how often a phase visits each scene."""
         return (span.end - span.start) * images_per_step / len(self.scenes)
 
     def only(self, rows: Sequence[int], size: StepSize, pixels: int) -> Wave:
-        """Plan as many visits for some of the scenes alone, from the same first step on."""
+        """Plan the same visits for some of the scenes, given by their rows, from the same first step on."""
         images = size.images(len(self.scenes), pixels)
         phases = [replace(span.phase, visits=self.visits(span, images)) for span in self.spans]
         return Wave([self.scenes[row] for row in rows], _spans(phases, len(rows), size, pixels, self.start))
 
 
 def wave_size(scenes: int, per_wave: int | None) -> int:
-    """Count the scenes that are learnt at once."""
+    """Count the scenes of a wave: `per_wave`, by default all."""
     return min(per_wave or scenes, scenes)
 
 
 def plan(
     schedule: Schedule, size: StepSize, pixels: int, scenes: int, per_wave: int | None = None, total: int | None = None
 ) -> list[Wave]:
-    """Place all waves on the run's steps; with `total` they are rescaled to that many.
+    """Place all waves on the run's steps.
 
-    Images have so many pixels. Waves that are left no step by a small total are left out.
+    `scenes` and `per_wave` count scenes, `pixels` those of an image. With `total`, the schedule is rescaled to so many
+    steps; waves and phases for which no step is left are left out.
     """
     waves: list[Wave] = []
     count, start = wave_size(scenes, per_wave), 0
@@ -77,17 +78,17 @@ def plan(
 def _spans(
     phases: Sequence[Phase], scenes: int, size: StepSize, pixels: int, start: int, total: int | None = None
 ) -> list[Span]:
-    """Place the phases of one wave, from the step `start` on."""
+    """Place the phases of one wave on steps, the first one at `start`."""
     spans = timeline(phases, scenes, size.images(scenes, pixels), total, scenes / size.at_once(scenes))
     return [span._replace(start=span.start + start, end=span.end + start) for span in spans]
 
 
 def wave_at(waves: Sequence[Wave], step: int) -> Wave:
-    """Find the wave of a step; the last one for every step beyond the end."""
+    """Find the wave of a step. Steps beyond the end belong to the last one."""
     return next((wave for wave in waves if step < wave.end), waves[-1])
 
 
-def place(waves: Sequence[Wave], step: int) -> tuple[Wave, Span]:
-    """Find the wave and the phase of a step."""
+def locate(waves: Sequence[Wave], step: int) -> tuple[Wave, Span]:
+    """Find the wave and the phase of a step. Steps beyond the end belong to the last ones."""
     wave = wave_at(waves, step)
     return wave, span_at(wave.spans, step)

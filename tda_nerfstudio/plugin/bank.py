@@ -1,4 +1,4 @@
-"""What becomes of scenes that were learnt: scored, learnt once more if they went wrong, and put into the store."""
+"""The end of a wave: its scenes are scored, learnt once more if they went wrong, and put into the store."""
 
 from __future__ import annotations
 
@@ -26,9 +26,9 @@ WAVES = "waves"
 
 
 class Bank:
-    """Keep a run's finished waves: their scores in RUN/waves, their scenes in the store.
+    """Keep the results of a run's waves: scores in RUN/waves if there are several, scenes of stage 2 in a store.
 
-    Runs whose shared parts move keep their scores; a stage 2 among them puts its scenes into RUN/store at its end.
+    The store is the one that was asked for, or RUN/store.
     """
 
     def __init__(self, pipeline: TdaPipeline, run: Path, provenance: Mapping[str, Any]) -> None:
@@ -42,20 +42,20 @@ class Bank:
 
     @cached_property
     def store(self) -> Store:
-        """The store, made when first needed."""
+        """The store; the first use makes it if there is none."""
         assert self.folder is not None
         given = self.pipeline.stage_one()[0] if self.pipeline.config.schedule.independent else None
         return open_store(self.folder, self.pipeline, given)
 
-    def place(self) -> str | None:
-        """Name the store for those who read of it later: the run's own as seen from its folder, which may move."""
+    def store_name(self) -> str | None:
+        """Name the store for finished.json: the run's own one relative to the run's folder, which may be moved."""
         return None if self.folder is None else STORE if self.folder == self.run / STORE else str(self.folder)
 
     def put(self, metrics: dict[str, Any] | None, aside: Mapping[str, str]) -> None:
-        """Put the scenes at work into the store, as they are; without metrics they are not finished.
+        """Put the scenes in memory into the store. Without metrics they are marked as not finished.
 
-        Where that fails: raises TdaError if they would be lost, as other scenes are to take their place in memory;
-        else says why, as the checkpoint is safe.
+        Scenes of `aside` are noted there with the reason. If that fails, prints why, since the checkpoint has the
+        scenes. Raises TdaError instead if they would be lost with the next wave, or if the user named the store.
         """
         if self.folder is None:
             return
@@ -74,9 +74,10 @@ class Bank:
             CONSOLE.print(f"Scene '{name}' is put aside: {reason}", style="yellow", markup=False)
 
     def close(self, learner: Learner, stopped: Callable[[], bool]) -> bool | None:
-        """Score the wave at work, learn once more what went wrong in it, and keep it.
+        """Score a wave whose steps are done, learn those scenes once more that went wrong, and keep the result.
 
-        Says whether any scene changed; None when stopped before it was done, which leaves everything as it was.
+        Returns whether any scene changed. Returns None when `stopped` says so before that is done; then nothing has
+        changed.
         """
         outcome = conclude(learner, stopped)
         if outcome is None:
@@ -88,12 +89,12 @@ class Bank:
         return bool(outcome.again)
 
     def closed(self, step: int) -> bool:
-        """Tell whether the wave that ended before a step, if any did, was kept."""
+        """Tell whether the result of the wave that ends before a step was kept. True if none ends there."""
         ended = [wave for wave in self.pipeline.waves if wave.end == step]
         return not ended or self._path(ended[0]).is_file()
 
     def results(self) -> dict[str, Any]:
-        """Give the scores of all waves as one."""
+        """Return the metrics of all waves together."""
         waves = self.pipeline.waves
         if len(waves) == 1:
             return self._last
@@ -104,7 +105,7 @@ class Bank:
 
 
 def check_learnt(metrics: dict[str, Any], names: Sequence[str]) -> None:
-    """Say which scenes of a whole run went wrong. Raises TdaError when all did: nothing was learnt then."""
+    """Warn of the scenes of a run that went wrong. Raises TdaError when all did."""
     wrong = {name: reason for name, reason in metrics["left_out"].items() if name in names}
     if not wrong:
         return

@@ -1,4 +1,4 @@
-"""nerfstudio's cameras from ours and back: the border between `Cameras` and `View`."""
+"""Conversion between nerfstudio's `Cameras` and our `View`."""
 
 from __future__ import annotations
 
@@ -10,14 +10,14 @@ from tda_nerfstudio.core.cameras import View
 
 
 def as_view(cameras: Cameras, device: torch.device | str) -> View:
-    """Take a batch of nerfstudio's cameras apart, in float32 (camera paths come in float64)."""
+    """Convert nerfstudio's cameras to a view of all of them, in float32 on a device (camera paths come in float64)."""
     flat = cameras.reshape((-1,)) if cameras.shape != (len(cameras),) else cameras
     parts = (flat.camera_to_worlds, flat.fx[:, 0], flat.fy[:, 0], flat.cx[:, 0], flat.cy[:, 0])
     return View(*(part.to(device, torch.float32) for part in parts))
 
 
 def as_cameras(view: View, scene: Tensor | None = None) -> Cameras:
-    """Make nerfstudio's cameras of a view that knows its image size; `scene` tells each one's scene, by its place."""
+    """Convert a view that has an image size to nerfstudio's cameras. `scene` holds the row of each camera's scene."""
     metadata = None if scene is None else {"scene_idx": scene.expand(len(view))[:, None]}
     kind = CameraType.PERSPECTIVE
     return Cameras(*view, width=view.width, height=view.height, camera_type=kind, metadata=metadata)

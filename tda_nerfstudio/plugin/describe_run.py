@@ -1,4 +1,4 @@
-"""What is worth knowing of a run that has ended, for its manifest."""
+"""The facts of a run that has ended, for its finished.json."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from tda_nerfstudio.plugin.tda_pipeline import TdaPipeline
 
 
 def describe_run(config: RunConfig, pipeline: TdaPipeline, history: History) -> dict[str, Any]:
-    """Collect what it was made of and how long that took."""
+    """Collect method, data, machine, sizes and durations of a run."""
     model, manager, views = pipeline.model, pipeline.datamanager, pipeline.datamanager.views
     images = manager.config.step_size.images(len(pipeline.waves[0].scenes), views.pixels)
     return {
@@ -42,7 +42,7 @@ def describe_run(config: RunConfig, pipeline: TdaPipeline, history: History) -> 
 
 
 def describe_model(triplane: TriPlaneConfig, autoencoder: AutoencoderConfig, fingerprint: str, box: Tensor) -> dict:
-    """Collect what stage 2 must know before it can build its own model."""
+    """Collect what stage 2 needs to build its own model."""
     return {
         "triplane": asdict(triplane),
         "autoencoder": asdict(autoencoder),
@@ -52,10 +52,10 @@ def describe_model(triplane: TriPlaneConfig, autoencoder: AutoencoderConfig, fin
 
 
 def describe_phases(waves: Sequence[Wave], images_per_step: float, history: History) -> list[dict[str, Any]]:
-    """Collect each phase's steps, visits per scene and seconds, and how many steps were timed.
+    """Collect each phase's steps, visits per scene and seconds, and how many of its steps were timed.
 
-    Where there are waves, a phase has the steps of all of them, as if each phase were done by all before the next.
-    Seconds leave evaluations and saving out.
+    A phase has the steps of all waves, as if all waves had done it before the next phase. Visits are those of the first
+    wave. Seconds do not include evaluations and saving.
     """
     phases, start = [], 0
     for span in waves[0].spans:

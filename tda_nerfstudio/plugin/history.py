@@ -21,7 +21,7 @@ class History:
     seconds: dict[str, float] = field(default_factory=dict)
     """Seconds in those steps, on the wall, evaluations and saving left out."""
     began: float = 0.0
-    """When the step at work began."""
+    """When the current step began, in seconds of the process' clock."""
 
     def note_command(self) -> None:
         """Add the command line of this process."""

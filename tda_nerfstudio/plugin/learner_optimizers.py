@@ -1,4 +1,4 @@
-"""The learner's optimizers and gradients, as nerfstudio's trainer asks for them."""
+"""The learner's optimizers and gradients in the form that nerfstudio's trainer expects."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from tda_nerfstudio.plugin.tda_pipeline import TdaPipeline
 
 
 class LearnerOptimizers(Optimizers):
-    """The optimizers of whatever learner is at work, where nerfstudio looks for its own."""
+    """Stand in for nerfstudio's optimizers: those of the pipeline's learner, which changes with the wave."""
 
     def __init__(self, pipeline: TdaPipeline) -> None:
         self.pipeline = pipeline
@@ -18,15 +18,15 @@ class LearnerOptimizers(Optimizers):
 
     @property
     def optimizers(self) -> dict[str, torch.optim.Optimizer]:
-        """By parameter group."""
+        """The optimizers by parameter group."""
         return self.pipeline.learner.training.optimizers
 
     @optimizers.setter
     def optimizers(self, none: dict) -> None:
-        """Have none of its own."""
+        """Ignore what nerfstudio's constructor sets."""
 
 
 def gradient_norms(model: torch.nn.Module) -> dict[str, Tensor]:
-    """Measure the norm of every parameter's gradient, and the sum of them."""
+    """Compute the norm of each parameter's gradient, if it has one, and their sum, by nerfstudio's names for them."""
     norms = {f"Gradients/{name}": p.grad.norm() for name, p in model.named_parameters() if p.grad is not None}
     return norms | {"Gradients/Total": torch.stack([*norms.values()]).sum()}

@@ -1,4 +1,4 @@
-"""Serves K scenes x V views a step to training, and one scene's view of itself to viewer and renderer."""
+"""The datamanager: the views of all scenes for training, and one active scene for viewer and renderers."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ from tda_nerfstudio.plugin.tda_dataparser import TdaAtlas, TdaAtlasConfig
 from tda_nerfstudio.plugin.which_scenes import OPTION
 
 SCENE_VARIABLE = "TDA_SCENE"
-"""Environment variable that names the scene which viewer and renderer see; it wins over the config's."""
+"""Environment variable that names the active scene. It takes precedence over the configuration."""
 
 
 @dataclass
@@ -52,28 +52,28 @@ class MultiSceneDataManagerConfig(DataManagerOptions):
 
     @property
     def step_size(self) -> StepSize:
-        """How much a step sees."""
+        """How many scenes, views and rays a step sees."""
         return StepSize(self.scenes_per_step, self.views_per_scene, self.rays_per_view)
 
 
 class AtlasViews(SceneViews):
-    """The views of a run's scenes; a scene with an image that cannot be read can be left out of the run."""
+    """The views of a run's scenes. Errors of unreadable images say which option leaves their scene out."""
 
     chosen: tuple[str, ...] | None = None
-    """How the run's scenes were chosen, where there are several."""
+    """The option that chose the run's scenes. None if there is only one, which cannot be left out."""
 
     def refusal(self, scene: str, error: TdaError) -> TdaError:
-        """Say which option leaves a scene out."""
+        """Add the option that leaves the scene out."""
         if self.chosen is None:
             return error
         return TdaError(f"{error} Or leave its scene out: {OPTION} {shlex.join([*self.chosen, f'!{scene}'])}")
 
 
 class MultiSceneDataManager(VanillaDataManager):
-    """Serve the views of all scenes to training; show one active scene to the rest of nerfstudio.
+    """Hold the views of all scenes of a wave for training, and show one active scene to the rest of nerfstudio.
 
-    Training and averages never read the active scene. `train_dataset`, `eval_dataset` and `train_dataparser_outputs`
-    are views of it, so that stock renderers and the viewer need no special case.
+    Training and average scores do not depend on the active scene. `train_dataset`, `eval_dataset` and
+    `train_dataparser_outputs` are its views, so that nerfstudio's renderers and viewer work unchanged.
     """
 
     config: MultiSceneDataManagerConfig
@@ -105,11 +105,11 @@ class MultiSceneDataManager(VanillaDataManager):
         self.dataparser = TdaAtlas(config.dataparser)
         self.total = len(self.dataparser.whole().scenes)
         self.tolerant = False
-        """Whether an image that cannot be read becomes NaN and its scene is put aside; else it raises."""
+        """As for `SceneViews`; it takes effect with the next `use`."""
         self.use(range(self.total))
 
     def use(self, scenes: Sequence[int]) -> None:
-        """Serve these of the chosen scenes and no others."""
+        """Hold the views of some of the chosen scenes, given by their positions, and of no others."""
         self.dataparser.part = tuple(scenes)
         self.atlas = self.dataparser.atlas()
         self.scene_names = list(self.atlas.names)
@@ -121,7 +121,7 @@ class MultiSceneDataManager(VanillaDataManager):
         self.select_scene(self.scene_names[0] if elsewhere else wanted)
 
     def select_scene(self, name: str | None) -> None:
-        """Make a scene the active one; the configured or first one by default. Raises TdaError for unknown names."""
+        """Make a scene the active one, by default the configured or first one. Raises TdaError for an unknown name."""
         outputs = {split: self.dataparser.outputs(name, split) for split in ("train", "test")}
         self.active_scene = self.dataparser.find(name).name
         self.train_dataparser_outputs = outputs["train"]
@@ -131,23 +131,23 @@ class MultiSceneDataManager(VanillaDataManager):
 
     @property
     def fixed_indices_eval_dataloader(self) -> FixedIndicesEvalDataloader:
-        """Iterate over the active scene's held-out views."""
+        """Held-out views of the active scene."""
         return FixedIndicesEvalDataloader(self.eval_dataset, device=self.device)
 
     @property
     def eval_dataloader(self) -> SpiralStart:
-        """Give ns-render spiral, which asks nothing else of it, the camera that it begins with."""
+        """The camera that `ns-render spiral` begins with; it asks for nothing else."""
         cameras, centre = self.eval_dataset.cameras, self.dataparser.box().mean(0)
         start = cameras[:1]
         start.camera_to_worlds = spiral_start(cameras.camera_to_worlds, centre)[None]
         return SpiralStart(start)
 
     def next_eval(self, step: int) -> tuple[Cameras, dict[str, Tensor]]:
-        """Give one held-out view, another one at every step."""
+        """Draw a held-out view, as `next_eval_image` does."""
         return self.next_eval_image(step)
 
     def next_eval_image(self, step: int) -> tuple[Cameras, dict[str, Tensor]]:
-        """Give one held-out view, drawn from (seed, step), with its image [height, width, 3] in [0, 1]."""
+        """Draw a held-out view by seed and step. Its image is [height, width, 3], in [0, 1]."""
         table = self.views.held_out
         index = torch.randint(len(table), (1,), generator=seeded(self.config.seed, step, "eval"))
         cameras = as_cameras(table.view[index], torch.tensor([table.scene_of(int(index))])).to(self.device)
@@ -155,34 +155,34 @@ class MultiSceneDataManager(VanillaDataManager):
         return cameras, {"image": image, "image_idx": index}
 
     def get_train_rays_per_batch(self) -> int:
-        """Count the image pixels a step explains (nerfstudio's unit of training speed)."""
+        """Count the image pixels that a step sees (nerfstudio's unit of training speed)."""
         return round(self.config.step_size.images(len(self.scene_names), self.views.pixels) * self.views.pixels)
 
     def get_eval_rays_per_batch(self) -> int:
-        """Count the pixels of one held-out view."""
+        """Count the pixels of a held-out view."""
         return self.views.pixels
 
     def get_datapath(self) -> Path:
-        """Name the atlas' folder, in which the viewer keeps camera paths."""
+        """Return the folder of the atlas, in which the viewer keeps camera paths."""
         return Path(self.config.dataparser.data)
 
     def get_param_groups(self) -> dict:
-        """Own nothing that trains."""
+        """Return nothing: no parameters are here."""
         return {}
 
     def setup_train(self) -> None:
-        """Need nothing: batches are drawn by step."""
+        """Do nothing: batches are drawn by step."""
 
     def setup_eval(self) -> None:
-        """Need nothing: held-out views are read in order."""
+        """Do nothing: held-out views are read when they are needed."""
 
 
 class SpiralStart:
-    """One camera, in a dataloader's place."""
+    """A single camera in the place of a dataloader."""
 
     def __init__(self, camera: Cameras) -> None:
         self.camera = camera
 
     def get_camera(self, image_idx: int = 0) -> tuple[Cameras, dict[str, Any]]:
-        """Give the camera, whatever the index."""
+        """Return the camera for any index."""
         return self.camera, {}

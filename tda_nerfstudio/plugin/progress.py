@@ -11,7 +11,7 @@ from torch import Tensor
 
 from tda_nerfstudio.base.terminal import CONSOLE
 from tda_nerfstudio.learning.forecast import in_short
-from tda_nerfstudio.learning.waves import Wave, place
+from tda_nerfstudio.learning.waves import Wave, locate
 
 SHARE, SECONDS = 20, 10.0
 """Where nobody watches, a line is printed for each twentieth of the steps, and for no more than one in ten seconds."""
@@ -52,7 +52,7 @@ class TrainingLine:
 
     def text(self, step: int) -> str:
         """Say it in one line of less than 80 characters."""
-        phase = place(self.waves, step)[1].phase
+        phase = locate(self.waves, step)[1].phase
         words = [f"{phase.name:<12}", f"{100 * (step + 1) // self.total:3} %"]
         words.append(f"step {step + 1} of {self.total}")
         if self.loss is not None:

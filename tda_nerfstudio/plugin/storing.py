@@ -1,4 +1,4 @@
-"""From a run to a scene store."""
+"""Put the scenes of a run into a store."""
 
 from __future__ import annotations
 
@@ -27,7 +27,10 @@ from tda_nerfstudio.store.store import Store
 
 
 def shared_parts(model: TdaModel, given: SharedParts | None) -> SharedParts:
-    """Collect what a run's scenes share. New scenes begin where the `given` parts say, or at the mean of this run's."""
+    """Collect the shared parts of a run. More scenes will begin where `given` says, or at the mean of this run's.
+
+    Raises TdaError when that mean is needed and all scenes diverged.
+    """
     config, table = model.config, model.field.scenes
     if given is not None:
         weights, occupied = given.weights, given.occupied
@@ -39,16 +42,16 @@ def shared_parts(model: TdaModel, given: SharedParts | None) -> SharedParts:
 
 
 def default_camera(model: TdaModel, manager: MultiSceneDataManager) -> DefaultCamera:
-    """Say how a run's scenes are shown by default: as its training images were taken."""
+    """Choose the camera that shows a run's scenes by default: like those of its training images."""
     views, view = manager.views, manager.views.train.view
     distance = (view.c2w[:, :, 3] - model.field.scenes.box.cpu().mean(0)).norm(dim=-1).median()
     return DefaultCamera(views.width, views.height, float(view.fx.median()), float(distance))
 
 
 def open_store(folder: Path, pipeline: TdaPipeline, given: SharedParts | None = None) -> Store:
-    """Open a store for a run's scenes, made if there is none; more scenes begin where the `given` parts say.
+    """Open the store in a folder for a run's scenes, or make one. `given` is as for `shared_parts`.
 
-    Raises StoreError when it was made with other shared parts.
+    Raises StoreError when the store has other shared parts.
     """
     parts = shared_parts(pipeline.model, given)
     if not is_store(folder):
@@ -64,7 +67,10 @@ def open_store(folder: Path, pipeline: TdaPipeline, given: SharedParts | None = 
 
 
 def export_run(load_config: Path, folder: Path, precision: Precision = "int4") -> Store:
-    """Put a finished run's scenes into a store. Raises TdaError for what is no finished run, or one in waves."""
+    """Put the scenes of a finished run into a store in a folder.
+
+    Raises TdaError for a run that is not finished and for one in waves, StoreError for a store of other shared parts.
+    """
     require_writable(folder)
     pipeline, manifest = open_run(load_config), read_finished(load_config)
     if len(pipeline.waves) > 1:
@@ -87,10 +93,9 @@ def store_scenes(
     precision: Precision = "int4",
     leave_out: Collection[str] = (),
 ) -> None:
-    """Put the scenes that a run has in memory into a store, a file for each 64, in place of what it held of them.
+    """Put the scenes that a run has in memory into a store, 64 in a file. They replace scenes of the same names.
 
-    Metrics are those of `evaluate`; without, the scenes are not finished. Left out are those that are named and those
-    whose numbers are not all finite. Raises OSError where there is no room: what was there before stays then.
+    Other arguments are as for `learnt_scenes`. Raises OSError when the disk is full; then the store is as it was.
     """
     names = pipeline.datamanager.scene_names
     scenes = learnt_scenes(pipeline.model.field.scenes, names, metrics, provenance, leave_out)

@@ -48,14 +48,14 @@ class TdaModelConfig(ModelOptions):
 
 
 class TdaModel(Model):
-    """Own the field and the autoencoder; turn cameras into decoded images, latents, depth and opacity."""
+    """Own the field and the autoencoder. Render cameras to decoded images, latents, depth and accumulation."""
 
     config: TdaModelConfig
     autoencoder: Autoencoder
     field: LatentTriPlaneField
 
     def populate_modules(self) -> None:
-        """Build everything in its final shape, as checkpoints load into what exists."""
+        """Build field and autoencoder in their final shapes, since nerfstudio loads checkpoints into them."""
         super().populate_modules()
         names = self.kwargs["metadata"]["scene_names"]
         self.autoencoder = build(self.config.autoencoder, self.config.seed)
@@ -63,15 +63,12 @@ class TdaModel(Model):
         channels = self.autoencoder.point_channels
         self.field = LatentTriPlaneField(len(names), channels, self.config.triplane, box, self.config.seed)
         self.native_focal: float | None = None
+        """Focal length of the training images in pixels, as `core.showing.show` needs it."""
         self._shown: dict[str, Tensor] = {}
 
     def get_param_groups(self) -> dict[str, list[Parameter]]:
-        """Group what trains by the names that phases use; empty groups are left out."""
+        """Group all parameters by the names that phases use."""
         return parameter_groups(self.field.scenes, self.autoencoder)
-
-    def forward(self, ray_bundle: Cameras) -> dict[str, Tensor]:  # type: ignore[override]
-        """Give the outputs of one camera."""
-        return self.get_outputs(ray_bundle)
 
     def get_outputs(self, ray_bundle: Any) -> dict[str, Tensor]:  # type: ignore[override]
         """Render one camera. Raises TdaError for a bundle of rays: a latent pixel needs its whole camera."""
@@ -84,16 +81,16 @@ class TdaModel(Model):
 
     @torch.no_grad()
     def scene(self, row: int) -> OneScene:
-        """Take a scene out of the table, to be rendered."""
+        """Take a scene out of the table, as `march` and `show` need it."""
         return one_scene(self.field.scenes, row, self.autoencoder)
 
     def render(self, scene: int, view: View, height: int, width: int) -> tuple[Rendering, Tensor]:
-        """Render and decode views of one scene at an image size."""
+        """Render views of a scene, given by its row, at an image size. Also decodes them to images in [0, 1]."""
         rendering = march(*self.scene(scene), view, height, width, self.config.sampling)
         return rendering, decode(self.autoencoder, rendering, height, width)
 
     def scene_of(self, camera: Cameras) -> int:
-        """Find which scene a camera looks at: its own `scene_idx`, else the active scene."""
+        """Find the row of the scene that a camera shows: its `scene_idx`, or the active scene."""
         metadata = camera.metadata or {}
         return int(metadata["scene_idx"].flatten()[0]) if "scene_idx" in metadata else self.field.active
 
@@ -101,10 +98,10 @@ class TdaModel(Model):
     def get_outputs_for_camera(self, camera: Cameras, obb_box: Any = None) -> dict[str, Tensor]:
         """Render one camera: rgb, latent, depth [world units] and accumulation, each [height, width, channel].
 
-        All but depth are in [0, 1]: nerfstudio shows images of one and of three channels as they are.
+        All but depth are in [0, 1], as nerfstudio shows images of one and of three channels without a colour map.
 
-        In the viewer's threads an error is reported and the last good image shown again: to raise would end the thread
-        and freeze the viewer for good.
+        In a thread of the viewer, an error is printed and the last good image is returned. To raise would end the
+        thread and freeze the viewer.
         """
         try:
             outputs = self._outputs(camera)
@@ -120,7 +117,6 @@ class TdaModel(Model):
         return outputs
 
     def _outputs(self, camera: Cameras) -> dict[str, Tensor]:
-        """Render one camera, as `showing.show` says."""
         height, width = int(camera.height.flatten()[0]), int(camera.width.flatten()[0])
         view = as_view(camera.reshape((1,)) if camera.shape == () else camera, self.device)
         scene, sampling = self.scene(self.scene_of(camera)), self.config.sampling
@@ -128,13 +124,13 @@ class TdaModel(Model):
         return {name: image[0].permute(1, 2, 0).contiguous() for name, image in shown.items()}
 
     def get_loss_dict(self, outputs: Any, batch: Any, metrics_dict: Any = None) -> dict[str, Tensor]:
-        """Pass on the losses that `forward` computed."""
-        return outputs
+        """Return no losses: the Learner computes them."""
+        return {}
 
     def get_image_metrics_and_images(
         self, outputs: dict[str, Tensor], batch: dict[str, Tensor]
     ) -> tuple[dict[str, float], dict[str, Tensor]]:
-        """Score one decoded view: PSNR and SSIM of clamped RGB, and truth beside decoding."""
+        """Compute PSNR [dB] and SSIM of one decoded view, and an image of truth and decoding side by side."""
         decoded = outputs["rgb"].permute(2, 0, 1)[None]
         truth = batch["image"].to(decoded)[..., :3].permute(2, 0, 1)[None]
         values = {"psnr": float(psnr(decoded, truth)), "ssim": float(ssim(decoded, truth))}

@@ -1,4 +1,4 @@
-"""The pipeline: the 3Da-AE wrap around datamanager and model, driven by a schedule of phases."""
+"""The pipeline: datamanager, model and learner of a run, and what stage 2 takes over from stage 1."""
 
 from __future__ import annotations
 
@@ -60,7 +60,7 @@ class TdaPipelineConfig(VanillaPipelineConfig):
 
 
 class TdaPipeline(VanillaPipeline):
-    """Enter phases by the absolute step, cache latents where the encoder stands still, score every scene."""
+    """Hold the scenes of one wave at a time, with the learner that trains them, and score them."""
 
     config: TdaPipelineConfig
     datamanager: MultiSceneDataManager
@@ -102,10 +102,12 @@ class TdaPipeline(VanillaPipeline):
         self.scene_control = SceneControl(self.datamanager, self.select_scene, self.model.field.scenes.box)
         self.scene = self.scene_control.dropdown
         self.select_scene(self.datamanager.active_scene)
-        self.latents: Path | None = None
+        self.latents_folder: Path | None = None
         self.own_store: Path | None = None
+        """The run's own store, which may have the shared parts if stage 1 is gone."""
         self._stage_one: tuple[SharedParts, str] | None = None
-        self.waves = self.plan(config.steps)
+        size, pixels = self.datamanager.config.step_size, self.datamanager.views.pixels
+        self.waves = plan(config.schedule, size, pixels, self.datamanager.total, config.scenes_per_wave, config.steps)
         self.learner = self._make_learner(self.waves[0])
 
     @property
@@ -114,19 +116,25 @@ class TdaPipeline(VanillaPipeline):
         return self._model
 
     def select_scene(self, name: str | None) -> None:
-        """Make a scene the one that viewer and renderer see. Raises TdaError for an unknown name."""
+        """Make a scene the active one, by default the configured or first one. Raises TdaError for an unknown name."""
         self.datamanager.select_scene(name)
         self.model.field.active = self.datamanager.scene_names.index(self.datamanager.active_scene)
 
     def start_from_stage_one(self) -> None:
-        """Take over shared parts and put the scenes at their start. Raises TdaError for another f, C or hash."""
+        """Take over the shared parts, and put the scenes of the first wave where new ones begin.
+
+        Raises TdaError for parts of other shapes, or an autoencoder of another hash.
+        """
         parts, where = self.stage_one()
         stage_one.take_over(parts, where, self.model.field.scenes, self.model.autoencoder)
         self.check_autoencoder(where)
         self.learner_at(0).place_scenes()
 
     def stage_one(self) -> tuple[SharedParts, str]:
-        """Give what stage 2 takes over, and where that is from; it is read when first needed."""
+        """Return the shared parts that stage 2 starts from, and the words that name their origin.
+
+        They are read when they are first needed. Raises TdaError when neither stage 1 nor a store has them any more.
+        """
         if self._stage_one is None:
             self._stage_one = stage_one.read(self.config.autoencoder, self.config.store, self.own_store)
         return self._stage_one
@@ -142,9 +150,9 @@ class TdaPipeline(VanillaPipeline):
             )
 
     def load_pipeline(self, loaded_state: dict[str, Any], step: int) -> None:
-        """Load a checkpoint that fits exactly; nerfstudio's own loader would silently keep random weights instead.
+        """Load a checkpoint. It must fit exactly: nerfstudio's own loader would silently keep random weights.
 
-        Raises TdaError naming missing, unexpected and mis-shaped tensors, or an autoencoder of another hash.
+        Raises TdaError that names missing, unexpected and mis-shaped tensors, or for an autoencoder of another hash.
         """
         state = {key.removeprefix("module."): value for key, value in loaded_state.items()}
         where = f"The checkpoint of step {step}"
@@ -154,14 +162,11 @@ class TdaPipeline(VanillaPipeline):
             self.check_autoencoder(where)
         self.learner_at(step)
 
-    def plan(self, total: int | None) -> list[Wave]:
-        """Place waves and their phases on absolute steps, rescaled to a total when that is given."""
-        manager, config = self.datamanager, self.config
-        size, pixels = manager.config.step_size, manager.views.pixels
-        return plan(config.schedule, size, pixels, manager.total, config.scenes_per_wave, total)
-
     def learner_at(self, step: int) -> Learner:
-        """Turn to the scenes of a step's wave; nothing that was learnt changes."""
+        """Return the learner of a step's wave. If that is another wave, its scenes replace the former ones.
+
+        No tensor changes: the first step of a wave places its scenes.
+        """
         wave = wave_at(self.waves, step)
         if wave is not self.learner.wave:
             self.learner = self._make_learner(wave)
@@ -172,27 +177,32 @@ class TdaPipeline(VanillaPipeline):
         manager.use(wave.scenes)
         self.select_scene(manager.active_scene)
         self.scene_control.show(manager.scene_names)
-        size, seed = manager.config.step_size, manager.config.seed
-        batches = Batches(manager.views, model.autoencoder, size, seed, wave.start, folder=self.latents)
-        scenes, codec, sampling = model.field.scenes, model.autoencoder, model.config.sampling
-        keeps_space = config.starts_from == "stage-one"
-        cold = not keeps_space or getattr(config.schedule, "start", "mean") == "cold"
-        given = (sampling, model.config.seed, None if cold else self.beginning, keeps_space, self.grad_scaler)
-        return Learner(scenes, codec, batches, wave, *given)
+        size, seed, codec = manager.config.step_size, manager.config.seed, model.autoencoder
+        return Learner(
+            model.field.scenes,
+            codec,
+            Batches(manager.views, codec, size, seed, wave.start, folder=self.latents_folder),
+            wave,
+            model.config.sampling,
+            model.config.seed,
+            None if getattr(config.schedule, "start", None) == "cold" else self.beginning,
+            config.starts_from == "stage-one",
+            self.grad_scaler,
+        )
 
     def beginning(self) -> Beginning:
-        """Give where new scenes begin. Raises TdaError when neither stage 1 nor a store has it any more."""
+        """Return where new scenes begin. Raises TdaError as `stage_one` does."""
         parts, _ = self.stage_one()
         return Beginning(parts.weights, parts.occupied)
 
     def keep_latents(self, folder: Path) -> None:
-        """Keep latents of training images in a folder, if the encoder stands still for good."""
+        """Keep latents of training images in a folder, if the encoder never moves."""
         if self.config.starts_from == "stage-one":
-            self.latents = self.learner.batches.latents.folder = folder
+            self.latents_folder = self.learner.batches.latents.folder = folder
 
     @torch.no_grad()
     def get_eval_loss_dict(self, step: int) -> tuple[dict, dict[str, Tensor], dict[str, Any]]:
-        """Score one held-out view of one scene as losses, for nerfstudio's curves."""
+        """Score one held-out view of one scene: mean squared error as the loss, and PSNR [dB]."""
         cameras, batch = self.datamanager.next_eval(step)
         outputs = self.model.get_outputs_for_camera(cameras)
         loss = (outputs["rgb"] - batch["image"]).square().mean()
@@ -202,7 +212,11 @@ class TdaPipeline(VanillaPipeline):
     def get_average_eval_image_metrics(
         self, step: int | None = None, output_path: Path | None = None, get_std: bool = False
     ) -> dict[str, Any]:
-        """Score all held-out views of all scenes in memory; plain means while training, everything for ns-eval."""
+        """Score all held-out views of the scenes in memory.
+
+        With a step, in training, returns single numbers only. Without, as for ns-eval, returns all that `evaluate`
+        does, and prints a summary.
+        """
         model = self.model
         metrics = evaluate(
             model.field.scenes, model.autoencoder, self.datamanager.views, model.config.sampling, output_path

@@ -1,6 +1,7 @@
-"""The trainer: what stock nerfstudio lacks for long jobs.
+"""The trainer: what nerfstudio's own lacks for long jobs.
 
-Resolved configuration, atomic checkpoints, a save on Ctrl-C and SIGTERM, resume to the same total, forecast, manifest.
+That is a resolved configuration, atomic checkpoints, a save on Ctrl-C and SIGTERM, resuming to the same total of steps,
+a forecast, and a finished.json.
 """
 
 from __future__ import annotations
@@ -22,9 +23,8 @@ from tda_nerfstudio.base.errors import TdaError
 from tda_nerfstudio.base.interrupts import signals_deferred
 from tda_nerfstudio.base.terminal import CONSOLE, clear_errors, hushed
 from tda_nerfstudio.learning.forecast import forecast
-from tda_nerfstudio.learning.schedule import span_at
 from tda_nerfstudio.learning.scoring import quality
-from tda_nerfstudio.learning.waves import place
+from tda_nerfstudio.learning.waves import locate
 from tda_nerfstudio.plugin import checkpoint, config_file, resolve, run_folder, stage_one
 from tda_nerfstudio.plugin.bank import Bank, check_learnt
 from tda_nerfstudio.plugin.claim import release
@@ -36,8 +36,8 @@ from tda_nerfstudio.plugin.next_steps import show_next_steps
 from tda_nerfstudio.plugin.progress import TrainingLine
 from tda_nerfstudio.plugin.quiet import silence
 from tda_nerfstudio.plugin.run_config import RunConfig
-from tda_nerfstudio.plugin.start_loss import compare_first_loss
 from tda_nerfstudio.plugin.tda_pipeline import TdaPipeline
+from tda_nerfstudio.plugin.unlike_stage_one import warn_if_unlike
 from tda_nerfstudio.plugin.viewer.address import where_to_look
 from tda_nerfstudio.plugin.viewer.closing import stop_rendering
 from tda_nerfstudio.store.shared_parts import is_store
@@ -45,7 +45,7 @@ from tda_nerfstudio.store.shared_parts import is_store
 
 @dataclass
 class TdaTrainerConfig(RunConfig):
-    """A run's configuration, which resolves itself before it is saved and finds its folder when it is read."""
+    """A run's configuration. It is resolved before it is saved, and finds its folder when it is read."""
 
     _target: type = field(default_factory=lambda: TdaTrainer)
     """target class to instantiate"""
@@ -64,10 +64,10 @@ class TdaTrainerConfig(RunConfig):
         super().set_timestamp()
 
     def print_to_terminal(self) -> None:
-        """Print nothing: config.yml says it all, and where that is comes when everything is resolved."""
+        """Print nothing here. `save_config` prints where config.yml is, once it is resolved."""
 
     def save_config(self) -> None:
-        """Resolve everything that is known only now (data, stage 1, sizes, steps), then save config.yml."""
+        """Resolve data, stage 1, sizes and steps, then save config.yml. A TdaError ends the process."""
         with clear_errors():
             try:
                 resolve.resolve(self)
@@ -80,7 +80,7 @@ class TdaTrainerConfig(RunConfig):
 
 
 class TdaTrainer(Trainer):
-    """Run phases to a fixed total of steps; lose nothing on the way."""
+    """Train to a fixed total of steps, and save what was learnt when that is interrupted."""
 
     config: TdaTrainerConfig
     pipeline: TdaPipeline
@@ -95,7 +95,7 @@ class TdaTrainer(Trainer):
             super().__init__(config, local_rank, world_size)
 
     def setup(self, test_mode: Literal["test", "val", "inference"] = "val") -> None:
-        """Build everything, start from stage 1 or go on from a checkpoint, and say what is to come."""
+        """Build everything, start from stage 1 or from a checkpoint, and print the forecast."""
         with clear_errors():
             if self.config.load_dir is not None:
                 checkpoint.check_load_dir(self.config.load_dir)
@@ -125,16 +125,15 @@ class TdaTrainer(Trainer):
             CONSOLE.print(expected.table, expected.summary)
             self.line = TrainingLine(waves, expected.seconds, self._start_step)
             if self.config.goes_on_from() is None:
-                compare_first_loss(
-                    learner, stage_one.known(self.pipeline.config.autoencoder, self.pipeline.config.store)
-                )
+                pipeline = self.pipeline.config
+                warn_if_unlike(learner, stage_one.known(pipeline.autoencoder, pipeline.store))
 
     def setup_optimizers(self) -> Optimizers:
-        """Give nerfstudio the optimizers that the learner has, to load them by."""
+        """Return the learner's optimizers, into which nerfstudio loads their states."""
         return LearnerOptimizers(self.pipeline)
 
     def past(self) -> History:
-        """Take over what the checkpoint that was loaded tells of earlier sessions; older ones tell nothing."""
+        """Read the history of earlier sessions from the checkpoint that was loaded. It is empty for a new run."""
         if not self._start_step:
             return History()
         folder, file = self.config.load_dir, self.config.load_checkpoint
@@ -143,7 +142,7 @@ class TdaTrainer(Trainer):
         return History(**torch.load(path, map_location="cpu", weights_only=True, mmap=True).get("history", {}))
 
     def train(self) -> None:
-        """Train from the first step, or the one after the loaded checkpoint's, up to the total."""
+        """Train from the first step, or from the one after that of the loaded checkpoint, up to the total."""
         remaining = self.total_steps - self._start_step
         self.config.max_num_iterations = remaining  # nerfstudio counts from the step it starts at
         try:
@@ -164,7 +163,7 @@ class TdaTrainer(Trainer):
 
     @contextmanager
     def errors_saved(self) -> Iterator[None]:
-        """Save what was learnt before an error, a damaged image say, ends the run."""
+        """Save what was learnt when an error ends the run, such as a damaged image."""
         try:
             yield
         except TdaError as error:
@@ -177,40 +176,40 @@ class TdaTrainer(Trainer):
             raise saved from error
 
     def ask_to_stop(self, number: int) -> None:
-        """Turn a signal into a save at the end of the step; after the last one only the viewer is open."""
+        """Let a signal end the run after the current step. Leave at once if only the viewer is still open."""
         if self.only_viewing:
             raise SystemExit(0)
         self.stop_signal = number
         CONSOLE.print("\nStopping after this step: saving a checkpoint. Press Ctrl-C again to leave without.")
 
     def begin_step(self, step: int) -> None:
-        """Start the step's clock; a phase's first step may show the progress of encoding, where the line is."""
-        if step == place(self.pipeline.waves, step)[1].start:
+        """Start the step's clock. A phase's first step may show its own progress, so stop the training line."""
+        if step == locate(self.pipeline.waves, step)[1].start:
             self.line.stop()
         self.history.begin_step()
 
     @profiler.time_function
     def train_iteration(self, step: int) -> Any:
-        """Take a step of the learner, and keep its loss for the training line."""
-        learner = self.pipeline.learner_at(step)
-        losses = {name: value.detach() for name, value in learner.step(step).items()}
+        """Take a step of the learner. Returns loss, losses by name and metrics, as nerfstudio's writers expect them."""
+        losses = {name: value.detach() for name, value in self.pipeline.learner_at(step).step(step).items()}
         self.line.loss = torch.stack([*losses.values()]).sum()
-        metrics: dict[str, Any] = {"phase": float(learner.wave.spans.index(span_at(learner.wave.spans, step)))}
+        wave, span = locate(self.pipeline.waves, step)
+        metrics: dict[str, Any] = {"phase": float(wave.spans.index(span))}
         if self.config.log_gradients:
             metrics |= gradient_norms(self.pipeline.model)
         return self.line.loss, losses, metrics
 
     def eval_iteration(self, step: int) -> None:
-        """Look at a held-out view when its time has come, and keep its PSNR for the training line."""
+        """Score a held-out view if one is due, and keep its PSNR for the training line."""
         super().eval_iteration(step)
         for event in writer.EVENT_STORAGE:
             if event["name"] == "Eval Images Metrics":
                 self.line.psnr = event["event"]["psnr"]
 
     def end_step(self, step: int) -> None:
-        """Note that a step is whole; save and leave when a signal came."""
+        """Note that a step is complete. Close its wave if it was the last one; save and leave if a signal came."""
         self.last_step = step
-        wave, span = place(self.pipeline.waves, step)
+        wave, span = locate(self.pipeline.waves, step)
         self.history.end_step(span.phase.name)
         if step + 1 == wave.end < self.total_steps:
             self.save_checkpoint(step)
@@ -224,7 +223,7 @@ class TdaTrainer(Trainer):
         self.line.show(step)
 
     def close_wave(self, step: int) -> None:
-        """Score and store the wave at work, whose last step is saved; leave if a signal came while scenes relearnt."""
+        """Score and store the wave of a step, its last one, which is saved. Leave if a signal comes during a retry."""
         self.line.stop()
         self.pipeline.eval()
         changed = self.bank.close(self.pipeline.learner_at(step), lambda: self.stop_signal is not None)
@@ -235,21 +234,24 @@ class TdaTrainer(Trainer):
             self.save_checkpoint(step)
 
     def checkpoint_of(self, step: int) -> Path:
-        """Where the checkpoint of a step is kept."""
+        """Return the path of the checkpoint of a step."""
         return self.checkpoint_dir / f"step-{step:09d}.ckpt"
 
     def save_checkpoint(self, step: int) -> None:
-        """Save model and optimizers at once or not at all; older files go only when the new one is safe."""
+        """Save model, optimizers and history in one atomic file. Older ones are deleted only when it is written.
+
+        Scenes that do not depend on each other are put into the store too, as not finished.
+        """
         optimizers = {name: optimizer.state_dict() for name, optimizer in self.optimizers.optimizers.items()}
         state = {"step": step, "pipeline": self.pipeline.state_dict(), "optimizers": optimizers, "schedulers": {}}
         state |= {"scalers": self.grad_scaler.state_dict(), "history": self.history.state()}
         checkpoint.save(self.checkpoint_of(step), state, alone=self.config.save_only_latest_checkpoint)
-        if self.pipeline.config.schedule.independent and step + 1 < place(self.pipeline.waves, step)[0].end:
+        if self.pipeline.config.schedule.independent and step + 1 < locate(self.pipeline.waves, step)[0].end:
             self.line.stop()  # writing scenes shows its own progress
             self.bank.put(None, {})
 
     def _after_train(self) -> None:
-        """Save, score and store; then keep the viewer open, if that was asked for."""
+        """Save, score and store, then keep the viewer open if that was asked for."""
         self.training_state = "completed"
         self.save_checkpoint(self.step)
         writer.write_out_storage()
@@ -260,12 +262,12 @@ class TdaTrainer(Trainer):
             self._train_complete_viewer()
 
     def provenance(self) -> dict[str, Any]:
-        """Say where this run's scenes come from."""
+        """Say where this run's scenes come from, for the store."""
         data = self.pipeline.datamanager.get_datapath().name
         return {"data": data, "seed": self.config.machine.seed, "run": self.base_dir.name}
 
     def finish(self, step: int) -> None:
-        """Score every scene and leave the manifest, unless the run was stopped before its last step."""
+        """Score every scene and write finished.json, unless the run was stopped before its last step."""
         if step + 1 < self.total_steps:
             return
         self.close_wave(step)
@@ -276,7 +278,7 @@ class TdaTrainer(Trainer):
             "commands": self.history.commands,
             "checkpoint": str(self.checkpoint_of(step).relative_to(self.base_dir)),
         }
-        own |= {"store": self.bank.place(), "metrics": metrics}
+        own |= {"store": self.bank.store_name(), "metrics": metrics}
         write_finished(self.base_dir, describe_run(self.config, self.pipeline, self.history) | own)
         CONSOLE.print(f"Done: {quality(metrics)}.", soft_wrap=True)
         store = self.bank.folder if self.bank.folder is not None and is_store(self.bank.folder) else None

@@ -105,7 +105,7 @@ def test_an_image_that_cannot_be_read_says_how_to_leave_its_scene_out(configure,
     option = "Or leave its scene out: --pipeline.datamanager.dataparser.scenes"
     rest = shlex.join([*(config.dataparser.scenes or ["*"]), f"!{name}"])
     with pytest.raises(TdaError, match=rf"r_000.png cannot be decoded \(.*again. {option} {re.escape(rest)}$"):
-        views.images(views.train, torch.arange(views.train.starts[1] + 3))
+        views.images(views.train, torch.arange(views.train.offsets[1] + 3))
     config.dataparser.scenes, config.dataparser.names = (name,), None
     with pytest.raises(TdaError, match=r"Copy or render it again.$"):  # it is the only one
         views = config.setup(device="cpu").views

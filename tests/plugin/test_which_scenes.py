@@ -16,7 +16,7 @@ from tda_nerfstudio.learning.first_loss import first_loss, own_first_loss
 from tda_nerfstudio.plugin.resolve import resolve
 from tda_nerfstudio.plugin.stage_one import known as known_of_stage_one
 from tda_nerfstudio.plugin.stage_two import atlas_of_stage_one
-from tda_nerfstudio.plugin.start_loss import compare_first_loss
+from tda_nerfstudio.plugin.unlike_stage_one import warn_if_unlike
 from tda_nerfstudio.plugin.which_scenes import split_of
 
 pytestmark = pytest.mark.slow
@@ -142,14 +142,14 @@ def test_a_class_that_starts_far_from_stage_1s_own_is_named_loudly(configure, st
     assert "unlike" not in text
     found = first_loss(trainer.pipeline.learner)
     before = trainer.pipeline.model.field.scenes.weights.clone()
-    compare_first_loss(trainer.pipeline.learner, stage_one.manifest | {"run": "R", "start_loss": found / 1.5})
+    warn_if_unlike(trainer.pipeline.learner, stage_one.manifest | {"run": "R", "start_loss": found / 1.5})
     assert (
         f"These scenes are unlike those that stage 1 at R knows: L_latent starts at {found:.2f}, and for its own at"
         f" {found / 1.5:.2f}."
     ) in shown(capsys)
     assert (trainer.pipeline.model.field.scenes.weights == before).all()
     for manifest in ({"start_loss": found / 1.3}, {"start_loss": None}, {}):
-        compare_first_loss(trainer.pipeline.learner, stage_one.manifest | {"start_loss": None} | manifest)
+        warn_if_unlike(trainer.pipeline.learner, stage_one.manifest | {"start_loss": None} | manifest)
     assert shown(capsys) == ""
 
 
