@@ -11,10 +11,10 @@ from typing import Any
 from tda_nerfstudio.base.atomic import write_text
 from tda_nerfstudio.base.errors import TdaError
 from tda_nerfstudio.base.terminal import CONSOLE, warn
+from tda_nerfstudio.learning.learn_wave import conclude
 from tda_nerfstudio.learning.learner import Learner
 from tda_nerfstudio.learning.schedule import StageTwo
 from tda_nerfstudio.learning.scoring import merge
-from tda_nerfstudio.learning.wave import conclude
 from tda_nerfstudio.learning.waves import Wave
 from tda_nerfstudio.plugin.manifest import STORE
 from tda_nerfstudio.plugin.storing import open_store, store_scenes

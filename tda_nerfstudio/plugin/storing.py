@@ -12,7 +12,7 @@ from tda_nerfstudio.base.atomic import require_writable
 from tda_nerfstudio.base.errors import StoreError, TdaError, counted
 from tda_nerfstudio.base.progress import track
 from tda_nerfstudio.learning.beginning import mean_beginning
-from tda_nerfstudio.learning.wave import learnt_scenes
+from tda_nerfstudio.learning.learn_wave import learnt_scenes
 from tda_nerfstudio.plugin import stage_one
 from tda_nerfstudio.plugin.manifest import read_finished
 from tda_nerfstudio.plugin.multi_scene_datamanager import MultiSceneDataManager

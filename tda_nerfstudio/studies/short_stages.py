@@ -24,11 +24,11 @@ from tda_nerfstudio.core.showing import decode, march
 from tda_nerfstudio.core.view import View
 from tda_nerfstudio.learning.batches import Batches, StepSize
 from tda_nerfstudio.learning.beginning import mean_beginning
+from tda_nerfstudio.learning.learn_wave import learn_wave
 from tda_nerfstudio.learning.learner import Learner
 from tda_nerfstudio.learning.retry import table_beside
 from tda_nerfstudio.learning.schedule import SHORT_WARMUP, StageOne
 from tda_nerfstudio.learning.views import SceneViews
-from tda_nerfstudio.learning.wave import learn_wave
 from tda_nerfstudio.learning.waves import plan
 from tda_nerfstudio.making.raycast import Camera
 from tda_nerfstudio.making.writing import sphere_views, write_scene

@@ -13,8 +13,8 @@ import torch
 from tda_nerfstudio.atlas.atlas import read_atlas
 from tda_nerfstudio.base.errors import TdaError
 from tda_nerfstudio.learning.batches import StepSize
+from tda_nerfstudio.learning.learn_wave import LearntWave, learn_wave
 from tda_nerfstudio.learning.schedule import StageTwo
-from tda_nerfstudio.learning.wave import LearntWave, learn_wave
 from tda_nerfstudio.plugin import stage_one as stage_one_module
 from tda_nerfstudio.store.store import Store
 
@@ -100,5 +100,5 @@ def test_unknown_scenes_and_moving_shared_parts_are_refused(parts, tiny_atlas: P
 
 
 def test_learning_needs_no_nerfstudio() -> None:
-    code = "import sys; sys.modules['nerfstudio'] = None; import tda_nerfstudio.learning.wave"
+    code = "import sys; sys.modules['nerfstudio'] = None; import tda_nerfstudio.learning.learn_wave"
     subprocess.run([sys.executable, "-c", code], check=True)
