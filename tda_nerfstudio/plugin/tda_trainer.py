@@ -274,12 +274,10 @@ class TdaTrainer(Trainer):
         metrics = self.bank.results()
         with clear_errors():
             check_learnt(metrics, self.pipeline.datamanager.dataparser.whole().names)
-        own = {
-            "commands": self.history.commands,
-            "checkpoint": str(self.checkpoint_of(step).relative_to(self.base_dir)),
-        }
-        own |= {"store": self.bank.store_name(), "metrics": metrics}
-        write_finished(self.base_dir, describe_run(self.config, self.pipeline, self.history) | own)
+        path = self.checkpoint_of(step).relative_to(self.base_dir)
+        own = {"commands": self.history.commands, "checkpoint": str(path), "store": self.bank.store_name()}
+        facts = describe_run(self.config, self.pipeline, self.history) | own | {"metrics": metrics}
+        write_finished(self.base_dir, facts)
         CONSOLE.print(f"Done: {quality(metrics)}.", soft_wrap=True)
         store = self.bank.folder if self.bank.folder is not None and is_store(self.bank.folder) else None
         data, waves = self.pipeline.datamanager.get_datapath(), len(self.pipeline.waves)
