@@ -87,7 +87,7 @@ class TdaTrainer(Trainer):
 
     def __init__(self, config: TdaTrainerConfig, local_rank: int = 0, world_size: int = 1) -> None:
         silence()
-        config.logging.local_writer.enable = False  # the training line takes its place, also in runs from before it
+        config.logging.local_writer.enable = False  # the training line takes its place
         if config.mixed_precision and config.machine.device_type == "cpu":
             CONSOLE.print("--mixed-precision does nothing on a CPU: this run goes on without.", style="yellow")
             config.mixed_precision = False  # else the gradients would be scaled on machines with a GPU
