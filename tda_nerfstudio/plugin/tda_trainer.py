@@ -108,7 +108,7 @@ class TdaTrainer(Trainer):
             self.pipeline.keep_latents(self.config.output_dir / "latents")
             waves = self.pipeline.waves
             self.total_steps = waves[-1].end
-            self.bank = Bank(self.pipeline, self.base_dir, self.provenance())
+            self.bank = Bank(self.pipeline, self.base_dir)
             self.stop_signal: int | None = None
             self.only_viewing = False
             self.last_step: int | None = None
@@ -260,11 +260,6 @@ class TdaTrainer(Trainer):
         if not self.config.viewer.quit_on_train_completion:
             self.only_viewing = True
             self._train_complete_viewer()
-
-    def provenance(self) -> dict[str, Any]:
-        """Say where this run's scenes come from, for the store."""
-        data = self.pipeline.datamanager.get_datapath().name
-        return {"data": data, "seed": self.config.machine.seed, "run": self.base_dir.name}
 
     def finish(self, step: int) -> None:
         """Score every scene and write finished.json, unless the run was stopped before its last step."""
