@@ -19,8 +19,8 @@ WARMUP, SHORT_WARMUP = 600, 60
 """Stage 1's visits of warm-up for an autoencoder with random weights, and for one with pre-trained weights."""
 FIT_VISITS = 40
 """Visits of the phase that fits only the weights of base planes, if stage 2 starts by least squares."""
-SCENE_RATE = 1e-1
-"""Learning rate of a scene's own parameters: at 3e-2, 200 visits of stage 2 end 1.8 dB lower; 2e-1 gains 0.1 dB."""
+SCENE_RATES = {"micro": 1e-1, "weights": 1e-1}
+"""Learning rates of a scene's own parameters: at 3e-2, 200 visits of stage 2 end 1.8 dB lower; 2e-1 gains 0.1 dB."""
 
 
 class Span(NamedTuple):
@@ -127,14 +127,7 @@ class StageOne(Schedule):
     warmup_rate: float = 3e-3
     """Learning rate of encoder and decoder in the warm-up."""
     rates: dict[str, float] = field(
-        default_factory=lambda: {
-            "micro": SCENE_RATE,
-            "weights": SCENE_RATE,
-            "base": 3e-2,
-            "mlp": 1e-2,
-            "encoder": 2e-3,
-            "decoder": 2e-3,
-        }
+        default_factory=lambda: SCENE_RATES | {"base": 3e-2, "mlp": 1e-2, "encoder": 2e-3, "decoder": 2e-3}
     )
     """Learning rate of each parameter group at the start of every phase in which it moves, the warm-up left out."""
 
@@ -175,15 +168,7 @@ class StageTwo(Schedule):
     """Visits of Decode-Scene."""
     tv_weight: float = 1e-3
     """Weight of L_tv, a mean; ten times as much costs 0.2 dB."""
-    rates: dict[str, float] = field(
-        default_factory=lambda: {
-            "micro": SCENE_RATE,
-            "weights": SCENE_RATE,
-            "base": 1e-2,
-            "mlp": 1e-2,
-            "decoder": 1e-4,
-        }
-    )
+    rates: dict[str, float] = field(default_factory=lambda: SCENE_RATES | {"base": 1e-2, "mlp": 1e-2, "decoder": 1e-4})
     """Learning rate of each parameter group at the start of every phase in which it moves: base, mlp (in Decode-Scene
     at a tenth) and decoder with --pipeline.schedule.shared finetune only."""
 
@@ -223,9 +208,7 @@ class RgbBaseline(Schedule):
     """Visits per scene; a step's rays count as the share of an image that they are."""
     tv_weight: float = 1e-2
     """Weight of L_tv, a mean."""
-    rates: dict[str, float] = field(
-        default_factory=lambda: {"micro": 4e-1, "weights": SCENE_RATE, "base": 3e-2, "mlp": 1e-2}
-    )
+    rates: dict[str, float] = field(default_factory=lambda: SCENE_RATES | {"micro": 4e-1, "base": 3e-2, "mlp": 1e-2})
     """Initial learning rates by parameter group: 4e-1 and 1e-2 are worth 6 dB against 1e-2 and 3e-3 (30 visits)."""
 
     def phases(self) -> list[Phase]:

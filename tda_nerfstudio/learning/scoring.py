@@ -49,16 +49,16 @@ def evaluate(
     With `output_path`, images of truth and decoding side by side are written there. Raises TdaError for an image that
     cannot be read, unless the views tolerate it.
     """
-    names, device, scored, latents, count = views.names, scenes.box.device, {}, [], 0
-    diverged = dict.fromkeys(scenes.diverged(names), "It diverged: its numbers are not finite.")
+    device, scored, latents, march_seconds, decode_seconds = scenes.box.device, {}, [], 0.0, 0.0
+    diverged = dict.fromkeys(scenes.diverged(views.names), "It diverged: its numbers are not finite.")
     left_out = views.atlas.broken | diverged | views.unreadable
-    started = time.perf_counter()
-    march_seconds = decode_seconds = 0.0
-    for s, view, truth in track(views.held_out_views(), "Scoring held-out views", len(names)):
-        if not len(truth) or names[s] in left_out:
+    result, started = {"left_out": left_out, "scenes": scored}, time.perf_counter()
+    for s, view, truth in track(views.held_out_views(), "Scoring held-out views", len(views.names)):
+        name, first = views.names[s], views.held_out.offsets[s]
+        if not len(truth) or name in left_out:
             continue
         if not truth.isfinite().all():
-            left_out[names[s]] = views.unreadable[names[s]]
+            left_out[name] = views.unreadable[name]
             continue
         height, width = truth.shape[-2:]
         times = [_now(device)]
@@ -69,36 +69,25 @@ def evaluate(
         march_seconds, decode_seconds = march_seconds + times[1] - times[0], decode_seconds + times[2] - times[1]
         encoded, ceiling = reconstruct(codec, truth)
         latents.append(encoded.cpu())
-        first = views.held_out.offsets[s]
-        rows = {key: value.tolist() for key, value in score(decoded, ceiling, truth).items()}
-        scored[names[s]] = {key: sum(value) / len(value) for key, value in rows.items()} | {
-            "views": {
-                views.held_out.labels[first + i]: {key: value[i] for key, value in rows.items()}
-                for i in range(len(truth))
-            }
-        }
-        count += len(truth)
+        columns = {key: value.tolist() for key, value in score(decoded, ceiling, truth).items()}
+        labels = views.held_out.labels[first : first + len(truth)]
+        rows = {label: {key: column[i] for key, column in columns.items()} for i, label in enumerate(labels)}
+        scored[name] = {key: sum(column) / len(column) for key, column in columns.items()} | {"views": rows}
         if output_path is not None:
-            _write_pairs(output_path / names[s], truth, decoded, list(scored[names[s]]["views"]))
-    flat = [view for scene in scored.values() for view in scene["views"].values()]
-    result = {"left_out": left_out, "scenes": scored}
+            _write_pairs(output_path / name, truth, decoded, labels)
+    flat = [row for scene in scored.values() for row in scene["views"].values()]
     if not flat:
         return result
-    means = {key: sum(view[key] for view in flat) / len(flat) for key in flat[0]}
-    spread = torch.cat(latents)
-    return (
-        means
-        | {
-            "latent_std": [
-                round(float(v), 4) for v in spread.std((0, 2, 3), correction=min(spread[:, 0].numel() - 1, 1))
-            ],
-            "latent_high_frequencies": high_frequency_share(spread),
-            "march_seconds_per_view": march_seconds / count,
-            "decode_seconds_per_view": decode_seconds / count,
-            "seconds": time.perf_counter() - started,
-        }
-        | result
-    )
+    means, spread = {key: sum(row[key] for row in flat) / len(flat) for key in flat[0]}, torch.cat(latents)
+    deviation = spread.std((0, 2, 3), correction=min(spread[:, 0].numel() - 1, 1))
+    means |= {
+        "latent_std": [round(float(v), 4) for v in deviation],
+        "latent_high_frequencies": high_frequency_share(spread),
+        "march_seconds_per_view": march_seconds / len(spread),
+        "decode_seconds_per_view": decode_seconds / len(spread),
+        "seconds": time.perf_counter() - started,
+    }
+    return means | result
 
 
 def _now(device: torch.device) -> float:

@@ -1,4 +1,4 @@
-"""One scene's views as nerfstudio's viewer and renderer ask for them."""
+"""One scene's views in the form that nerfstudio's viewer and renderers expect."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from tda_nerfstudio.atlas.posed import PosedImages
 
 
 class AtlasDataset(InputDataset):
-    """Show a scene's images as training sees them: on white, masked, undistorted, at the atlas' size."""
+    """Read a scene's images as training does: on white, masked, undistorted, at the atlas' size."""
 
     def __init__(self, dataparser_outputs: DataparserOutputs, images: PosedImages, scale_factor: float = 1.0) -> None:
         super().__init__(dataparser_outputs, scale_factor)

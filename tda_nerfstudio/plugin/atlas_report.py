@@ -1,4 +1,4 @@
-"""Say what an atlas holds, and what is unusual about it, before it is learnt."""
+"""A report of what an atlas holds and what is unusual about it, before it is learnt."""
 
 from __future__ import annotations
 
@@ -9,9 +9,9 @@ from tda_nerfstudio.base.errors import counted
 from tda_nerfstudio.base.terminal import CONSOLE, warn
 
 LOOKED_AT = 64
-"""Scenes whose images are looked at, at most; of more scenes, some at even distances."""
+"""Most scenes whose images are looked at, evenly spread over all."""
 NAMED = 3
-"""Scenes that a warning names, at most."""
+"""Most scenes that a warning names."""
 
 
 def report_atlas(atlas: Atlas) -> None:

@@ -31,9 +31,10 @@ class Bank:
     The store is the one that was asked for, or RUN/store.
     """
 
-    def __init__(self, pipeline: TdaPipeline, run: Path, provenance: Mapping[str, Any]) -> None:
+    def __init__(self, pipeline: TdaPipeline, run: Path) -> None:
         """Raise StoreError when a store was asked for that holds scenes of other shared parts."""
-        self.pipeline, self.run, self.provenance = pipeline, run, dict(provenance)
+        self.pipeline, self.run, manager = pipeline, run, pipeline.datamanager
+        self.provenance = {"data": manager.get_datapath().name, "seed": manager.config.seed, "run": run.name}
         asked = pipeline.config.store
         self.folder = (asked or run / STORE) if isinstance(pipeline.config.schedule, StageTwo) else None
         pipeline.own_store = self.folder

@@ -1,4 +1,4 @@
-"""Checkpoints: which folder holds some, how one is written and read, and whether it fits."""
+"""Checkpoints: finding, writing and reading them, and checking that one fits."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ def check_load_dir(folder: Path) -> None:
 
 
 def save(path: Path, state: Mapping[str, Any], alone: bool) -> None:
-    """Write a checkpoint, whole or not at all; where it is to be alone, older ones go once it is safe."""
+    """Write a checkpoint atomically. With `alone`, delete all others in its folder once it is written."""
     save_tensors(path, state)
     if alone:
         for old in path.parent.glob("step-*.ckpt"):

@@ -1,4 +1,4 @@
-"""Folders in which one process at a time works."""
+"""Claims on folders, in each of which only one process may work at a time."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ _HELD: dict[Path, int | None] = {}
 def claim(folder: Path, new: bool) -> bool:
     """Make a folder and hold it until this process ends. Returns False if it must be `new` and is there already.
 
-    Raises TdaError where another process holds it. On Windows, and on file systems without locks, that is not known.
+    Raises TdaError if another process holds it. That is not noticed on Windows and on file systems without locks.
     """
     try:
         folder.mkdir(parents=True, exist_ok=not new)
@@ -48,7 +48,7 @@ def _lock(folder: Path) -> int | None:
 
 
 def release(folder: Path) -> None:
-    """Let go of a folder that this process holds. If it is empty it is removed, and so are the two above it."""
+    """Release a folder that this process holds. It and the two folders above it are removed if they are empty."""
     if folder not in _HELD:
         return
     file = _HELD.pop(folder)

@@ -1,4 +1,4 @@
-"""Which config.yml is being read, and by whom: a configuration that is loaded cannot see it."""
+"""Which config.yml is being read, and by which command. A configuration that is loaded is not told."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ def is_config(path: Path) -> bool:
 
 @contextmanager
 def opening(path: Path) -> Iterator[None]:
-    """Say which config.yml this package reads inside."""
+    """Remember, inside the context, which config.yml this package reads."""
     token = _OPENING.set(path)
     try:
         yield
@@ -33,12 +33,12 @@ def opening(path: Path) -> Iterator[None]:
 
 
 def errors_shown() -> AbstractContextManager[None]:
-    """Show errors as their messages where a command of nerfstudio's opens a run; our own callers get them raised."""
+    """Return a context that shows errors as messages if a command of nerfstudio opens a run. Else they are raised."""
     return nullcontext() if _OPENING.get() is not None or on_command_line() is None else clear_errors()
 
 
 def on_command_line() -> Path | None:
-    """Name the file that an ns-* command loads."""
+    """Return the path of the config.yml that an ns-* command loads, or None."""
     for word, following in zip(sys.argv, [*sys.argv[1:], ""], strict=True):
         name, equals, value = word.partition("=")
         if name.replace("_", "-") == "--load-config":
@@ -48,6 +48,6 @@ def on_command_line() -> Path | None:
 
 
 def being_read() -> Path | None:
-    """Name the config.yml that is being read, as far as that is known."""
+    """Return the path of the config.yml that is being read, or None if that is not known."""
     path = _OPENING.get()
     return on_command_line() if path is None else path.absolute()

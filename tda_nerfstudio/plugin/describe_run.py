@@ -6,11 +6,7 @@ from collections.abc import Sequence
 from dataclasses import asdict
 from typing import Any
 
-from torch import Tensor
-
-from tda_nerfstudio.autoencoder.config import AutoencoderConfig
 from tda_nerfstudio.base.hardware import describe
-from tda_nerfstudio.core.scenes import TriPlaneConfig
 from tda_nerfstudio.learning.first_loss import own_first_loss
 from tda_nerfstudio.learning.waves import Wave
 from tda_nerfstudio.plugin.history import History
@@ -31,23 +27,13 @@ def describe_run(config: RunConfig, pipeline: TdaPipeline, history: History) -> 
         "seed": config.machine.seed,
         "steps": pipeline.waves[-1].end,
         "phases": describe_phases(pipeline.waves, images, history),
-        "model": describe_model(
-            config.pipeline.model.triplane,
-            config.pipeline.model.autoencoder,
-            model.autoencoder.fingerprint(),
-            model.field.scenes.box,
-        ),
+        "model": {
+            "triplane": asdict(model.config.triplane),
+            "autoencoder": asdict(model.config.autoencoder),
+            "fingerprint": model.autoencoder.fingerprint(),
+            "box": model.field.scenes.box.flatten().tolist(),
+        },
         "start_loss": own_first_loss(pipeline.learner) if config.method_name == "tda-ae" else None,
-    }
-
-
-def describe_model(triplane: TriPlaneConfig, autoencoder: AutoencoderConfig, fingerprint: str, box: Tensor) -> dict:
-    """Collect what stage 2 needs to build its own model."""
-    return {
-        "triplane": asdict(triplane),
-        "autoencoder": asdict(autoencoder),
-        "fingerprint": fingerprint,
-        "box": box.flatten().tolist(),
     }
 
 

@@ -1,4 +1,4 @@
-"""Refuse what ns-export cannot make of our scenes, before it begins."""
+"""Refuse the kinds of ns-export that our scenes cannot provide, before it begins."""
 
 from __future__ import annotations
 
@@ -9,13 +9,13 @@ from tda_nerfstudio.base.errors import TdaError
 from tda_nerfstudio.base.terminal import clear_errors
 
 KINDS = ("pointcloud", "tsdf", "poisson", "marching-cubes", "gaussian-splat")
-"""Kinds that need single rays, a signed distance or splats of a model. `cameras` needs cameras alone, and works."""
+"""Kinds that need single rays, a signed distance or splats of a model. `cameras` needs none of these and works."""
 
 
 def refuse_exports() -> None:
-    """End ns-export where its kind does not apply, with a message and exit code 1.
+    """End ns-export with a message and exit code 1 if its kind does not apply.
 
-    nerfstudio itself would open the run first and fail later, for some kinds after minutes of work.
+    nerfstudio itself would open the run and fail later, for some kinds after minutes.
     """
     program, *words = sys.argv
     if Path(program).stem in ("ns-export", "exporter") and words and words[0] in KINDS:

@@ -1,4 +1,4 @@
-"""What all sessions of a run have in common: their command lines, and the time that training steps took."""
+"""The history of a run over all its sessions: command lines, and the time of training steps."""
 
 from __future__ import annotations
 
@@ -12,14 +12,14 @@ from typing import Any
 
 @dataclass
 class History:
-    """Kept in checkpoints, so that a run in pieces knows what the whole of it took."""
+    """What all sessions of a run add to. Checkpoints keep it."""
 
     commands: list[str] = field(default_factory=list)
     """One for each session, the first one first."""
     steps: dict[str, int] = field(default_factory=dict)
-    """Timed steps by phase: fewer than the phase has where a checkpoint of an older version was gone on from."""
+    """Timed steps by the name of their phase."""
     seconds: dict[str, float] = field(default_factory=dict)
-    """Seconds in those steps, on the wall, evaluations and saving left out."""
+    """Wall-clock seconds of these steps, without evaluations and saving, by the name of their phase."""
     began: float = 0.0
     """When the current step began, in seconds of the process' clock."""
 
@@ -28,14 +28,14 @@ class History:
         self.commands.append(shlex.join([Path(sys.argv[0]).name, *sys.argv[1:]]))
 
     def begin_step(self) -> None:
-        """Start the clock."""
+        """Start the clock of a step."""
         self.began = time.perf_counter()
 
     def end_step(self, phase: str) -> None:
-        """Add the step to its phase."""
+        """Add the step to its phase, given by name."""
         self.steps[phase] = self.steps.get(phase, 0) + 1
         self.seconds[phase] = self.seconds.get(phase, 0.0) + time.perf_counter() - self.began
 
     def state(self) -> dict[str, Any]:
-        """Give what a checkpoint keeps."""
+        """Return what a checkpoint keeps."""
         return {key: value for key, value in asdict(self).items() if key != "began"}

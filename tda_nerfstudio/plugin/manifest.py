@@ -1,4 +1,4 @@
-"""What a finished run says about itself: `finished.json` beside its config.yml."""
+"""The manifest of a finished run: `finished.json` beside its config.yml."""
 
 from __future__ import annotations
 
@@ -17,16 +17,16 @@ STORE = "store"
 
 
 def write_finished(run: Path, content: dict[str, Any]) -> None:
-    """Mark a run as finished, with the versions that made it."""
+    """Write the manifest, which marks a run as finished, with the versions of the packages that made it."""
     packages = ("tda-nerfstudio", "nerfstudio", "torch", "numpy")
     versions = {"python": platform.python_version()} | {name: version(name) for name in packages}
     write_text(run / NAME, json.dumps(content | {"versions": versions}, indent=2))
 
 
 def read_finished(run: Path) -> dict[str, Any]:
-    """Read a finished run's manifest, given its folder or any file in it. Raises TdaError when it has none.
+    """Read the manifest of a run, given by its folder or any file in it. Raises TdaError if it has none.
 
-    It comes with the run's folder, `run`, and names its store as seen from here.
+    `run` is added: the run's folder. The path of the store is made absolute.
     """
     if not run.exists():
         raise TdaError(f"{run} does not exist. Give the folder of a finished run, or its config.yml.")

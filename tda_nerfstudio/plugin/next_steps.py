@@ -1,4 +1,4 @@
-"""What to do with a run that has ended, as lines that can be copied into a shell."""
+"""What can be done with a run that has ended: commands that can be copied into a shell."""
 
 from __future__ import annotations
 
@@ -10,9 +10,9 @@ from tda_nerfstudio.plugin.viewer.address import viewer_command
 
 
 def show_next_steps(method: str | None, run: Path, data: Path, store: Path | None, waves: int) -> None:
-    """Print the commands that look at a run, score it and build on it.
+    """Print the commands that show a run, score it and build on it.
 
-    ns-viewer and ns-eval know the last wave alone: where there are more, they are left out.
+    ns-viewer and ns-eval see only the scenes of the last wave. They are left out for a run of several.
     """
     config = ["--load-config", str(run / "config.yml")]
     lines = [viewer_command(run / "config.yml"), ["ns-eval", *config]] if waves == 1 else []
@@ -27,7 +27,7 @@ def show_next_steps(method: str | None, run: Path, data: Path, store: Path | Non
 
 
 def _from(run: Path) -> list[str]:
-    """Give the options that say where stage 1 is; none where stage 2 finds it by itself."""
+    """Return the options that name this stage 1. None are needed if stage 2 finds it without."""
     if run.parent.name != "tda-ae":
         return ["--pipeline.autoencoder", str(run)]
     output = run.parents[2]

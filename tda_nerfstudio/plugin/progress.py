@@ -1,4 +1,4 @@
-"""The training line: phase, loss, PSNR and the time that is left."""
+"""The training line: phase, loss, PSNR and the time that is left, in one line on the terminal."""
 
 from __future__ import annotations
 
@@ -14,30 +14,30 @@ from tda_nerfstudio.learning.forecast import in_short
 from tda_nerfstudio.learning.waves import Wave, locate
 
 SHARE, SECONDS = 20, 10.0
-"""Where nobody watches, a line is printed for each twentieth of the steps, and for no more than one in ten seconds."""
+"""Outside terminals, a line is printed for each twentieth of the steps, but at most one in ten seconds."""
 TRUST = 5.0
-"""Seconds of training after which what they took counts for as much as the forecast."""
+"""Seconds of training after which their measured time counts as much as the forecast."""
 
 
 class TrainingLine:
-    """Say how training goes: in place on a terminal, else in an occasional line.
+    """Show how training goes: in place on a terminal, or else in an occasional line.
 
-    Nothing else that moves may be on the terminal beside it: stop it first. It comes back with the next step.
+    Stop it before anything else shows progress on the terminal. The next step shows it again.
     """
 
     def __init__(self, waves: Sequence[Wave], seconds: Mapping[str, float], start: int) -> None:
-        """Take the forecast's seconds a step of each phase, and the first step."""
+        """Start at the step `start`. `seconds` are the forecast's seconds of a step, by the name of its phase."""
         self.waves, self.seconds, self.start = waves, dict(seconds), start
         self.loss: Tensor | None = None
         self.psnr: float | None = None
-        """Of the last held-out view that was looked at."""
+        """PSNR of the last held-out view that was scored."""
         self.total = waves[-1].end
         self.began = time.perf_counter()
         self.told, self.said = self.share(start), -SECONDS
         self.live: Live | None = None
 
     def share(self, step: int) -> int:
-        """Count the twentieths of the steps that lie behind."""
+        """Count the twentieths of all steps that are complete before a step."""
         return step * SHARE // self.total
 
     def forecast(self, step: int) -> float:
@@ -46,12 +46,12 @@ class TrainingLine:
         return sum((span.end - max(span.start, step)) * self.seconds.get(span.phase.name, 0.0) for span in spans)
 
     def left(self, step: int) -> float:
-        """Estimate the seconds that the steps after this one will take: the forecast, by what it was worth so far."""
+        """Estimate the seconds that are left after a step: the forecast, scaled by how right it was so far."""
         ahead, behind = self.forecast(step + 1), self.forecast(self.start) - self.forecast(step + 1)
         return ahead * (TRUST + time.perf_counter() - self.began) / (TRUST + behind)
 
     def text(self, step: int) -> str:
-        """Say it in one line of less than 80 characters."""
+        """Describe the state after a step in less than 80 characters."""
         phase = locate(self.waves, step)[1].phase
         words = [f"{phase.name:<12}", f"{100 * (step + 1) // self.total:3} %"]
         words.append(f"step {step + 1} of {self.total}")
@@ -62,7 +62,7 @@ class TrainingLine:
         return "  ".join([*words, f"{in_short(self.left(step))} left"] if step + 1 < self.total else words)
 
     def show(self, step: int) -> None:
-        """Tell of a step that is done."""
+        """Show the state after a step."""
         now = time.perf_counter() - self.began
         if CONSOLE.is_interactive:
             if self.live is None:
@@ -76,7 +76,7 @@ class TrainingLine:
             CONSOLE.print(self.text(step), markup=False, highlight=False, soft_wrap=True)
 
     def stop(self) -> None:
-        """Take the line off the terminal."""
+        """Remove the line from the terminal."""
         if self.live is not None:
             self.live.stop()
             self.live = None

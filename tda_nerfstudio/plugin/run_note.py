@@ -1,6 +1,6 @@
-"""The note of what a run began with, `start.json` beside its config.yml: it goes on with the same.
+"""The note of what a run began with: `start.json` beside its config.yml. A resumed run must have the same.
 
-A checkpoint's rows are scenes by their places alone. Other scenes in the same places would be taken for those.
+A checkpoint does not name its scenes. Other scenes in the same rows would be taken for them.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ NOTE = "start.json"
 
 
 def read_note(run: Path | None) -> dict[str, Any]:
-    """Read the note of the run that is gone on with. It is empty where there is none, as for a new run."""
+    """Read the note of a run that is resumed. It is empty for a new run (None). Raises TdaError if it is damaged."""
     path = None if run is None else run / NOTE
     try:
         return json.loads(path.read_text()) if path is not None and path.is_file() else {}
@@ -28,7 +28,7 @@ def read_note(run: Path | None) -> dict[str, Any]:
 
 
 def make_note(pipeline: TdaPipelineConfig, scenes: Sequence[str]) -> dict[str, Any]:
-    """Say what a run begins with, once its sizes are resolved."""
+    """Collect what a run begins with. Its sizes must be resolved."""
     autoencoder = None if pipeline.autoencoder is None else str(pipeline.autoencoder)
     sizes = {"triplane": asdict(pipeline.model.triplane), "autoencoder": asdict(pipeline.model.autoencoder)}
     return json.loads(json.dumps({"autoencoder": autoencoder, "scenes": list(scenes), "sizes": sizes}))
@@ -40,9 +40,9 @@ def write_note(run: Path, note: dict[str, Any]) -> None:
 
 
 def check_note(began: dict[str, Any], now: dict[str, Any], command: str) -> None:
-    """Raise TdaError where a run began with other scenes or sizes than it has now, before any of it is touched.
+    """Raise TdaError if a run began with other scenes or sizes than it has now.
 
-    The error shows the command that goes on with the run as it began.
+    The error shows the `command` that resumes the run as it began.
     """
     differs = [
         f"--pipeline.model.{part}.{name} {began['sizes'][part][name]}; now it is {value}"

@@ -1,4 +1,4 @@
-"""Fill in what stage 2 takes from stage 1, or from a store that is there already: atlas, sizes, box and scenes."""
+"""What a new stage 2 takes from stage 1 or from an existing store: atlas, sizes, box and scenes."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from tda_nerfstudio.store.store import Store
 
 
 def atlas_of_stage_one(pipeline: TdaPipelineConfig, output_dir: Path) -> Path:
-    """Find the atlas of stage 1, for a stage 2 that was given none. Raises TdaError when it is gone, or not known."""
+    """Return the atlas of stage 1, for a stage 2 without --data. Raises TdaError if it is gone or not known."""
     if pipeline.autoencoder is None and pipeline.store is not None and is_store(pipeline.store.expanduser()):
         raise TdaError(f"Say which scenes to learn into the store {pipeline.store}: --data ATLAS.")
     facts = stage_one.find(output_dir.expanduser(), pipeline.autoencoder)
@@ -34,9 +34,9 @@ def atlas_of_stage_one(pipeline: TdaPipelineConfig, output_dir: Path) -> Path:
 
 
 def take_from_stage_one(config: RunConfig, began: dict[str, Any]) -> None:
-    """Take sizes and box from stage 1, or from the store, and leave out the scenes that the store holds.
+    """Set sizes and box to those of stage 1 or of the store, and leave out scenes that the store holds.
 
-    A run that goes on has the stage 1 and the scenes that it `began` with. Raises TdaError for what cannot work.
+    A resumed run keeps the stage 1 and the scenes of its note, `began`. Raises TdaError for what cannot work.
     """
     pipeline, parser = config.pipeline, config.pipeline.datamanager.dataparser
     if pipeline.store is not None:

@@ -1,4 +1,4 @@
-"""A store as nerfstudio's viewer and our renderers see runs: without images, config or checkpoint."""
+"""A store in the form of a pipeline, for nerfstudio's viewer and our renderers. No images or checkpoints are needed."""
 
 from __future__ import annotations
 
@@ -54,7 +54,7 @@ class StoredDataset:
 
 
 class StoredManager(nn.Module):
-    """What the viewer asks of a datamanager."""
+    """What nerfstudio's viewer needs of a datamanager."""
 
     includes_time = False
 
@@ -67,12 +67,12 @@ class StoredManager(nn.Module):
         self.eval_dataset = StoredDataset(model, between)
 
     def get_datapath(self) -> Path:
-        """Name the folder in which the viewer keeps camera paths: not the store, whose files are only its own."""
+        """Return the folder in which the viewer keeps camera paths. A store has only its own files, so not that."""
         return Path.cwd()
 
 
 class StoredPipeline(Pipeline):
-    """Show any scene of a store, on its device. Raises StoreError for an empty or damaged store."""
+    """Show any scene of a store on the store's device. Raises StoreError for an empty or damaged store."""
 
     datamanager: Any
     _model: TdaModel

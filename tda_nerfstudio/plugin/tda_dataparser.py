@@ -1,4 +1,4 @@
-"""The dataparser `tda-atlas`: one scene of an atlas for any method, all of them for ours.
+"""The dataparser `tda-atlas`. Any method can have one scene of an atlas; our methods have all of them.
 
 nerfstudio imports this module half-way through its own: nothing but cameras, dataparsers, scene_box and the plugin
 registry may be imported from it here.
@@ -63,24 +63,24 @@ def _read(root: Path, scenes: tuple[str, ...], test_views: tuple[str, ...], ever
 
 
 class TdaAtlas(DataParser):
-    """Read an atlas once; describe any of its scenes to nerfstudio."""
+    """Read an atlas once, and describe any of its scenes to nerfstudio."""
 
     config: TdaAtlasConfig
     includes_time: bool = False
     downscale_factor: int | None = None
     part: tuple[int, ...] | None = None
-    """The scenes, by their places among the chosen ones, that are served for now; all by default."""
+    """Positions, among the chosen scenes, of those of the current wave. None means all."""
 
     def atlas(self) -> Atlas:
-        """Give the scenes that are served for now."""
+        """Return the scenes of the current wave. Raises TdaError as `whole` does."""
         whole = self.whole()
         return whole if self.part is None else replace(whole, scenes=tuple(whole.scenes[i] for i in self.part))
 
     def whole(self) -> Atlas:
-        """Read the chosen scenes; those that are broken are left out, with their reasons.
+        """Read the chosen scenes. Broken ones are left out, and `broken` has the reasons.
 
-        A run that has begun keeps its scenes. Raises TdaError when the folder is missing or holds no good scene, or one
-        of those is gone.
+        A run that has begun keeps its scenes. Raises TdaError if the folder is missing or has no good scene, or if a
+        scene of the run cannot be read any more.
         """
         c = self.config
         read = partial(_read, Path(c.data), test_views=tuple(c.test_views), every=c.eval_every, key=c.split_key)
@@ -95,7 +95,7 @@ class TdaAtlas(DataParser):
         return replace(atlas, broken=c.broken or {})
 
     def box(self) -> Float[Tensor, "2 3"]:
-        """Give the one box of the whole atlas: the configured one, else one fitted to it."""
+        """Return the box of the whole atlas: the configured one, or else one that is fitted to all scenes."""
         if self.config.box is None:
             self.config.box = tuple(fit_box(self.whole().scenes).flatten().tolist())
         return torch.tensor(self.config.box).view(2, 3)
@@ -111,9 +111,9 @@ class TdaAtlas(DataParser):
         raise TdaError(f"Unknown scene '{name}' in {atlas.root} ({listed(names)}).{suggest(name, names)}")
 
     def views(self, name: str | None, split: Literal["train", "test"]) -> PosedImages:
-        """Give one scene's views of a split; those of training where none is held out.
+        """Return one scene's views of a split. Training views stand in for held-out ones if there are none.
 
-        Held-out views come as a path, for those who render from one to the next.
+        Held-out views are in the order of a path around the scene, since renderers interpolate between them.
         """
         scene = self.find(name)
         if split == "train":
@@ -134,7 +134,7 @@ class TdaAtlas(DataParser):
         )
 
     def _generate_dataparser_outputs(self, split: str = "train", **kwargs) -> DataparserOutputs:
-        """Describe the configured scene to any method; images that others would read in another way are copied."""
+        """Describe the configured scene to any method. Images that others would read differently are copied."""
         own = "train" if split == "train" else "test"
         outputs = self.outputs(None, own)
         return replace(outputs, image_filenames=plain_files(self.views(None, own)))

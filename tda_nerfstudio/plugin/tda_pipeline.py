@@ -101,7 +101,6 @@ class TdaPipeline(VanillaPipeline):
         self.model.native_focal = float(self.datamanager.views.train.view.fx.median())
         self.scene_control = SceneControl(self.datamanager, self.select_scene, self.model.field.scenes.box)
         self.scene = self.scene_control.dropdown
-        self.select_scene(self.datamanager.active_scene)
         self.latents_folder: Path | None = None
         self.own_store: Path | None = None
         """The run's own store, which may have the shared parts if stage 1 is gone."""

@@ -87,7 +87,7 @@ class TdaTrainer(Trainer):
 
     def __init__(self, config: TdaTrainerConfig, local_rank: int = 0, world_size: int = 1) -> None:
         silence()
-        config.logging.local_writer.enable = False  # the training line takes its place, also in runs from before it
+        config.logging.local_writer.enable = False  # the training line takes its place
         if config.mixed_precision and config.machine.device_type == "cpu":
             CONSOLE.print("--mixed-precision does nothing on a CPU: this run goes on without.", style="yellow")
             config.mixed_precision = False  # else the gradients would be scaled on machines with a GPU
@@ -108,7 +108,7 @@ class TdaTrainer(Trainer):
             self.pipeline.keep_latents(self.config.output_dir / "latents")
             waves = self.pipeline.waves
             self.total_steps = waves[-1].end
-            self.bank = Bank(self.pipeline, self.base_dir, self.provenance())
+            self.bank = Bank(self.pipeline, self.base_dir)
             self.stop_signal: int | None = None
             self.only_viewing = False
             self.last_step: int | None = None
@@ -261,11 +261,6 @@ class TdaTrainer(Trainer):
             self.only_viewing = True
             self._train_complete_viewer()
 
-    def provenance(self) -> dict[str, Any]:
-        """Say where this run's scenes come from, for the store."""
-        data = self.pipeline.datamanager.get_datapath().name
-        return {"data": data, "seed": self.config.machine.seed, "run": self.base_dir.name}
-
     def finish(self, step: int) -> None:
         """Score every scene and write finished.json, unless the run was stopped before its last step."""
         if step + 1 < self.total_steps:
@@ -274,12 +269,10 @@ class TdaTrainer(Trainer):
         metrics = self.bank.results()
         with clear_errors():
             check_learnt(metrics, self.pipeline.datamanager.dataparser.whole().names)
-        own = {
-            "commands": self.history.commands,
-            "checkpoint": str(self.checkpoint_of(step).relative_to(self.base_dir)),
-        }
-        own |= {"store": self.bank.store_name(), "metrics": metrics}
-        write_finished(self.base_dir, describe_run(self.config, self.pipeline, self.history) | own)
+        path = self.checkpoint_of(step).relative_to(self.base_dir)
+        own = {"commands": self.history.commands, "checkpoint": str(path), "store": self.bank.store_name()}
+        facts = describe_run(self.config, self.pipeline, self.history) | own | {"metrics": metrics}
+        write_finished(self.base_dir, facts)
         CONSOLE.print(f"Done: {quality(metrics)}.", soft_wrap=True)
         store = self.bank.folder if self.bank.folder is not None and is_store(self.bank.folder) else None
         data, waves = self.pipeline.datamanager.get_datapath(), len(self.pipeline.waves)

@@ -1,4 +1,4 @@
-"""Which scenes a run learns where its command line leaves that open, and whether its stage 1 knew them."""
+"""Which scenes a run learns if its command line does not say, and whether its stage 1 has seen them."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ OPTION = "--pipeline.datamanager.dataparser.scenes"
 
 
 def split_of(data: Path, key: str) -> tuple[str, ...]:
-    """Take an atlas' own splits.json for the scenes that nobody chose, if it has a list for this method; say so."""
+    """Choose scenes by the atlas' own splits.json, and say so, if that has a list for the method `key`."""
     path = data / SPLITS
     content = read_json(path) if path.is_file() else None
     if content is None:
@@ -35,7 +35,7 @@ def split_of(data: Path, key: str) -> tuple[str, ...]:
 
 
 def left_over(data: Path, known: Collection[str]) -> tuple[str, ...]:
-    """List the scenes that stage 1 did not see; none where it saw all of them."""
+    """List the scenes of an atlas that stage 1 did not see, given those that it did."""
     names = [name for name in TdaAtlas(TdaAtlasConfig(data=data)).whole().names if name not in known]
     if names:
         CONSOLE.print(f"Its {len(names)} scenes that stage 1 did not see are learnt.")
@@ -43,7 +43,7 @@ def left_over(data: Path, known: Collection[str]) -> tuple[str, ...]:
 
 
 def not_held(parser: TdaAtlasConfig, store: Store | None) -> tuple[str, ...]:
-    """List the chosen scenes that a store does not hold, or not finished. Raises TdaError when it holds all of them."""
+    """List the chosen scenes that a store does not hold as finished. Raises TdaError if it holds all of them."""
     names = TdaAtlas(parser).whole().names
     new = [name for name in names if store is None or name not in store or not store.record(name).finished]
     if store is not None and not new:
@@ -58,7 +58,7 @@ def not_held(parser: TdaAtlasConfig, store: Store | None) -> tuple[str, ...]:
 
 
 def warn_of_stage_one(facts: dict[str, Any], parser: TdaAtlasConfig, others: Sequence[dict[str, Any]] = ()) -> None:
-    """Say loudly when stage 1 saw the chosen scenes, or another atlas; of other stage 1s, which one saw this atlas."""
+    """Warn if stage 1 has seen the chosen scenes, or another atlas. Suggest one of `others` that has seen this one."""
     names, known = TdaAtlas(parser).whole().names, set(facts["scene_names"])
     seen, trained = [name for name in names if name in known], Path(facts["data"])
     alike = trained.name == parser.data.name and (seen or not trained.is_absolute())  # a store knows the name alone

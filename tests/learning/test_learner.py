@@ -9,6 +9,7 @@ from types import SimpleNamespace
 
 import pytest
 import torch
+from torch.amp.grad_scaler import GradScaler
 
 from tda_nerfstudio.core import occupancy
 from tda_nerfstudio.learning import learner as learner_module
@@ -173,3 +174,19 @@ def test_the_background_is_measured_again_while_the_encoder_trains(learner, monk
 
 def test_a_run_resumed_where_the_background_is_due_measures_it(learner, monkeypatch) -> None:
     assert measured(learner, monkeypatch, range(10, 12)) == [10]
+
+
+def test_an_enabled_scaler_means_mixed_precision_and_changes_losses_little(pipeline, learner, monkeypatch) -> None:
+    objective, enabled = learner_module.objective, []
+
+    def noted(*args):
+        enabled.append(torch.is_autocast_enabled("cpu"))
+        return objective(*args)
+
+    monkeypatch.setattr(learner_module, "objective", noted)
+    mixed = pipeline.config.setup(device="cpu", grad_scaler=GradScaler("cpu")).learner
+    for step in range(12):
+        losses, expected = mixed.step(step), learner.step(step)
+        for name, value in expected.items():
+            assert losses[name].isfinite() and float(losses[name]) == pytest.approx(float(value), rel=0.1), (step, name)
+    assert enabled == [True, False] * 12

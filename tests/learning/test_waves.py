@@ -348,7 +348,7 @@ def test_a_store_of_other_shared_parts_is_refused_with_both_hashes(runner, whole
     trainer.setup()
     trainer.pipeline.config.store = folder
     with pytest.raises(StoreError, match="cannot live in one store") as caught:
-        Bank(trainer.pipeline, trainer.base_dir, {})
+        Bank(trainer.pipeline, trainer.base_dir)
     assert "0" * 32 in str(caught.value) and whole.manifest.hash in str(caught.value)
 
 
