@@ -14,6 +14,7 @@ from jaxtyping import Float32, UInt8
 from PIL import Image
 from torch import Tensor
 
+from tda_nerfstudio.atlas.background import on_white, premultiplied_on_white
 from tda_nerfstudio.atlas.decoding import decode, decode_mask
 from tda_nerfstudio.atlas.image_ends import PNG, is_whole
 from tda_nerfstudio.atlas.image_errors import UNREADABLE, explained
@@ -73,17 +74,10 @@ def read_image(source: Path | Picture, width: int, height: int) -> UInt8[Tensor,
     image = _decoded(picture, width, height)
     if not picture.is_plain or image.size != (width, height):
         pixels = _prepared(picture, image, width, height)
-        return torch.from_numpy((pixels[..., :3] + (255.5 - pixels[..., 3:])).clip(0, 255).astype(np.uint8))
+        return torch.from_numpy(premultiplied_on_white(pixels))
     if not image.has_transparency_data:
         return torch.from_numpy(np.array(image.convert("RGB")))
     return torch.from_numpy(on_white(np.asarray(image.convert("RGBA"))))
-
-
-def on_white(rgba: UInt8[np.ndarray, "height width 4"]) -> UInt8[np.ndarray, "height width 3"]:
-    """Composite straight alpha in sRGB on white: rgb * a + (1 - a)."""
-    wide = rgba.astype(np.uint16)  # 255 * 255 + 127 still fits
-    rgb, alpha = wide[..., :3], wide[..., 3:]
-    return ((rgb * alpha + 255 * (255 - alpha) + 127) // 255).astype(np.uint8)
 
 
 def read_alpha(source: Path | Picture, size: tuple[int, int] | None = None) -> UInt8[Tensor, "height width"] | None:

@@ -1,4 +1,7 @@
-"""Ctrl-C and SIGTERM as requests to stop soon, so that long jobs can save first."""
+"""Ctrl-C and SIGTERM as requests to stop soon, so that long jobs can save first.
+
+What follows is the job's own: `ask_to_stop` of plugin/tda_trainer.py, and studies/pretrain.py.
+"""
 
 from __future__ import annotations
 

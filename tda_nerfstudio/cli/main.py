@@ -216,7 +216,7 @@ def render(
         output_names: What to show side by side: rgb, latent, depth, accumulation.
         camera_path: JSON file of the viewer's Render tab.
     """
-    from tda_nerfstudio.studies.turntable import render_video
+    from tda_nerfstudio.studies.render_video import render_video
 
     source = source or load_config
     if source is None:

@@ -9,8 +9,8 @@ import numpy as np
 from jaxtyping import Float, Int, UInt8
 from numpy.typing import NDArray
 
-from tda_nerfstudio.atlas.colour import to_linear, to_srgb
 from tda_nerfstudio.making.models.textures import Pyramids
+from tda_nerfstudio.making.srgb import to_linear, to_srgb
 
 OFFSET = 1e-4
 """How far behind a see-through surface a ray goes on, in world units; a shadow ray starts 20 times as far above one."""

@@ -16,7 +16,7 @@ from tda_nerfstudio.learning.learner import Learner
 from tda_nerfstudio.learning.schedule import StageTwo
 from tda_nerfstudio.learning.scoring import merge
 from tda_nerfstudio.learning.waves import Wave
-from tda_nerfstudio.plugin.manifest import STORE
+from tda_nerfstudio.plugin.finished import STORE
 from tda_nerfstudio.plugin.storing import open_store, store_scenes
 from tda_nerfstudio.plugin.tda_pipeline import TdaPipeline
 from tda_nerfstudio.store.store import Store

@@ -19,7 +19,7 @@ from tda_nerfstudio.core.ray_sampling import SamplingConfig
 from tda_nerfstudio.core.scenes import LatentScenes, TriPlaneConfig
 from tda_nerfstudio.learning.beginning import mean_beginning
 from tda_nerfstudio.plugin.checkpoint import check_state, model_tensors
-from tda_nerfstudio.plugin.manifest import NAME, read_finished
+from tda_nerfstudio.plugin.finished import NAME, read_finished
 from tda_nerfstudio.store import shared_parts
 from tda_nerfstudio.store.manifest import Manifest, SharedConfig
 from tda_nerfstudio.store.shared_parts import OWN, SharedParts, is_store, read_shared_parts, shared_tensors

@@ -15,7 +15,7 @@ from tda_nerfstudio.base.errors import StoreError, TdaError
 from tda_nerfstudio.core.cameras import View
 from tda_nerfstudio.plugin.cameras import as_cameras
 from tda_nerfstudio.plugin.config_file import is_config
-from tda_nerfstudio.plugin.manifest import STORE, read_finished
+from tda_nerfstudio.plugin.finished import STORE, read_finished
 from tda_nerfstudio.plugin.tda_model import TdaModel, TdaModelConfig
 from tda_nerfstudio.plugin.viewer.scene_control import SceneControl
 from tda_nerfstudio.store.shared_parts import is_store

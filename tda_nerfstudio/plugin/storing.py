@@ -14,7 +14,7 @@ from tda_nerfstudio.base.progress import track
 from tda_nerfstudio.learning.beginning import mean_beginning
 from tda_nerfstudio.learning.learn_wave import learnt_scenes
 from tda_nerfstudio.plugin import stage_one
-from tda_nerfstudio.plugin.manifest import read_finished
+from tda_nerfstudio.plugin.finished import read_finished
 from tda_nerfstudio.plugin.multi_scene_datamanager import MultiSceneDataManager
 from tda_nerfstudio.plugin.open_run import open_run
 from tda_nerfstudio.plugin.tda_model import TdaModel

@@ -29,9 +29,9 @@ from tda_nerfstudio.plugin import checkpoint, config_file, resolve, run_folder, 
 from tda_nerfstudio.plugin.bank import Bank, check_learnt
 from tda_nerfstudio.plugin.claim import release
 from tda_nerfstudio.plugin.describe_run import describe_run
+from tda_nerfstudio.plugin.finished import write_finished
 from tda_nerfstudio.plugin.history import History
 from tda_nerfstudio.plugin.learner_optimizers import LearnerOptimizers, gradient_norms
-from tda_nerfstudio.plugin.manifest import write_finished
 from tda_nerfstudio.plugin.next_steps import show_next_steps
 from tda_nerfstudio.plugin.progress import TrainingLine
 from tda_nerfstudio.plugin.quiet import silence

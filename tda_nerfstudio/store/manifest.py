@@ -15,7 +15,7 @@ from tda_nerfstudio.base.atomic import write_text
 from tda_nerfstudio.base.errors import StoreError
 from tda_nerfstudio.core.ray_sampling import SamplingConfig
 from tda_nerfstudio.core.scenes import TriPlaneConfig
-from tda_nerfstudio.store.files import damage_named
+from tda_nerfstudio.store.safe_files import damage_named
 
 FORMAT = "tda store 1"
 MANIFEST = "manifest.json"

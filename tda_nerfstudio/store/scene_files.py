@@ -20,9 +20,9 @@ import torch
 
 from tda_nerfstudio.base.errors import StoreError
 from tda_nerfstudio.core.scenes import TriPlaneConfig
-from tda_nerfstudio.store.files import check_name, damage_named, write_whole
 from tda_nerfstudio.store.learnt_scene import LearntScene, PackedScenes, Record
 from tda_nerfstudio.store.precision import PRECISIONS, STEPS, Precision
+from tda_nerfstudio.store.safe_files import check_name, damage_named, write_whole
 
 FORMAT = "tda scenes 1"
 SUFFIX = ".safetensors"

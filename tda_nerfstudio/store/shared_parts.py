@@ -17,8 +17,8 @@ from torch import Tensor, nn
 from tda_nerfstudio.autoencoder.base import Autoencoder
 from tda_nerfstudio.autoencoder.build import build
 from tda_nerfstudio.core.scenes import LatentScenes
-from tda_nerfstudio.store.files import damage_named, write_whole
 from tda_nerfstudio.store.manifest import MANIFEST, DefaultCamera, Manifest, SharedConfig
+from tda_nerfstudio.store.safe_files import damage_named, write_whole
 
 TENSORS, GROWTH = "shared.safetensors", "growth.safetensors"
 OWN = ("micro", "weights", "occupied")

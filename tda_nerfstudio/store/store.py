@@ -15,10 +15,10 @@ from tda_nerfstudio.base.atomic import write_text
 from tda_nerfstudio.base.errors import StoreError, counted, listed, suggest
 from tda_nerfstudio.core.cameras import View, orbit
 from tda_nerfstudio.core.view import Size, image_size
-from tda_nerfstudio.store.files import check_name, damage_named
 from tda_nerfstudio.store.learnt_scene import LearntScene, PackedScenes, Record
 from tda_nerfstudio.store.manifest import Manifest
 from tda_nerfstudio.store.precision import Precision
+from tda_nerfstudio.store.safe_files import check_name, damage_named
 from tda_nerfstudio.store.scene_files import SUFFIX, TOGETHER, SceneFile, write_packed, write_scenes
 from tda_nerfstudio.store.shared_parts import SharedParts, read_shared_parts
 from tda_nerfstudio.store.stored_scene import StoredScene, mean_psnr

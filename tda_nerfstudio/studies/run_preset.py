@@ -14,7 +14,7 @@ from typing import Any
 from tda_nerfstudio.base.atomic import require_writable
 from tda_nerfstudio.base.errors import TdaError
 from tda_nerfstudio.core.metrics import METRICS
-from tda_nerfstudio.plugin.manifest import read_finished
+from tda_nerfstudio.plugin.finished import read_finished
 from tda_nerfstudio.plugin.quiet import as_environment
 from tda_nerfstudio.plugin.viewer.address import viewer_command
 from tda_nerfstudio.studies.preset import Preset, Run, check_options, read_preset

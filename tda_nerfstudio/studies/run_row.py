@@ -11,7 +11,7 @@ from pydantic import ValidationError
 
 from tda_nerfstudio.base.errors import TdaError
 from tda_nerfstudio.core.metrics import score_names
-from tda_nerfstudio.plugin.manifest import read_finished
+from tda_nerfstudio.plugin.finished import read_finished
 from tda_nerfstudio.studies.rows import Phase, RunRow, StageOne, read_row_file
 from tda_nerfstudio.studies.run_files import look_up, part_bytes, read_config, read_losses, short, thin, tidy_command
 

@@ -11,7 +11,7 @@ from typing import Any
 
 from tda_nerfstudio.base.atomic import write_text
 from tda_nerfstudio.base.errors import TdaError
-from tda_nerfstudio.plugin.manifest import NAME, read_finished
+from tda_nerfstudio.plugin.finished import NAME, read_finished
 from tda_nerfstudio.studies.preset import Preset, Run
 from tda_nerfstudio.studies.rows import write_row
 from tda_nerfstudio.studies.run_row import row_of

@@ -11,7 +11,8 @@ from jaxtyping import Float, UInt8
 from torch import Tensor
 
 from tda_nerfstudio.atlas.atlas import read_atlas
-from tda_nerfstudio.atlas.images import ImageStore, on_white
+from tda_nerfstudio.atlas.background import on_white
+from tda_nerfstudio.atlas.images import ImageStore
 from tda_nerfstudio.autoencoder.base import Autoencoder
 from tda_nerfstudio.base.atomic import replace_file
 from tda_nerfstudio.base.progress import track

@@ -22,7 +22,7 @@ from tda_nerfstudio.learning.schedule import RgbBaseline, StageTwo
 from tda_nerfstudio.learning.scoring import merge
 from tda_nerfstudio.learning.waves import plan, wave_at
 from tda_nerfstudio.plugin.bank import Bank
-from tda_nerfstudio.plugin.manifest import read_finished
+from tda_nerfstudio.plugin.finished import read_finished
 from tda_nerfstudio.plugin.tda_trainer import TdaTrainer
 from tda_nerfstudio.store.store import Store
 

@@ -8,7 +8,6 @@ import numpy as np
 import pytest
 import torch
 
-from tda_nerfstudio.atlas.colour import to_linear, to_srgb
 from tda_nerfstudio.core import cameras
 from tda_nerfstudio.making.procedural.vehicles import GROUND, block
 from tda_nerfstudio.making.raycast import (
@@ -23,6 +22,7 @@ from tda_nerfstudio.making.raycast import (
     join,
     square_camera,
 )
+from tda_nerfstudio.making.srgb import to_linear, to_srgb
 from tda_nerfstudio.making.writing import camera_sphere
 
 RED, GREEN = (1.0, 0.0, 0.0), (0.0, 1.0, 0.0)

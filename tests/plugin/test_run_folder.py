@@ -14,7 +14,7 @@ import yaml
 
 from tda_nerfstudio.base.errors import TdaError
 from tda_nerfstudio.plugin.config_file import opening
-from tda_nerfstudio.plugin.manifest import read_finished
+from tda_nerfstudio.plugin.finished import read_finished
 from tda_nerfstudio.plugin.open_run import open_run
 from tda_nerfstudio.plugin.tda_trainer import TdaTrainerConfig
 from tda_nerfstudio.plugin.which_scenes import split_of

@@ -13,7 +13,7 @@ import torch
 
 from tda_nerfstudio.base.errors import TdaError
 from tda_nerfstudio.plugin import stage_one
-from tda_nerfstudio.plugin.manifest import write_finished
+from tda_nerfstudio.plugin.finished import write_finished
 from tda_nerfstudio.store.shared_parts import OWN, build_parts, shared_tensors
 
 

@@ -19,7 +19,7 @@ from tda_nerfstudio.learning.learner import Learner
 from tda_nerfstudio.plugin import bank, resolve
 from tda_nerfstudio.plugin.checkpoint import check_load_dir
 from tda_nerfstudio.plugin.claim import _HELD
-from tda_nerfstudio.plugin.manifest import read_finished
+from tda_nerfstudio.plugin.finished import read_finished
 from tda_nerfstudio.plugin.next_steps import show_next_steps
 from tda_nerfstudio.plugin.stage_one import read as read_stage_one
 from tda_nerfstudio.plugin.tda_trainer import TdaTrainer, clear_errors

@@ -171,7 +171,7 @@ def test_the_curve_scores_every_way_against_held_out_images(store: Store, atlas:
 def test_a_store_is_rendered_as_a_video(store: Store, tmp_path: Path) -> None:
     import imageio.v2 as imageio
 
-    from tda_nerfstudio.studies.turntable import render_video
+    from tda_nerfstudio.studies.render_video import render_video
 
     path = render_video(store.folder, "van", tmp_path / "van.mp4", frames=3)
     frames = list(imageio.get_reader(path).iter_data())

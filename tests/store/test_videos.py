@@ -13,10 +13,10 @@ import pytest
 from tda_nerfstudio.base.errors import TdaError
 from tda_nerfstudio.plugin.stored_pipeline import store_of
 from tda_nerfstudio.store.store import Store
-from tda_nerfstudio.studies import turntable
+from tda_nerfstudio.studies import render_video as video
 from tda_nerfstudio.studies.gallery import draw_sheet
+from tda_nerfstudio.studies.render_video import open_source, read_camera_path, render_video
 from tda_nerfstudio.studies.report.page import write_report
-from tda_nerfstudio.studies.turntable import open_source, read_camera_path, render_video
 from tda_nerfstudio.studies.weight_curve import draw_curve
 
 
@@ -46,7 +46,7 @@ def frames(path: Path) -> np.ndarray:
 def test_what_cannot_be_shown_or_written_is_refused_before_the_work(
     store: Store, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, options: dict, message: str
 ) -> None:
-    monkeypatch.setattr(turntable, "open_source", lambda source: pytest.fail("the work began"))
+    monkeypatch.setattr(video, "open_source", lambda source: pytest.fail("the work began"))
     monkeypatch.chdir(tmp_path)
     (tmp_path / "file").write_text("no folder")
     before = sorted(tmp_path.iterdir())

@@ -14,7 +14,7 @@ from tda_nerfstudio.plugin.open_run import open_run
 from tda_nerfstudio.plugin.stored_pipeline import StoredPipeline
 from tda_nerfstudio.plugin.viewer import view_store
 from tda_nerfstudio.store.store import Store
-from tda_nerfstudio.studies.turntable import open_source
+from tda_nerfstudio.studies.render_video import open_source
 
 
 def free_port() -> int:

@@ -8,9 +8,9 @@ import numpy as np
 from jaxtyping import Float
 from numpy.typing import NDArray
 
-from tda_nerfstudio.atlas.colour import to_linear
 from tda_nerfstudio.making.models.parts import Material
 from tda_nerfstudio.making.models.textures import Texture
+from tda_nerfstudio.making.srgb import to_linear
 
 GREY = 0.6
 """sRGB colour of surfaces whose file gives none."""

@@ -11,9 +11,9 @@ import numpy as np
 from jaxtyping import Float, Int, UInt8
 from PIL import Image
 
-from tda_nerfstudio.atlas.colour import LINEAR, to_srgb
 from tda_nerfstudio.atlas.decoding import eight_bits
 from tda_nerfstudio.atlas.image_errors import explained
+from tda_nerfstudio.making.srgb import LINEAR, to_srgb
 
 MAX_SIDE = 1024
 """Larger textures are reduced to this."""

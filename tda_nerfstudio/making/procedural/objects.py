@@ -7,10 +7,10 @@ import math
 import numpy as np
 from jaxtyping import Float, Int, UInt8
 
-from tda_nerfstudio.atlas.colour import LINEAR
 from tda_nerfstudio.making.procedural.pictures import Rng, flat, palette, picture
 from tda_nerfstudio.making.procedural.vehicles import loft, plain, power, stack
 from tda_nerfstudio.making.raycast import Mesh, Raycaster, join
+from tda_nerfstudio.making.srgb import LINEAR
 
 TEXTURE = 128
 """Pixels along a side of a part's texture."""

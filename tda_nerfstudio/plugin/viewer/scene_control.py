@@ -26,7 +26,11 @@ class SceneManager(Protocol):
 
 
 class SceneControl(ViewerControl):
-    """Switch the scene that the viewer shows, its camera frustums and thumbnails with it."""
+    """Switch the scene that the viewer shows, its camera frustums and thumbnails with it.
+
+    nerfstudio shows the elements that it finds as attributes of a pipeline. A new one must be made an attribute of
+    TdaPipeline and of StoredPipeline, as `scene` is.
+    """
 
     def __init__(self, manager: SceneManager, select: Callable[[str], None], box: Float[Tensor, "2 3"]) -> None:
         """Let `select` make a scene the active one. All scenes are in the box."""

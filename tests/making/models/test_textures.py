@@ -11,7 +11,6 @@ import pytest
 from make_models import png
 from PIL import Image
 
-from tda_nerfstudio.atlas.colour import to_linear, to_srgb
 from tda_nerfstudio.base.errors import TdaError
 from tda_nerfstudio.making.models.textures import (
     CLAMP,
@@ -23,6 +22,7 @@ from tda_nerfstudio.making.models.textures import (
     open_texture,
     read_pixels,
 )
+from tda_nerfstudio.making.srgb import to_linear, to_srgb
 
 BLACK, WHITE, RED = (0, 0, 0, 255), (255, 255, 255, 255), (255, 0, 0, 255)
 

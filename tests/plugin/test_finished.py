@@ -9,7 +9,7 @@ import pytest
 import torch
 
 from tda_nerfstudio.base.errors import TdaError
-from tda_nerfstudio.plugin.manifest import read_finished, write_finished
+from tda_nerfstudio.plugin.finished import read_finished, write_finished
 
 
 def test_a_manifest_comes_back_with_its_folder_and_the_versions_that_made_it(tmp_path: Path) -> None:
