@@ -112,7 +112,7 @@ def export_run(
         store: Folder of the store.
         precision: Precision of micro planes; int4 costs 0.02 dB, int8 nothing that can be measured.
     """
-    from tda_nerfstudio.plugin.storing import export_run
+    from tda_nerfstudio.plugin.run_store import export_run
 
     opened = export_run(load_config, store, precision)
     print(f"{store} holds {counted(len(opened), 'scene')}, {opened.size() / 2**20:.2f} MiB in all.")

@@ -1,4 +1,7 @@
-"""Scenes that went wrong: found by comparison with the other scenes of their wave, and learnt once more."""
+"""Scenes that went wrong: found by comparison with the other scenes of their wave, and learnt once more.
+
+`conclude` in learn_wave.py decides when, and how often.
+"""
 
 from __future__ import annotations
 

@@ -17,7 +17,7 @@ from tda_nerfstudio.learning.schedule import StageTwo
 from tda_nerfstudio.learning.scoring import merge
 from tda_nerfstudio.learning.waves import Wave
 from tda_nerfstudio.plugin.finished import STORE
-from tda_nerfstudio.plugin.storing import open_store, store_scenes
+from tda_nerfstudio.plugin.run_store import open_store, store_scenes
 from tda_nerfstudio.plugin.tda_pipeline import TdaPipeline
 from tda_nerfstudio.store.store import Store
 

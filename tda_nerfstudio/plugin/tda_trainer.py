@@ -33,10 +33,10 @@ from tda_nerfstudio.plugin.finished import write_finished
 from tda_nerfstudio.plugin.history import History
 from tda_nerfstudio.plugin.learner_optimizers import LearnerOptimizers, gradient_norms
 from tda_nerfstudio.plugin.next_steps import show_next_steps
-from tda_nerfstudio.plugin.progress import TrainingLine
 from tda_nerfstudio.plugin.quiet import silence
 from tda_nerfstudio.plugin.run_config import RunConfig
 from tda_nerfstudio.plugin.tda_pipeline import TdaPipeline
+from tda_nerfstudio.plugin.training_line import TrainingLine
 from tda_nerfstudio.plugin.unlike_stage_one import warn_if_unlike
 from tda_nerfstudio.plugin.viewer.address import where_to_look
 from tda_nerfstudio.plugin.viewer.closing import stop_rendering

@@ -17,8 +17,8 @@ from tda_nerfstudio.core.showing import OUTPUTS
 from tda_nerfstudio.core.view import image_size
 from tda_nerfstudio.plugin.config_file import is_config
 from tda_nerfstudio.plugin.open_run import open_run
+from tda_nerfstudio.plugin.run_store import default_camera
 from tda_nerfstudio.plugin.stored_pipeline import StoredPipeline, store_of
-from tda_nerfstudio.plugin.storing import default_camera
 from tda_nerfstudio.plugin.tda_pipeline import TdaPipeline
 from tda_nerfstudio.store.manifest import DefaultCamera
 from tda_nerfstudio.store.shared_parts import is_store

@@ -37,7 +37,7 @@ def viewer(request, two_sights: Path, tmp_path_factory: pytest.TempPathFactory) 
     """Show the run, or a store of its scenes, and give the viewer's address."""
     words: list[str | Path] = ["ns-viewer", "--load-config", two_sights, "--viewer.websocket-host", "127.0.0.1"]
     if request.param == "tda view":
-        from tda_nerfstudio.plugin.storing import export_run
+        from tda_nerfstudio.plugin.run_store import export_run
 
         words = ["tda", "view", export_run(two_sights, tmp_path_factory.mktemp("store")).folder]
     with served(words, tmp_path_factory.mktemp("viewer") / "log.txt") as (address, _):

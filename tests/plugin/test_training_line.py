@@ -13,8 +13,8 @@ from tda_nerfstudio.core.phase import Phase
 from tda_nerfstudio.learning.forecast import in_short, in_words
 from tda_nerfstudio.learning.schedule import Span
 from tda_nerfstudio.learning.waves import Wave
-from tda_nerfstudio.plugin import progress
-from tda_nerfstudio.plugin.progress import TrainingLine
+from tda_nerfstudio.plugin import training_line
+from tda_nerfstudio.plugin.training_line import TrainingLine
 
 WARMUP, JOINT = Phase("warm-up", 1, {"ae": 1.0}, {}), Phase("joint", 1, {"rgb": 1.0}, {})
 WAVES = [Wave(range(4), [Span(WARMUP, 0, 100), Span(JOINT, 100, 200)])]
@@ -24,7 +24,7 @@ WAVES = [Wave(range(4), [Span(WARMUP, 0, 100), Span(JOINT, 100, 200)])]
 def clock(monkeypatch: pytest.MonkeyPatch) -> list[float]:
     """A clock that stands still until its only number changes."""
     now = [100.0]
-    monkeypatch.setattr(progress.time, "perf_counter", lambda: now[0])
+    monkeypatch.setattr(training_line.time, "perf_counter", lambda: now[0])
     return now
 
 
