@@ -139,7 +139,7 @@ class TdaTrainer(Trainer):
         folder, file = self.config.load_dir, self.config.load_checkpoint
         path = folder / self.checkpoint_of(self._start_step - 1).name if folder is not None else file
         assert path is not None
-        return History(**torch.load(path, map_location="cpu", weights_only=True, mmap=True).get("history", {}))
+        return History(**torch.load(path, map_location="cpu", weights_only=True, mmap=True)["history"])
 
     def train(self) -> None:
         """Train from the first step, or from the one after that of the loaded checkpoint, up to the total."""

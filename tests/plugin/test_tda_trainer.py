@@ -213,16 +213,6 @@ def test_a_finished_run_tells_its_command_machine_size_and_time(trainer, monkeyp
     assert trainer.past().commands == ["ns-train tda-ae"]
 
 
-def test_checkpoints_of_older_versions_tell_no_history(trainer) -> None:
-    trainer.save_checkpoint(5)
-    path = trainer.checkpoint_of(5)
-    state = torch.load(path, weights_only=True)
-    del state["history"]
-    torch.save(state, path)
-    trainer.config.load_dir, trainer._start_step = trainer.checkpoint_dir, 6
-    assert trainer.past().steps == {} and trainer.past().commands == []
-
-
 def test_resuming_a_run_that_has_all_its_steps_leaves_a_whole_run(trainer, configure: Callable) -> None:
     trainer.save_checkpoint(11)
     config = configure()
