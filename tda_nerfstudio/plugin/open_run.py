@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import yaml
+
 from tda_nerfstudio.base.errors import TdaError
 from tda_nerfstudio.base.terminal import hushed
 from tda_nerfstudio.plugin.config_file import is_config, opening
@@ -27,7 +29,14 @@ def open_run(load_config: Path) -> TdaPipeline:
     if not any((path.parent / "nerfstudio_models").glob("step-*.ckpt")):
         raise TdaError(f"{path.parent} holds no checkpoint yet. Let the run save one first.")
     with opening(path), hushed():
-        _, pipeline, _, _ = eval_setup(path, test_mode="inference")
+        try:
+            _, pipeline, _, _ = eval_setup(path, test_mode="inference")
+        except yaml.YAMLError as error:
+            reason = str(error).splitlines()[1:2] or [str(error)]
+            raise TdaError(
+                f"{path} cannot be read ({reason[0]}). If another version of this package wrote it, open it with that."
+                " Stores, such as the run's own, open with any version: tda view STORE."
+            ) from error
     if not isinstance(pipeline, TdaPipeline):
         raise TdaError(f"{path} is not a run of tda-ae, tda-scenes or tda-rgb.")
     return pipeline

@@ -193,3 +193,18 @@ def test_other_splits_choose_nothing(tmp_path: Path) -> None:
     for content in (["a"], {"train": ["a"]}, {"tda-ae": "a"}):
         (tmp_path / "splits.json").write_text(json.dumps(content))
         assert split_of(tmp_path, "tda-ae") == ()
+
+
+@pytest.mark.slow
+def test_a_config_that_names_what_this_version_has_not_is_refused_with_what_opens_all_the_same(
+    stage_two, tmp_path: Path
+) -> None:
+    run = Path(shutil.copytree(stage_two.folder, tmp_path / "run"))
+    text = (run / "config.yml").read_text()
+    (run / "config.yml").write_text(
+        text.replace("tda_nerfstudio.learning.schedule.StageTwo", "tda_nerfstudio.gone.Gone")
+    )
+    with pytest.raises(
+        TdaError, match=r"config.yml cannot be read \(.*tda_nerfstudio.gone.*Another version.*tda view STORE"
+    ):
+        open_run(run)
