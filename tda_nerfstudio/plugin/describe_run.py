@@ -30,6 +30,7 @@ def describe_run(config: RunConfig, pipeline: TdaPipeline, history: History) -> 
         "model": {
             "triplane": asdict(model.config.triplane),
             "autoencoder": asdict(model.config.autoencoder),
+            "sampling": asdict(model.config.sampling),
             "fingerprint": model.autoencoder.fingerprint(),
             "box": model.field.scenes.box.flatten().tolist(),
         },

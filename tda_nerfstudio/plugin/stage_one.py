@@ -118,7 +118,8 @@ def read(run: Path | None, store: Path | None, own_store: Path | None = None) ->
 
 def _parts_of_run(facts: dict[str, Any], where: str) -> SharedParts:
     triplane, autoencoder = sizes_of(facts)
-    config = SharedConfig(triplane, replace(autoencoder, start="scratch", source=None, revision=None), SamplingConfig())
+    autoencoder = replace(autoencoder, start="scratch", source=None, revision=None)
+    config = SharedConfig(triplane, autoencoder, SamplingConfig(**facts["model"].get("sampling", {})))
     state = model_tensors(Path(facts["run"]) / facts["checkpoint"])
     state = {name.removeprefix("field."): tensor for name, tensor in state.items()}
     weights, occupied = mean_beginning(state["scenes.weights"], state["scenes.occupied"], where)
