@@ -67,7 +67,7 @@ def _held_out(data: Path, names: Sequence[str]) -> dict[str, tuple[View, torch.T
         views = scene.test
         if scene.name in names and len(views):
             images = ImageStore(views.pictures, atlas.width, atlas.height).get(range(len(views))).permute(0, 3, 1, 2)
-            found[scene.name] = View(views.c2w, views.fx, views.fy, views.cx, views.cy), images.float() / 255
+            found[scene.name] = views, images.float() / 255
     if not found:
         raise TdaError(f"{data} has no held-out views of {names[0]} ... {names[-1]}: name the atlas of these scenes.")
     return found

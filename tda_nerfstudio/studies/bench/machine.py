@@ -22,7 +22,7 @@ BUSY_SHARE = 0.9
 PACKAGES = ("tda-nerfstudio", "torch", "diffusers", "numpy")
 
 
-def describe(device: torch.device) -> dict[str, Any]:
+def describe_bench(device: torch.device) -> dict[str, Any]:
     """Name processor, cores, threads, GPU, versions, time and the load average of the last minute."""
     return {
         "time": time.strftime("%Y-%m-%d %H:%M:%S %z"),
