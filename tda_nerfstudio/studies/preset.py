@@ -159,7 +159,7 @@ def _sources(
     return made[chosen]
 
 
-def check_options(preset: Preset) -> None:
+def require_known_options(preset: Preset) -> None:
     """Look every option up in its method, before the first run starts. Raises TdaError naming an unknown one."""
     from nerfstudio.configs.method_configs import all_methods
 

@@ -25,7 +25,7 @@ class Data(TypedDict, total=False):
     image_size: list[int] | None
 
 
-class StageOne(TypedDict, total=False):
+class RecordedStageOne(TypedDict, total=False):
     """The run that stage 2 started from; the seconds are those of its training steps."""
 
     name: str
@@ -35,7 +35,7 @@ class StageOne(TypedDict, total=False):
     seconds: float | None
 
 
-class Phase(TypedDict):
+class RecordedPhase(TypedDict):
     """A phase of training, with visits a scene; `end` is the first step that is not part of it."""
 
     name: str
@@ -63,8 +63,8 @@ class RunRow(BaseModel):
     data: Data = {}
     model: dict[str, Any] = {}
     schedule: dict[str, Any] = {}
-    stage_one: StageOne = {}
-    phases: list[Phase] = []
+    stage_one: RecordedStageOne = {}
+    phases: list[RecordedPhase] = []
     seconds: float | None = None
     """Of training steps."""
     minutes_per_scene: float | None = None

@@ -17,7 +17,7 @@ from tda_nerfstudio.core.metrics import METRICS
 from tda_nerfstudio.plugin.finished import read_finished
 from tda_nerfstudio.plugin.quiet import as_environment
 from tda_nerfstudio.plugin.viewer.address import viewer_command
-from tda_nerfstudio.studies.preset import Preset, Run, check_options, read_preset
+from tda_nerfstudio.studies.preset import Preset, Run, read_preset, require_known_options
 from tda_nerfstudio.studies.study import RUNS, Study
 
 
@@ -54,7 +54,7 @@ def run_preset(
     if preset.about:
         print(preset.about, end="\n\n")
     if missing and not dry:
-        check_options(preset)
+        require_known_options(preset)
     if missing or dry:
         _atlas(study, dry)
     for number, run in enumerate(preset.runs, 1):

@@ -12,7 +12,7 @@ from pydantic import ValidationError
 from tda_nerfstudio.base.errors import TdaError
 from tda_nerfstudio.core.metrics import score_names
 from tda_nerfstudio.plugin.finished import read_finished
-from tda_nerfstudio.studies.rows import Phase, RunRow, StageOne, read_row_file
+from tda_nerfstudio.studies.rows import RecordedPhase, RecordedStageOne, RunRow, read_row_file
 from tda_nerfstudio.studies.run_files import look_up, part_bytes, read_config, read_losses, short, thin, tidy_command
 
 
@@ -102,7 +102,7 @@ def _row_of(run: Path) -> RunRow:
     )
 
 
-def _phases(manifest: dict[str, Any], problems: list[str]) -> list[Phase]:
+def _phases(manifest: dict[str, Any], problems: list[str]) -> list[RecordedPhase]:
     """List a run's phases; the seconds of one that was timed in part are not known, which is a problem."""
     phases = []
     for phase in manifest.get("phases") or []:
@@ -116,20 +116,20 @@ def _phases(manifest: dict[str, Any], problems: list[str]) -> list[Phase]:
     return phases
 
 
-def _total(phases: list[Phase]) -> float | None:
+def _total(phases: list[RecordedPhase]) -> float | None:
     """Add up the seconds of all phases; None when one is not known."""
     seconds = [phase.get("seconds") for phase in phases]
     known = [value for value in seconds if value is not None]
     return short(sum(known)) if seconds and len(known) == len(seconds) else None
 
 
-def _stage_one(config: dict[str, Any], problems: list[str]) -> StageOne:
+def _stage_one(config: dict[str, Any], problems: list[str]) -> RecordedStageOne:
     """Describe the run that stage 2 started from, as far as it is still there."""
     given = look_up(config, "pipeline.autoencoder")
     if not given:
         return {}
     run, fingerprint = Path(given), look_up(config, "pipeline.autoencoder_hash")
-    found = StageOne(name=run.name, fingerprint=fingerprint)
+    found = RecordedStageOne(name=run.name, fingerprint=fingerprint)
     try:
         manifest, own = read_finished(run), read_config(run)
     except TdaError:
@@ -142,7 +142,7 @@ def _stage_one(config: dict[str, Any], problems: list[str]) -> StageOne:
     if seconds is None:
         problems.append(f"Stage 1, '{run.name}', was not timed as a whole.")
     space = look_up(own, "pipeline.schedule.space")
-    return found | StageOne(space=space, scenes=len(manifest.get("scene_names") or []), seconds=seconds)
+    return found | RecordedStageOne(space=space, scenes=len(manifest.get("scene_names") or []), seconds=seconds)
 
 
 def _columns(scenes: dict[str, Any]) -> dict[str, list]:

@@ -70,7 +70,7 @@ def unseen_sets(cache: Path, atlases: Sequence[Path] = ()) -> dict[str, Images]:
 
 
 @torch.no_grad()
-def reconstruct(model: Autoencoder, images: Images) -> tuple[Float[Tensor, "image 3 height width"], Tensor]:
+def reconstruct_in_batches(model: Autoencoder, images: Images) -> tuple[Float[Tensor, "image 3 height width"], Tensor]:
     """Give what is left of images after encoding and decoding, and the PSNR of each in dB."""
     device, shown, quality = model.latent_scale.device, [], []
     for part in images.split(BATCH):

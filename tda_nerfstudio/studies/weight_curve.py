@@ -15,8 +15,8 @@ from tda_nerfstudio.atlas.images import ImageStore
 from tda_nerfstudio.base.atomic import write_text
 from tda_nerfstudio.base.errors import TdaError
 from tda_nerfstudio.base.progress import track
-from tda_nerfstudio.core.cameras import View
 from tda_nerfstudio.core.metrics import psnr
+from tda_nerfstudio.core.view import View
 from tda_nerfstudio.store.lighter import lighten
 from tda_nerfstudio.store.precision import PRECISIONS, Precision
 from tda_nerfstudio.store.store import Store
@@ -67,7 +67,7 @@ def _held_out(data: Path, names: Sequence[str]) -> dict[str, tuple[View, torch.T
         views = scene.test
         if scene.name in names and len(views):
             images = ImageStore(views.pictures, atlas.width, atlas.height).get(range(len(views))).permute(0, 3, 1, 2)
-            found[scene.name] = View(views.c2w, views.fx, views.fy, views.cx, views.cy), images.float() / 255
+            found[scene.name] = views, images.float() / 255
     if not found:
         raise TdaError(f"{data} has no held-out views of {names[0]} ... {names[-1]}: name the atlas of these scenes.")
     return found

@@ -21,7 +21,7 @@ UNSAFE = {"|": r"\|", "\n": " ", "<": "&lt;"}
 """What a cell's text may do to a Markdown table, and what is written instead; "<=" is no tag and stays."""
 
 
-class Table(NamedTuple):
+class BenchTable(NamedTuple):
     """Lines of words and numbers; the first `words` columns are words."""
 
     title: str
@@ -41,21 +41,21 @@ class Report:
     figures: list[Comparison] = field(default_factory=list)
     warnings: list[str] = field(default_factory=list)
 
-    def tables(self) -> list[Table]:
+    def tables(self) -> list[BenchTable]:
         """List all tables; the headline comes first."""
         on_cpu = self.machine["device"] == "cpu"
-        tables = [Table("headline", 1, HEADLINE, [_figure_line(figure, on_cpu) for figure in self.figures])]
+        tables = [BenchTable("headline", 1, HEADLINE, [_figure_line(figure, on_cpu) for figure in self.figures])]
         for name, rows in self.groups.items():
             parts = [part for part in PARTS if any(row.samples and row.part(part) for row in rows)]
             headings = ("path", "case", "ms", "spread", "ms an image", *parts, "state MB", "peak MB")
-            tables.append(Table(name, 2, headings, [_timing_line(row, parts) for row in rows]))
+            tables.append(BenchTable(name, 2, headings, [_timing_line(row, parts) for row in rows]))
         if self.marks:
             lines = [
                 [mark.path, f"{mark.visits:.0f}", f"{mark.seconds:.1f}", f"{mark.psnr:.2f}", f"{mark.loss:.2e}"]
                 for mark in self.marks
             ]
             headings = ("path", "visits", "seconds", "PSNR dB", "loss")
-            tables.append(Table("quality: held-out latents of fitted scenes", 1, headings, lines))
+            tables.append(BenchTable("quality: held-out latents of fitted scenes", 1, headings, lines))
         return tables
 
     def header(self) -> list[str]:
@@ -95,13 +95,13 @@ def _timing_line(row: Timing, parts: Sequence[str]) -> list[str]:
 def show(report: Report) -> None:
     """Print header, tables and warnings."""
     from rich.console import Console
-    from rich.table import Table as Printed
+    from rich.table import Table
 
     console = Console()
     for line in report.header():
         console.print(line, highlight=False)
     for table in report.tables():
-        printed = Printed(title=table.title, title_justify="left")
+        printed = Table(title=table.title, title_justify="left")
         for i, heading in enumerate(table.headings):
             printed.add_column(heading, justify="left" if i < table.words or not heading else "right")
         for line in table.lines:
