@@ -1,4 +1,4 @@
-"""PSNR against bytes a scene: what each way to keep scenes costs."""
+"""Measure PSNR against bytes per scene, for several ways to keep scenes."""
 
 from __future__ import annotations
 
@@ -30,14 +30,14 @@ class Point:
     precision: Precision
     bases: int
     scene_bytes: float
-    """Of a scene's own, with its part of the file's header."""
+    """Bytes of a scene alone, with its part of the file's header."""
     shared_bytes: int
-    """Of what all scenes share, once."""
+    """Bytes of what all scenes share."""
     psnr: float
     """Mean over held-out views, in dB."""
 
     def total(self, scenes: int) -> float:
-        """Bytes a scene, everything counted."""
+        """Compute the bytes per scene of a store of so many scenes, shared parts included."""
         return self.scene_bytes + self.shared_bytes / scenes
 
 
