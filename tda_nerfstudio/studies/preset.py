@@ -163,7 +163,10 @@ def _sources(
 
 
 def require_known_options(preset: Preset) -> None:
-    """Check before the first run starts that every method has every option. Raises TdaError that names an unknown one."""
+    """Check that the runs' methods have all their options, before the first run starts.
+
+    Raises TdaError that names an unknown method or option.
+    """
     from nerfstudio.configs.method_configs import all_methods
 
     for run in preset.runs:

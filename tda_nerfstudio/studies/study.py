@@ -49,10 +49,10 @@ class Study:
         return (folder / NAME).exists() and (folder / str(read_finished(folder).get("checkpoint"))).is_file()
 
     def missing(self) -> list[Run]:
-        """List the runs to be trained or gone on with, in order.
+        """List the runs that must still be trained or continued, in order.
 
-        A run whose row is kept counts as done without its checkpoint, unless it is to be shown or a run that is still
-        missing starts from it. Raises TdaError for a folder that was made with other settings.
+        A run that has its row but no checkpoint counts as done. It is missing only if it is to be shown, or if another
+        missing run starts from it. Raises TdaError for a folder that was made with other settings.
         """
         found: list[Run] = []
         for run in reversed(self.preset.runs):
