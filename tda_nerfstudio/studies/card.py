@@ -20,7 +20,7 @@ from tda_nerfstudio.making.procedural.sprites import SIZE, SpritePool
 from tda_nerfstudio.studies.outputs import image_picture
 from tda_nerfstudio.studies.pretrain import NOISE, Pretraining, Recipe
 from tda_nerfstudio.studies.template import fill_in
-from tda_nerfstudio.studies.unseen import Images, encode_and_score, unseen_sets
+from tda_nerfstudio.studies.unseen import Images, reconstruct_in_batches, unseen_sets
 
 SAMPLE, FIRST = 256, 1_000_000_000
 """Images that latents are measured on, and the first of them: far beyond those that were trained on."""
@@ -47,7 +47,7 @@ def export(run_folder: Path, out: Path, pool: Path | None = None, tests: Sequenc
     file = embedded.save(model, run.config, out)
     sets = []
     for name, truth in unseen_sets(pool, tests).items():
-        reconstructed, quality = encode_and_score(model, truth)
+        reconstructed, quality = reconstruct_in_batches(model, truth)
         worst, picture = int(quality.argmin()), f"worst-{name.replace(' ', '-')}.png"
         _save_pair(out / picture, truth[worst].float() / 255, reconstructed[worst])
         scores = {"mean": float(quality.mean()), "worst": float(quality[worst])}

@@ -26,7 +26,7 @@ from tda_nerfstudio.base.hardware import peak_memory
 from tda_nerfstudio.store.manifest import SharedConfig
 from tda_nerfstudio.studies.bench.agreement import CHECKS, check_agreement
 from tda_nerfstudio.studies.bench.headline import compare
-from tda_nerfstudio.studies.bench.machine import describe_bench, warnings
+from tda_nerfstudio.studies.bench.machine import describe_conditions, warnings
 from tda_nerfstudio.studies.bench.memory import peak_bytes
 from tda_nerfstudio.studies.bench.report import escaped
 from tda_nerfstudio.studies.bench.run import LEAST, choose_device
@@ -82,7 +82,7 @@ class DeviceCheck:
     """Every error, sample and reason, by part."""
 
     def __post_init__(self) -> None:
-        self.machine, self.began = describe_bench(self.device), time.monotonic()
+        self.machine, self.began = describe_conditions(self.device), time.monotonic()
         for warning in warnings(self.machine):
             self.findings.append(Finding("machine", warning, ""))
 

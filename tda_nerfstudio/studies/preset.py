@@ -1,4 +1,7 @@
-"""Presets: runs over registered methods as YAML differences, which may share a stage 1 and be repeated over seeds."""
+"""Presets: YAML files that list runs of registered methods, each with its differences from the defaults.
+
+Runs may share a stage 1, and may be repeated with several seeds.
+"""
 
 from __future__ import annotations
 
@@ -19,24 +22,24 @@ STAGE_ONE, STAGE_TWO = "tda-ae", "tda-scenes"
 
 @dataclass(frozen=True)
 class Run:
-    """One ns-train run of a preset: its name is its timestamp, so that its folder is known before it starts."""
+    """One ns-train run of a preset. Its name is its timestamp, so its folder is known before it starts."""
 
     name: str
     method: str
     options: dict[str, Any]
     source: Run | None = None
-    """The stage 1 that it starts from."""
+    """The stage 1 that the run starts from."""
     show: bool = False
     expects: dict[str, list[float]] = field(default_factory=dict)
 
     def settings(self) -> dict[str, Any]:
-        """Describe all that the preset says about what this run is made of."""
+        """Describe all settings of this run that the preset makes."""
         return {"method": self.method, "set": self.options, "from": self.source and self.source.settings()}
 
 
 @dataclass(frozen=True)
 class Preset:
-    """An atlas and the runs on it, each after the one that it starts from."""
+    """An atlas and the runs on it. A run comes after the one that it starts from."""
 
     path: Path
     about: str
@@ -46,7 +49,7 @@ class Preset:
 
 
 class RunEntry(BaseModel):
-    """What a preset's file says about a run, or about its repetitions over seeds."""
+    """A run in a preset's file. It may be repeated with several seeds."""
 
     model_config = ConfigDict(extra="forbid")
     method: str
@@ -59,7 +62,7 @@ class RunEntry(BaseModel):
     @field_validator("expects")
     @classmethod
     def _names_scores_and_their_ranges(cls, expects: dict[str, Any] | None) -> dict[str, Any] | None:
-        """Check what a run should reach: means over its held-out views."""
+        """Check the ranges of scores that a run should reach. Scores are means over its held-out views."""
         known = (*score_names(), "latent_high_frequencies")
         for key, wanted in (expects or {}).items():
             if key not in known:
@@ -72,7 +75,7 @@ class RunEntry(BaseModel):
 
 
 class PresetFile(BaseModel):
-    """What a preset's file says."""
+    """The content of a preset's file."""
 
     model_config = ConfigDict(extra="forbid", coerce_numbers_to_str=True)
     about: str | None = None
@@ -105,7 +108,7 @@ def read_preset(path: Path) -> Preset:
 
 
 def _complaint(invalid: ValidationError) -> str:
-    """Say the first thing that is wrong with a preset's file in the words of a preset."""
+    """Describe the first thing that is wrong with a preset's file, in the words of a preset."""
     error = invalid.errors()[0]
     loc, value, kind = list(error["loc"]), error["input"], error["type"]
     in_run = loc[0] == "runs" and len(loc) > 2
@@ -125,7 +128,7 @@ def _complaint(invalid: ValidationError) -> str:
 def _repeat(
     path: Path, name: str, entry: RunEntry, common: dict[str, Any], made: dict[str, dict[int | None, Run]]
 ) -> dict[int | None, Run]:
-    """Make a run once for each of its seeds, paired with the same seed of a stage 1 that is repeated itself."""
+    """Make a run for each of its seeds. If its stage 1 is repeated too, it starts from that of the same seed."""
     sources = _sources(path, name, entry, made)
     repeated = {}
     for seed in entry.seeds or list(sources):
@@ -142,7 +145,7 @@ def _repeat(
 def _sources(
     path: Path, name: str, entry: RunEntry, made: dict[str, dict[int | None, Run]]
 ) -> Mapping[int | None, Run | None]:
-    """Find what a run starts from, by seed: what `from` names, else the preset's only stage 1."""
+    """Find the runs that a run starts from, by seed: those that `from` names, else the preset's only stage 1."""
     stage_ones = [known for known, repeated in made.items() if next(iter(repeated.values())).method == STAGE_ONE]
     chosen = entry.source
     if entry.method != STAGE_TWO:
@@ -159,8 +162,11 @@ def _sources(
     return made[chosen]
 
 
-def check_settings(preset: Preset) -> None:
-    """Look every option up in its method, before the first run starts. Raises TdaError naming an unknown one."""
+def require_known_options(preset: Preset) -> None:
+    """Check that the runs' methods have all their options, before the first run starts.
+
+    Raises TdaError that names an unknown method or option.
+    """
     from nerfstudio.configs.method_configs import all_methods
 
     for run in preset.runs:
@@ -180,7 +186,7 @@ def check_settings(preset: Preset) -> None:
 
 
 def _options(config: Any) -> dict[str, Any]:
-    """List what a group of options holds; a value holds nothing."""
+    """List the options in a group by name. A plain value has none."""
     if dataclasses.is_dataclass(config):
         return {found.name: getattr(config, found.name) for found in dataclasses.fields(config)}
     return config if isinstance(config, dict) else {}

@@ -27,7 +27,7 @@ from tda_nerfstudio.base.interrupts import signals_deferred
 from tda_nerfstudio.core.objective import perturbed
 from tda_nerfstudio.making.procedural.broad import BroadImages
 from tda_nerfstudio.making.procedural.sprites import SpritePool
-from tda_nerfstudio.studies.unseen import Images, encode_and_score, unseen_sets
+from tda_nerfstudio.studies.unseen import Images, reconstruct_in_batches, unseen_sets
 
 RATE, LAST_RATE, RAMP = 1e-3, 0.02, 100
 """Muon's learning rate at its peak, the share of it at the end, and steps to get to the peak."""
@@ -153,7 +153,7 @@ class Pretraining:
         quality = {}
         for name, images in sets.items():
             chosen = torch.linspace(0, len(images) - 1, min(VALIDATION, len(images))).long()
-            quality[name] = round(float(encode_and_score(self.model, images[chosen])[1].mean()), 3)
+            quality[name] = round(float(reconstruct_in_batches(self.model, images[chosen])[1].mean()), 3)
         line = {"step": self.step, "seconds": round(self.seconds, 2), "psnr": quality}
         with (self.folder / "log.jsonl").open("a") as log:
             log.write(json.dumps(line) + "\n")

@@ -1,4 +1,4 @@
-"""One small JSON object for each run: what `tda run` keeps, and what reports are made from."""
+"""The row of a run: a small JSON object that `tda run` keeps, and that reports are made from."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ class Data(TypedDict, total=False):
 
 
 class RecordedStageOne(TypedDict, total=False):
-    """The run that stage 2 started from; the seconds are those of its training steps."""
+    """The run that stage 2 started from. `seconds` are those of its training steps."""
 
     name: str
     fingerprint: str | None
@@ -36,7 +36,7 @@ class RecordedStageOne(TypedDict, total=False):
 
 
 class RecordedPhase(TypedDict):
-    """A phase of training, with visits a scene; `end` is the first step that is not part of it."""
+    """A phase of a run's training. `visits` are per scene, and `end` is the first step after the phase."""
 
     name: str
     start: int
@@ -47,7 +47,7 @@ class RecordedPhase(TypedDict):
 
 
 class RunRow(BaseModel):
-    """All that is kept of a run, in the order in which it is written; the defaults say that nothing is known."""
+    """All that is kept of a run, in the order in which it is written. A default means that the value is not known."""
 
     format: int = FORMAT
     name: str = ""
@@ -66,21 +66,21 @@ class RunRow(BaseModel):
     stage_one: RecordedStageOne = {}
     phases: list[RecordedPhase] = []
     seconds: float | None = None
-    """Of training steps."""
+    """Total of the training steps."""
     minutes_per_scene: float | None = None
     ms_per_view: dict[str, NonNegativeFloat] = {}
     bytes: dict[str, NonNegativeInt] = {}
     metrics: dict[str, float | list[float]] = {}
     scenes: dict[str, list[Any]] = {}
-    """A table by columns."""
+    """A table: a list for each column, with one value for each scene."""
     curves: dict[str, tuple[list[int], list[float]]] = {}
-    """Steps and values."""
+    """Steps and values of each loss."""
     label: str = Field(default="", exclude=True)
-    """Its name in a report, where no other run has the same."""
+    """Its name in a report, which no other run there has."""
 
     @property
     def psnr(self) -> float:
-        """The mean over held-out views in dB, of a complete run."""
+        """Mean over held-out views in dB. Only complete runs have it."""
         value = self.metrics["psnr"]
         assert isinstance(value, float)
         return value
@@ -102,13 +102,13 @@ class RunRow(BaseModel):
 
 
 def write_row(row: RunRow, path: Path, **more: Any) -> None:
-    """Write a row, and what else is given, a key a line, whole or not at all."""
+    """Write a row and the keys in `more`, one key on each line. The file is written whole or not at all."""
     lines = ",\n".join(f" {json.dumps(key)}: {json.dumps(value)}" for key, value in (row.model_dump() | more).items())
     write_text(path, f"{{\n{lines}\n}}\n")
 
 
 def find_runs(paths: Iterable[Path]) -> list[Path]:
-    """List run folders and row files: those given, and those below folders that are neither.
+    """List run folders and row files: those that are given, and those below any other folder that is given.
 
     Raises TdaError for a path that does not exist.
     """
@@ -125,7 +125,7 @@ def find_runs(paths: Iterable[Path]) -> list[Path]:
 
 
 def read_row_file(path: Path) -> RunRow:
-    """Read a row file; what is wrong with it becomes one of its problems."""
+    """Read a row file. What is wrong with it is listed under the row's `problems`."""
     try:
         content = json.loads(path.read_text())
     except (OSError, ValueError) as error:

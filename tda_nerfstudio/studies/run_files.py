@@ -1,4 +1,4 @@
-"""Read what a run left behind, without building anything or running code from it."""
+"""Read the files of a run without building a model or running code from them."""
 
 from __future__ import annotations
 
@@ -13,12 +13,12 @@ import yaml
 from tda_nerfstudio.base.errors import TdaError
 
 POINTS = 200
-"""Most points of a curve that is kept."""
+"""Most points that are kept of a curve."""
 LOSSES = "Train Loss Dict/"
 
 
 class _PlainLoader(yaml.SafeLoader):
-    """Reads objects as dictionaries, so that classes which moved or are gone do no harm."""
+    """Reads objects as dictionaries, so that classes which have moved or are gone raise no error."""
 
 
 def _plain(loader: yaml.SafeLoader, tag: str, node: yaml.Node) -> Any:
@@ -34,7 +34,10 @@ _PlainLoader.add_multi_constructor("tag:yaml.org,2002:python/", _plain)
 
 
 def read_config(run: Path) -> dict[str, Any]:
-    """Read a run's config.yml as plain data: paths as text, objects as dictionaries. Raises TdaError."""
+    """Read a run's config.yml as plain data, with paths as text and objects as dictionaries.
+
+    Raises TdaError if it is missing or cannot be read.
+    """
     path = run / "config.yml"
     try:
         content = yaml.load(path.read_text(), _PlainLoader)
@@ -48,16 +51,16 @@ def read_config(run: Path) -> dict[str, Any]:
 
 
 def look_up(content: Any, path: str) -> Any:
-    """Find a value in nested dictionaries by its dotted path; None where it is not there."""
+    """Find a value in nested dictionaries by its dotted path. Returns None if it is not there."""
     for key in path.split("."):
         content = content.get(key) if isinstance(content, dict) else None
     return content
 
 
 def read_losses(run: Path) -> dict[str, dict[int, float]]:
-    """Read losses from tensorboard's event files: by name, then by step (the last of each).
+    """Read losses from tensorboard's event files, by name, then by step. The last value of a step counts.
 
-    Raises TdaError where there are none, or none can be read.
+    Raises TdaError if there are no event files, or if they cannot be read.
     """
     if not any(run.glob("events.out.tfevents.*")):
         raise TdaError(f"{run} has no event files (it was trained without --vis tensorboard): no curves.")
@@ -68,12 +71,12 @@ def read_losses(run: Path) -> dict[str, dict[int, float]]:
         events.Reload()
         names = [name for name in events.Tags()["scalars"] if name.startswith(LOSSES)]
         return {name.removeprefix(LOSSES): {e.step: e.value for e in events.Scalars(name)} for name in names}
-    except Exception as error:  # whatever a foreign reader makes of a damaged file
+    except Exception as error:  # tensorboard can raise any error for a damaged file
         raise TdaError(f"The event files in {run} cannot be read ({_first_line(error)}): no curves.") from error
 
 
 def thin(curve: dict[int, float], points: int = POINTS) -> tuple[list[int], list[float]]:
-    """Average neighbours until a curve has at most `points` of them: steps and values."""
+    """Average neighbours until a curve has at most `points` points. Returns its steps and its values."""
     items = sorted((step, value) for step, value in curve.items() if abs(value) < float("inf"))
     width = max(-(-len(items) // points), 1)
     parts = [items[i : i + width] for i in range(0, len(items), width)]
@@ -82,9 +85,9 @@ def thin(curve: dict[int, float], points: int = POINTS) -> tuple[list[int], list
 
 
 def part_bytes(checkpoint: Path) -> dict[str, int]:
-    """Count the bytes of a run's parts as trained; micro planes and weights are those of one scene.
+    """Count the bytes of a run's parts in the precision of training. Micro planes and weights are those of one scene.
 
-    Grids of empty space follow from the planes and are not counted. Raises TdaError.
+    Grids of empty space follow from the planes and are not counted. Raises TdaError if the checkpoint cannot be read.
     """
     try:
         state = torch.load(checkpoint, map_location="cpu", weights_only=True, mmap=True)["pipeline"]
@@ -92,7 +95,7 @@ def part_bytes(checkpoint: Path) -> dict[str, int]:
         scenes = len(tensors["field.scenes.micro"])
     except FileNotFoundError:
         raise TdaError(f"The checkpoint {checkpoint} is missing: bytes are not known.") from None
-    except Exception as error:  # a damaged file fails in many ways
+    except Exception as error:  # a damaged file can raise any error
         raise TdaError(f"The checkpoint {checkpoint} cannot be read ({_first_line(error)}).") from error
 
     def size(*prefixes: str) -> int:
@@ -110,7 +113,11 @@ def part_bytes(checkpoint: Path) -> dict[str, int]:
 
 
 def tidy_command(command: str, config: dict[str, Any]) -> str:
-    """Shorten a command line's absolute paths: where runs go is OUT, data lies in no folder, others are names alone."""
+    """Shorten the absolute paths in a command line.
+
+    The output folder becomes OUT, data are named relative to the folder around them, and any other path becomes `.../`
+    and its last name.
+    """
     output, data = str(config.get("output_dir") or "/nowhere"), Path(config.get("data") or "/nowhere/data")
 
     def shorten(found: re.Match[str]) -> str:
@@ -127,7 +134,7 @@ def tidy_command(command: str, config: dict[str, Any]) -> str:
 
 
 def short(value: float) -> float:
-    """Keep five digits."""
+    """Round to five significant digits."""
     return float(f"{value:.5g}")
 
 

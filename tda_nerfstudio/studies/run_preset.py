@@ -1,4 +1,4 @@
-"""Run presets: the plain nerfstudio commands they are made of, what is skipped, and what came out."""
+"""Run presets: print and run their nerfstudio commands, skip what is done, and report the results."""
 
 from __future__ import annotations
 
@@ -17,12 +17,12 @@ from tda_nerfstudio.core.metrics import METRICS
 from tda_nerfstudio.plugin.finished import read_finished
 from tda_nerfstudio.plugin.quiet import as_environment
 from tda_nerfstudio.plugin.viewer.address import viewer_command
-from tda_nerfstudio.studies.preset import Preset, Run, check_settings, read_preset
+from tda_nerfstudio.studies.preset import Preset, Run, read_preset, require_known_options
 from tda_nerfstudio.studies.study import RUNS, Study
 
 
 def as_arguments(options: dict[str, Any]) -> list[str]:
-    """Spell options as the command line does: `--a.b value`, lists as several values."""
+    """Write options as words of a command line: `--a.b value`. A list becomes several values."""
     words = []
     for key, value in options.items():
         values = value if isinstance(value, list) else [value]
@@ -31,7 +31,7 @@ def as_arguments(options: dict[str, Any]) -> list[str]:
 
 
 def train_command(run: Run, study: Study) -> list[str]:
-    """Spell a run's ns-train line; with the same timestamp, a run that was cut goes on from its last checkpoint."""
+    """Write the ns-train command of a run. With the same timestamp, a stopped run goes on from its last checkpoint."""
     words = ["ns-train", run.method, "--data", str(study.data)]
     words += ["--output-dir", str(study.out / RUNS), "--timestamp", run.name]
     source = {"pipeline.autoencoder": study.folder(run.source)} if run.source else {}
@@ -41,9 +41,9 @@ def train_command(run: Run, study: Study) -> list[str]:
 def run_preset(
     path: Path, out: Path | None = None, data: Path | None = None, results: Path | None = None, dry: bool = False
 ) -> None:
-    """Print and run every command of a preset that is not done yet; keep a row for each run and show what came out.
+    """Print and run every command of a preset that is not done yet, keep a row for each run, and print the results.
 
-    Raises TdaError when a command fails, or when a result is outside what the preset expects.
+    Raises TdaError if a command fails, or if a result is outside the range that the preset expects.
     """
     started = time.monotonic()
     study = open_study(read_preset(path), out, data, results)
@@ -54,7 +54,7 @@ def run_preset(
     if preset.about:
         print(preset.about, end="\n\n")
     if missing and not dry:
-        check_settings(preset)
+        require_known_options(preset)
     if missing or dry:
         _atlas(study, dry)
     for number, run in enumerate(preset.runs, 1):
@@ -70,9 +70,9 @@ def run_preset(
 
 
 def open_study(preset: Preset, out: Path | None, data: Path | None, results: Path | None) -> Study:
-    """Decide where everything is: by default below a folder named after the preset, rows beside the preset.
+    """Decide where a preset's files are. By default, runs lie below a folder named after it, and rows near the preset.
 
-    Raises TdaError when nothing says what data to use.
+    Raises TdaError if neither the preset nor `data` names an atlas.
     """
     out = (out or Path(preset.path.stem)).resolve()
     if data is not None:
@@ -90,7 +90,7 @@ def open_study(preset: Preset, out: Path | None, data: Path | None, results: Pat
 
 
 def _results(path: Path) -> Path:
-    """Where rows are kept: configs/results/NAME for configs/NAME.yml, also for presets in folders of configs."""
+    """Return the folder of rows: configs/results/NAME for configs/NAME.yml, also for presets in folders of configs."""
     path = path.resolve()
     root = next((folder for folder in path.parents if folder.name == "configs"), path.parent)
     return root / "results" / path.relative_to(root).with_suffix("")
@@ -134,7 +134,7 @@ def _call(words: list[str], dry: bool) -> None:
         while child.returncode is None:
             try:
                 child.wait()
-            except KeyboardInterrupt:  # the command got it too, and saves before it leaves
+            except KeyboardInterrupt:  # the command got the interrupt too, and saves before it ends
                 continue
     if child.returncode:
         raise TdaError(
@@ -173,7 +173,7 @@ def _report(study: Study, seconds: float) -> None:
 
 
 def unmet(run: Run, metrics: dict[str, Any]) -> Iterator[str]:
-    """Say which scores of a run are not what its preset expects, and by how much."""
+    """List the scores of a run that are outside what its preset expects, and by how much."""
     for key, (low, high) in run.expects.items():
         value = metrics.get(key)
         if value is None:

@@ -1,4 +1,4 @@
-"""Make the row of a run from the files that it left."""
+"""Make the row of a run from the files in its folder."""
 
 from __future__ import annotations
 
@@ -17,12 +17,12 @@ from tda_nerfstudio.studies.run_files import look_up, part_bytes, read_config, r
 
 
 def read_row(path: Path) -> RunRow:
-    """Read a row file, or make the row of a run folder; what is wrong with it becomes one of its problems."""
+    """Read a row file, or make the row of a run folder. What is wrong is listed under the row's `problems`."""
     return read_row_file(path) if path.is_file() else row_of(path)
 
 
 def row_of(run: Path) -> RunRow:
-    """Make a run folder's row. What is missing or doubtful is listed under `problems`, with the reason."""
+    """Make the row of a run folder. What is missing or doubtful is listed under `problems`, with the reason."""
     run = run.resolve()
     try:
         return _row_of(run)
@@ -103,7 +103,7 @@ def _row_of(run: Path) -> RunRow:
 
 
 def _phases(manifest: dict[str, Any], problems: list[str]) -> list[RecordedPhase]:
-    """List a run's phases; the seconds of one that was timed in part are not known, which is a problem."""
+    """List a run's phases. If not all steps of a phase were timed, its seconds are None, and a problem is added."""
     phases = []
     for phase in manifest.get("phases") or []:
         length = phase["end"] - phase["start"]
@@ -117,7 +117,7 @@ def _phases(manifest: dict[str, Any], problems: list[str]) -> list[RecordedPhase
 
 
 def _total(phases: list[RecordedPhase]) -> float | None:
-    """Add up the seconds of all phases; None when one is not known."""
+    """Add up the seconds of all phases. Returns None if those of one phase are not known."""
     seconds = [phase.get("seconds") for phase in phases]
     known = [value for value in seconds if value is not None]
     return short(sum(known)) if seconds and len(known) == len(seconds) else None
@@ -146,7 +146,7 @@ def _stage_one(config: dict[str, Any], problems: list[str]) -> RecordedStageOne:
 
 
 def _columns(scenes: dict[str, Any]) -> dict[str, list]:
-    """Turn scenes into columns; `views` is a count and a hash of the names of the views that were scored."""
+    """Turn scenes into columns. `views` is the number of the views that were scored and a hash of their names."""
     if not scenes:
         return {}
     views = [list(scene.get("views") or {}) for scene in scenes.values()]

@@ -100,7 +100,7 @@ def learn(atlas: Atlas, device: torch.device, length: Length, config: SharedConf
     )
     blank = torch.cat([psnr(torch.ones_like(truth), truth) for _, _, truth in new.held_out_views()])
     show("", total, total)
-    one, two = (score(each, codec, views, config.sampling) for each, views in ((scenes, old), (table, new)))
+    one, two = (held_out_psnr(each, codec, views, config.sampling) for each, views in ((scenes, old), (table, new)))
     return Quality(one, two, float(blank.mean()))
 
 
@@ -157,7 +157,7 @@ def stage_two(
 
 
 @torch.no_grad()
-def score(scenes: LatentScenes, codec: Autoencoder, views: SceneViews, sampling: SamplingConfig) -> float:
+def held_out_psnr(scenes: LatentScenes, codec: Autoencoder, views: SceneViews, sampling: SamplingConfig) -> float:
     """Measure the mean PSNR of all held-out views in dB."""
     found = []
     for s, view, truth in views.held_out_views():

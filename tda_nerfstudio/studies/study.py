@@ -1,4 +1,4 @@
-"""What a preset's runs have left on disk: their folders, their rows, and which are still to be made."""
+"""The files of a preset's runs: their folders, their rows, and which runs are still missing."""
 
 from __future__ import annotations
 
@@ -17,14 +17,14 @@ from tda_nerfstudio.studies.rows import write_row
 from tda_nerfstudio.studies.run_row import row_of
 
 RUNS = "runs"
-"""Where runs go, below the folder of everything that a preset makes; apart from an atlas that is made there."""
+"""The folder of the runs, below the folder of all that a preset makes. An atlas that it makes lies beside it."""
 SETTINGS = "preset.json"
-"""What a run's folder remembers of the preset that started it."""
+"""The file in a run's folder that keeps the settings of the preset that started it."""
 
 
 @dataclass(frozen=True)
 class Study:
-    """A preset and where what it makes is kept: runs and pictures below `out`, a row for each run in `results`."""
+    """A preset and its folders. Runs and pictures go below `out`, and a row for each run goes to `results`."""
 
     preset: Preset
     out: Path
@@ -32,15 +32,15 @@ class Study:
     results: Path
 
     def folder(self, run: Run) -> Path:
-        """Where nerfstudio keeps this run."""
+        """Return the folder in which nerfstudio keeps a run."""
         return self.out / RUNS / self.data.name / run.method / run.name
 
     def row(self, run: Run) -> dict[str, Any]:
-        """Read a run's row; an empty one when there is none. Raises TdaError for a damaged file."""
+        """Read the row of a run, or an empty one if there is none. Raises TdaError for a damaged file."""
         return _read(self.results / f"{run.name}.json")
 
     def settings(self, run: Run) -> dict[str, Any]:
-        """Describe what makes a run what it is, as a row and a run's folder remember it."""
+        """Describe all settings that a run depends on, as its row and its folder keep them."""
         return {"data": self.preset.demo or self.data.name} | run.settings()
 
     def finished(self, run: Run) -> bool:
@@ -49,10 +49,10 @@ class Study:
         return (folder / NAME).exists() and (folder / str(read_finished(folder).get("checkpoint"))).is_file()
 
     def missing(self) -> list[Run]:
-        """List the runs to be trained or gone on with, in order.
+        """List the runs that must still be trained or continued, in order.
 
-        A run whose row is kept counts as done without its checkpoint, unless it is to be shown or a run that is still
-        missing starts from it. Raises TdaError for a folder that was made with other settings.
+        A run that has its row but no checkpoint counts as done. It is missing only if it is to be shown, or if another
+        missing run starts from it. Raises TdaError for a folder that was made with other settings.
         """
         found: list[Run] = []
         for run in reversed(self.preset.runs):
@@ -64,11 +64,11 @@ class Study:
         return found[::-1]
 
     def prepare(self, run: Run) -> None:
-        """Make a run's folder and note what it is made of."""
+        """Make the folder of a run and write its settings there."""
         write_text(self.folder(run) / SETTINGS, json.dumps(self.settings(run), indent=1))
 
     def keep(self, run: Run) -> None:
-        """Write the row of a run that is finished, if it changed. Raises TdaError where nothing can be written."""
+        """Write the row of a finished run if the run has changed. Raises TdaError if it cannot be written."""
         folder, path = self.folder(run), self.results / f"{run.name}.json"
         if not (folder / NAME).exists():
             return
@@ -101,7 +101,7 @@ def _read(path: Path) -> dict[str, Any]:
 
 
 def _leaves(value: Any, name: str = "") -> Iterator[tuple[str, Any]]:
-    """Walk nested dictionaries, without those that hold nothing."""
+    """List the values in nested dictionaries, without None, each with the keys that lead to it."""
     if isinstance(value, dict):
         for key, below in value.items():
             yield from _leaves(below, f"{name} {key}".strip())

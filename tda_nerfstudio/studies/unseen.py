@@ -34,7 +34,7 @@ Images = UInt8[Tensor, "image 3 height width"]
 
 
 def demo_vehicle(index: int) -> UInt8[np.ndarray, "size size 3"]:
-    """Show a vehicle of the demo's own seed as its atlas does."""
+    """Render a vehicle of the demo's seed as its atlas does."""
     c2w = camera_sphere(1, (SEED, index, 0))[0]
     return on_white(Raycaster(vehicle(0, index)).render(square_camera(c2w, focal_length(FIELD_OF_VIEW, SIZE), SIZE)))
 
@@ -53,7 +53,7 @@ MADE = {
 
 
 def unseen_sets(cache: Path, atlases: Sequence[Path] = ()) -> dict[str, Images]:
-    """Give the made sets (rendered once, then read from the cache folder) and the test views of atlases, by name."""
+    """Return the made sets and the test views of atlases, by name. Made sets are rendered once and then cached."""
     sets = {}
     for name, draw in MADE.items():
         path = cache / f"unseen-1-{name.replace(' ', '-')}.npy"
@@ -70,8 +70,8 @@ def unseen_sets(cache: Path, atlases: Sequence[Path] = ()) -> dict[str, Images]:
 
 
 @torch.no_grad()
-def encode_and_score(model: Autoencoder, images: Images) -> tuple[Float[Tensor, "image 3 height width"], Tensor]:
-    """Give what is left of images after encoding and decoding, and the PSNR of each in dB."""
+def reconstruct_in_batches(model: Autoencoder, images: Images) -> tuple[Float[Tensor, "image 3 height width"], Tensor]:
+    """Encode and decode images, a batch at a time. Returns the decoded images and the PSNR of each in dB."""
     device, shown, quality = model.latent_scale.device, [], []
     for part in images.split(BATCH):
         truth = part.to(device).float() / 255

@@ -1,4 +1,4 @@
-"""PSNR against bytes a scene: what each way to keep scenes costs."""
+"""Measure PSNR against bytes per scene, for several ways to keep scenes."""
 
 from __future__ import annotations
 
@@ -15,8 +15,8 @@ from tda_nerfstudio.atlas.images import ImageStore
 from tda_nerfstudio.base.atomic import write_text
 from tda_nerfstudio.base.errors import TdaError
 from tda_nerfstudio.base.progress import track
-from tda_nerfstudio.core.cameras import View
 from tda_nerfstudio.core.metrics import psnr
+from tda_nerfstudio.core.view import View
 from tda_nerfstudio.store.lighter import lighten
 from tda_nerfstudio.store.precision import PRECISIONS, Precision
 from tda_nerfstudio.store.store import Store
@@ -30,14 +30,14 @@ class Point:
     precision: Precision
     bases: int
     scene_bytes: float
-    """Of a scene's own, with its part of the file's header."""
+    """Bytes of a scene alone, with its part of the file's header."""
     shared_bytes: int
-    """Of what all scenes share, once."""
+    """Bytes of what all scenes share."""
     psnr: float
     """Mean over held-out views, in dB."""
 
     def total(self, scenes: int) -> float:
-        """Bytes a scene, everything counted."""
+        """Compute the bytes per scene of a store of so many scenes, shared parts included."""
         return self.scene_bytes + self.shared_bytes / scenes
 
 

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from tda_nerfstudio.base.errors import TdaError
-from tda_nerfstudio.studies.preset import check_options, read_preset
+from tda_nerfstudio.studies.preset import read_preset, require_known_options
 from tda_nerfstudio.studies.run_preset import open_study, train_command
 
 CONFIGS = Path(__file__).parents[2] / "configs"
@@ -31,7 +31,7 @@ def test_there_is_a_preset_for_every_question() -> None:
 
 @presets
 def test_every_option_of_a_preset_exists_in_its_method(path: Path) -> None:
-    check_options(read_preset(path))
+    require_known_options(read_preset(path))
 
 
 @presets
@@ -88,6 +88,6 @@ def test_an_unknown_option_is_named_before_anything_runs(tmp_path: Path, run: st
     path = tmp_path / "mine.yml"
     path.write_text(f"runs: {{mine: {run}}}")
     with pytest.raises(TdaError) as caught:
-        check_options(read_preset(path))
+        require_known_options(read_preset(path))
     assert error in str(caught.value)
     assert str(path) in str(caught.value)

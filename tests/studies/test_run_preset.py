@@ -48,7 +48,7 @@ def trained(monkeypatch: pytest.MonkeyPatch) -> list[str]:
         finish(Path(given["--output-dir"]) / Path(given["--data"]).name / words[1] / names[-1], words[1])
 
     monkeypatch.setattr(module, "_call", train)
-    monkeypatch.setattr(module, "check_settings", lambda preset: None)
+    monkeypatch.setattr(module, "require_known_options", lambda preset: None)
     return names
 
 

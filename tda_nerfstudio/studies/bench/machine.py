@@ -12,7 +12,7 @@ from typing import Any
 
 import torch
 
-from tda_nerfstudio.base.hardware import describe as describe_machine
+from tda_nerfstudio.base.hardware import describe
 from tda_nerfstudio.studies.bench.timing import Timing
 
 BUSY_LOAD = 0.5
@@ -22,11 +22,11 @@ BUSY_SHARE = 0.9
 PACKAGES = ("tda-nerfstudio", "torch", "diffusers", "numpy")
 
 
-def describe_bench(device: torch.device) -> dict[str, Any]:
+def describe_conditions(device: torch.device) -> dict[str, Any]:
     """Name processor, cores, threads, GPU, versions, time and the load average of the last minute."""
     return {
         "time": time.strftime("%Y-%m-%d %H:%M:%S %z"),
-        **describe_machine(device),
+        **describe(device),
         "load": round(os.getloadavg()[0], 2) if hasattr(os, "getloadavg") else None,
         "versions": {"python": platform.python_version()} | {name: _version(name) for name in PACKAGES},
     }

@@ -95,13 +95,13 @@ def _timing_line(row: Timing, parts: Sequence[str]) -> list[str]:
 def show(report: Report) -> None:
     """Print header, tables and warnings."""
     from rich.console import Console
-    from rich.table import Table as Printed
+    from rich.table import Table
 
     console = Console()
     for line in report.header():
         console.print(line, highlight=False)
     for table in report.tables():
-        printed = Printed(title=table.title, title_justify="left")
+        printed = Table(title=table.title, title_justify="left")
         for i, heading in enumerate(table.headings):
             printed.add_column(heading, justify="left" if i < table.words or not heading else "right")
         for line in table.lines:

@@ -13,7 +13,7 @@ from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn, Ti
 from tda_nerfstudio.base.atomic import require_writable
 from tda_nerfstudio.base.errors import TdaError, suggest
 from tda_nerfstudio.studies.bench.headline import headline
-from tda_nerfstudio.studies.bench.machine import describe_bench, warnings
+from tda_nerfstudio.studies.bench.machine import describe_conditions, warnings
 from tda_nerfstudio.studies.bench.quality import fit
 from tda_nerfstudio.studies.bench.report import Report, show, write
 from tda_nerfstudio.studies.bench.steps import StepCases
@@ -45,7 +45,7 @@ def run_bench(
     if quick:
         sizes = replace(sizes, fit_visits=sizes.fit_visits / 4)
     settings = {"repeats": repeats, "quick": quick, "seed": seed, "sizes": asdict(sizes)}
-    report = Report(describe_bench(where), settings)
+    report = Report(describe_conditions(where), settings)
     report.warnings = warnings(report.machine)
     columns = (TextColumn("{task.description}"), BarColumn(), TimeElapsedColumn(), TimeRemainingColumn())
     chosen = [group for group in GROUPS if group in only or not only]

@@ -1,4 +1,4 @@
-"""Charts as inline SVG, drawn by matplotlib; colours are the page's, so they follow light and dark."""
+"""Draw charts as inline SVG with matplotlib, in the page's own colours, which follow its light or dark look."""
 
 from __future__ import annotations
 
@@ -16,10 +16,10 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
 WIDTH, HEIGHT, ROW = 5.2, 3.2, 0.22
-"""Of a chart, and the height of a row of dots: in inches of 72 units."""
+"""Width and height of a chart, and height of a row of dots. In inches of 72 units."""
 COLOURS = ("#0969da", "#bc4c00", "#1a7f37", "#8250df", "#bf3989", "#9a6700", "#0a7d91", "#6e7781")
 TEXT, RULE = "#59636e", "#d1d9e0"
-"""Colours in light; the page's style sheet has those in dark."""
+"""Colours of the light look. The page's style sheet has those of the dark look."""
 VARIABLES = {colour: f"var(--c{i})" for i, colour in enumerate(COLOURS)} | {TEXT: "var(--dim)", RULE: "var(--rule)"}
 LOOK: Any = {
     **dict.fromkeys(("text.color", "axes.labelcolor", "xtick.color", "ytick.color"), TEXT),
@@ -31,13 +31,13 @@ LOOK: Any = {
     "lines.markersize": 5,
     "svg.fonttype": "none",
 }
-"""What differs from matplotlib's own style; text stays text."""
+"""What differs from matplotlib's own style. Text is kept as text, not drawn as outlines."""
 LONGEST_NAME = 24
 
 
 @dataclass(frozen=True)
 class Series:
-    """A line, or single points where `points`; published ones are dashed."""
+    """A line, or single points if `points`. Lines of published numbers are dashed."""
 
     label: str
     x: Sequence[float]
@@ -49,7 +49,7 @@ class Series:
 
 @dataclass(frozen=True)
 class Chart:
-    """A picture, and the series that its legend names."""
+    """A drawn chart, and the series that its legend names."""
 
     title: str
     svg: Markup
@@ -65,7 +65,10 @@ def line_chart(
     log_y: bool = False,
     marks: Sequence[tuple[float, str]] = (),
 ) -> Chart | None:
-    """Draw lines; `marks` are labelled verticals. Values that a logarithm has not are left out; None if all are."""
+    """Draw lines, and a labelled vertical line for each of `marks`.
+
+    A logarithmic axis leaves out values that are not positive. Returns None if nothing is left.
+    """
     shown = []
     for line in series:
         points = [(x, y) for x, y in zip(line.x, line.y, strict=True) if (x > 0 or not log_x) and (y > 0 or not log_y)]
@@ -94,7 +97,7 @@ def line_chart(
 
 
 def dot_chart(title: str, names: Sequence[str], series: Sequence[Series], x_label: str) -> Chart | None:
-    """Draw a row for each name with a dot for each series; a series' x are its values, its y the rows they are in."""
+    """Draw a row for each name, with a dot for each series. A series' x are its values, its y are their rows."""
     rows: dict[float, list[float]] = {}
     for line in series:
         for x, row in zip(line.x, line.y, strict=True):
@@ -116,7 +119,7 @@ def dot_chart(title: str, names: Sequence[str], series: Sequence[Series], x_labe
 
 
 def _chart(title: str, height: float, series: Sequence[Series], draw: Callable[[Axes], None]) -> Chart:
-    """Draw a picture; the same drawing gives the same text."""
+    """Draw a chart. The same drawing always gives the same SVG text."""
     from matplotlib import rc_context
     from matplotlib.figure import Figure
 
@@ -129,7 +132,7 @@ def _chart(title: str, height: float, series: Sequence[Series], draw: Callable[[
 
 
 def _inline(svg: str, title: str) -> Markup:
-    """Make a part of a page of an SVG file: no header, nothing but what is drawn, the page's font and colours."""
+    """Turn an SVG file into a part of a page: only what is drawn, in the page's font and colours."""
     svg = svg[svg.index("<svg") :]
     svg = re.sub(r"(?s)<(metadata|style|clipPath).*?</\1>|<!--.*?-->", "", svg)
     svg = re.sub(r' (xmlns(:xlink)?|version|clip-path|width|height)="[^"]*"', "", svg)
@@ -144,7 +147,7 @@ def _inline(svg: str, title: str) -> Markup:
 
 
 def _place_round_ticks(axis: Any) -> None:
-    """Label a logarithmic axis with plain numbers, more of them where it is short."""
+    """Label a logarithmic axis with plain numbers, and with more of them if its range is small."""
     from matplotlib.ticker import LogLocator, NullLocator
 
     low, high = axis.get_view_interval()
@@ -154,7 +157,7 @@ def _place_round_ticks(axis: Any) -> None:
 
 
 def _broken(points: Sequence[tuple[float, float]], log: bool) -> list[tuple[float, float]]:
-    """Break a line where it has no points: where neighbours are much farther apart on the page than most."""
+    """Break a line where points are missing: where neighbours are much farther apart on the page than most."""
     gaps = [math.log(b / a) if log else b - a for (a, _), (b, _) in pairwise(points)]
     usual = sorted(gaps)[len(gaps) // 2] if gaps else 0.0
     whole = [points[0]]

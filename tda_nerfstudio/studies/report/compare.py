@@ -1,4 +1,4 @@
-"""Which runs can be compared, and by how much they differ on the scenes they share."""
+"""Find which runs can be compared, and by how much they differ on the scenes that they share."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from tda_nerfstudio.studies.rows import RunRow
 
 @dataclass(frozen=True)
 class Group:
-    """Runs that were scored on the same views of the same scenes at the same size, best PSNR first."""
+    """Runs that were scored on the same views of the same scenes at the same image size. The best PSNR comes first."""
 
     title: str
     rows: list[RunRow]
@@ -23,9 +23,9 @@ class Group:
 
 @dataclass(frozen=True)
 class Pair:
-    """How a run differs from another one on the scenes of both: mean, its standard error, and scenes it is better on.
+    """How the PSNR of two runs differs on the scenes of both, in dB: mean difference and its standard error.
 
-    In dB of PSNR.
+    `wins` counts the scenes on which the better run is better.
     """
 
     better: str
@@ -37,7 +37,10 @@ class Pair:
 
 
 def label(rows: Sequence[RunRow]) -> list[RunRow]:
-    """Give every run a name of its own under `label`: as little of space, output folder and number as it takes."""
+    """Give every run a `label` that no other run has.
+
+    Space, output folder and a number are added to its name only if it is not unique without them.
+    """
     names = [row.name or "?" for row in rows]
     for more in ([row.space for row in rows], [row.output for row in rows]):
         counts = Counter(names)
@@ -52,7 +55,7 @@ def label(rows: Sequence[RunRow]) -> list[RunRow]:
 
 
 def group(rows: Sequence[RunRow]) -> list[Group]:
-    """Put complete runs that can be compared together, biggest group first."""
+    """Group the complete runs that can be compared with each other. The biggest group comes first."""
     groups: dict[Any, list[RunRow]] = {}
     for row in rows:
         if row.complete:
@@ -63,7 +66,7 @@ def group(rows: Sequence[RunRow]) -> list[Group]:
 
 
 def _setting(row: RunRow) -> tuple:
-    """Name what scenes are apart from their names: data and image size."""
+    """Return data and image size: scenes of the same name are the same only if these are the same."""
     return row.data.get("name"), tuple(row.data.get("image_size") or ())
 
 
@@ -79,7 +82,7 @@ def _title(row: RunRow) -> str:
 
 
 def shared(a: RunRow, b: RunRow) -> list[tuple[str, float, float]]:
-    """List name, PSNR of one and PSNR of the other for all scenes whose same views both scored."""
+    """List the scenes that both runs scored on the same views: name, PSNR of `a` and PSNR of `b` in dB."""
     if _setting(a) != _setting(b):
         return []
     values = [
@@ -90,9 +93,9 @@ def shared(a: RunRow, b: RunRow) -> list[tuple[str, float, float]]:
 
 
 def pairs(groups: Sequence[Group]) -> list[Pair]:
-    """Compare, scene by scene, each group's best run with its other ones, and with the best ones of other groups.
+    """Compare each group's best run with the group's other runs, and with the best runs of other groups.
 
-    Only where at least two scenes are shared.
+    Runs that share fewer than two scenes are not compared.
     """
     chosen = [(one.rows[0], row) for one in groups for row in one.rows[1:]]
     chosen += [(a.rows[0], b.rows[0]) for a, b in combinations(groups, 2)]

@@ -1,4 +1,4 @@
-"""The figures of a group of runs: latent spaces, latent scenes, gallery; as pictures with captions."""
+"""The figures of a group of runs, as pictures with captions: latent spaces, latent scenes and a gallery."""
 
 from __future__ import annotations
 
@@ -9,43 +9,43 @@ from tda_nerfstudio.studies.report.compare import Group
 from tda_nerfstudio.studies.rows import RunRow
 
 MOST_RUNS, MOST_SCENES, FEW_SCENES = 5, 24, 6
-"""Runs and scenes in a gallery; scenes in the figures of latents."""
+"""Most runs and most scenes in a gallery, and most scenes in the figures of latents."""
 SPACES = {"3d-aware": "3D-aware", "standard": "standard"}
-"""Latent spaces as they are named on a page."""
+"""The name of each latent space on a page."""
 
 
 @dataclass(frozen=True)
 class ScenePictures:
-    """One held-out view of a scene: each picture a data URI."""
+    """Pictures of one held-out view of a scene, as data URIs."""
 
     truth: str
     encoded: str
-    """Latent of the truth, by the autoencoder alone."""
+    """The latent that the autoencoder alone makes of the truth."""
     rendered: str
-    """Latent that the scene was rendered to."""
+    """The latent that is rendered from the scene."""
     decoded: str
 
 
 RunPictures = dict[str, dict[str, ScenePictures]]
-"""By a run's label, then by scene."""
+"""Pictures by the label of a run, then by the name of a scene."""
 Captioned = tuple[str, str]
-"""A picture's URI, and the text below it."""
+"""The URI of a picture, and the text below it."""
 
 
 @dataclass(frozen=True)
 class Figure:
-    """Pictures of the same scenes: lines are named, and a line holds a picture of each scene."""
+    """Pictures of some scenes in named lines. Each line holds one picture of each scene."""
 
     title: str
     about: str
     scenes: list[str]
     lines: dict[str, list[Captioned]]
     by_scene: bool = False
-    """Whether a scene's pictures stand together, in a frame of their own."""
+    """Whether all pictures of a scene stand together in one frame."""
 
 
 def scenes_worst_first(group: Group) -> list[str]:
-    """Sort a group's scenes by the mean PSNR of its runs, and keep those that a gallery shows."""
+    """Sort a group's scenes by the mean PSNR of its runs, and keep as many as a gallery shows."""
     names = group.rows[0].scenes.get("name", [])
     columns = [row.scenes.get("psnr") or [0.0] * len(names) for row in group.rows]
     means = [sum(column[i] for column in columns) for i in range(len(names))]
@@ -53,12 +53,12 @@ def scenes_worst_first(group: Group) -> list[str]:
 
 
 def spaces(rows: Sequence[RunRow]) -> dict[str, RunRow]:
-    """Find the best run in a 3D-aware space and the best one in a standard space, among rows with the best first."""
+    """Find the best run in each latent space. `rows` are sorted, the best one first."""
     return {row.space: row for row in reversed(rows) if row.space in SPACES}
 
 
 def figures(group: Group, pictures: RunPictures) -> list[Figure]:
-    """Collect all that the pictures at hand allow."""
+    """Make all figures for which there are pictures."""
     shown = [row for row in group.rows if row.label in pictures]
     scenes = [name for name in scenes_worst_first(group) if all(name in pictures[row.label] for row in shown)]
     if not shown:

@@ -1,4 +1,4 @@
-"""The page: everything that is known of some runs in one file that opens offline, and a Markdown table beside it."""
+"""Write the report: a page with all that is known of some runs, which opens offline, and a Markdown table."""
 
 from __future__ import annotations
 
@@ -21,9 +21,10 @@ from tda_nerfstudio.studies.template import fill_in
 
 
 def write_report(paths: Sequence[Path], output: Path) -> tuple[Path, Path]:
-    """Write the page and its Markdown table from run folders, row files or folders of them; return both.
+    """Write the page and the Markdown table of runs, and return the paths of both.
 
-    Raises TdaError, and writes nothing, when a path does not exist or paths lead to no run at all.
+    `paths` are run folders, row files, or folders of either. Raises TdaError, and writes nothing, if one of them does
+    not exist or if they lead to no run.
     """
     require_output(output, PAGES)
     found = find_runs(paths)
@@ -42,7 +43,7 @@ def write_report(paths: Sequence[Path], output: Path) -> tuple[Path, Path]:
 
 
 def _take(groups: Sequence[Group], paths: dict[str, Path]) -> tuple[RunPictures, dict[str, str]]:
-    """Take pictures of the best runs of each group; say why of those that have none."""
+    """Take pictures of the best runs of each group. Returns them, and the reason for each run that has none."""
     pictures, left_out, wanted = {}, {}, []
     for one in groups:
         spaced = [row.label for row in spaces(one.rows).values()]
@@ -62,17 +63,16 @@ def _take(groups: Sequence[Group], paths: dict[str, Path]) -> tuple[RunPictures,
 
             try:
                 pictures[row.label] = take_pictures(path, scenes)
-            except Exception as error:  # damaged runs fail to open in ways of their own
-                reason = (str(error).replace(f"{path.parent}/", "").splitlines() or [""])[0][:300]
-                kind = "" if isinstance(error, TdaError) else f"{type(error).__name__}: "
-                left_out[row.label] = f"cannot be opened ({kind}{reason})"
+            except Exception as error:  # a damaged run can fail with any error
+                reason = (str(error).splitlines() or [""])[0][:300]
+                left_out[row.label] = f"cannot be opened ({type(error).__name__}: {reason})"
     return pictures, left_out
 
 
 def _content(
     rows: Sequence[RunRow], groups: Sequence[Group], pictures: RunPictures, left_out: dict[str, str]
 ) -> dict[str, Any]:
-    """Collect what the templates show."""
+    """Collect all that the templates show."""
     colours = {row.label: i for i, row in enumerate(rows)}
     parts = [
         {
@@ -101,7 +101,7 @@ def _content(
 
 
 def _problems(rows: Sequence[RunRow]) -> dict[str, list[str]]:
-    """List problems with the runs that have them."""
+    """List every problem with the labels of the runs that have it."""
     found: dict[str, list[str]] = {}
     for row in rows:
         for text in row.problems:

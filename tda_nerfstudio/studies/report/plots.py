@@ -1,4 +1,4 @@
-"""What is plotted: PSNR by scene and over training time, memory and time over N, losses."""
+"""The charts of a report: PSNR of every scene, PSNR over training time, memory and time over N, and losses."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ QUALITY = "PSNR dB, held-out views"
 
 
 def per_scene(group: Group, colours: dict[str, int]) -> Chart | None:
-    """Plot PSNR of each scene, a dot a run."""
+    """Plot the PSNR of each scene, with one dot for each run."""
     names, series = scenes_worst_first(group), []
     for row in group.rows:
         known = dict(zip(row.scenes.get("name", ()), row.scenes.get("psnr", ()), strict=False))
@@ -27,7 +27,7 @@ def per_scene(group: Group, colours: dict[str, int]) -> Chart | None:
 
 
 def over_time(group: Group) -> Chart | None:
-    """Plot PSNR over minutes of training a scene; runs of a method in the same space are joined."""
+    """Plot PSNR over minutes of training per scene. A line joins the runs of one method in one space."""
     kinds: dict[str, list[tuple[float, float]]] = {}
     for row in group.rows:
         if row.minutes_per_scene:
@@ -44,7 +44,7 @@ def over_time(group: Group) -> Chart | None:
 
 
 def cost_charts(rows: Sequence[RunRow], colours: dict[str, int]) -> list[Chart]:
-    """Plot memory and time a scene over N, measured and published."""
+    """Plot memory and training time per scene over N, as measured and as published."""
     scenes, published, rgb = _numbers_of_scenes(1), len(rows), len(rows) + 1
     weighed = [_memory(row.label, row.bytes, scenes, colours[row.label]) for row in _different_bytes(rows)]
     if weighed:
@@ -81,7 +81,7 @@ def _constant(value: float, scenes: Sequence[float], colour: int) -> Series:
 
 
 def _different_bytes(rows: Sequence[RunRow]) -> list[RunRow]:
-    """Keep one run of those that weigh the same."""
+    """Keep one of the runs whose parts have the same bytes."""
     seen: dict[tuple, RunRow] = {}
     for row in filter(lambda row: row.bytes, rows):
         seen.setdefault(tuple(sorted(row.bytes.items())), row)
@@ -89,7 +89,7 @@ def _different_bytes(rows: Sequence[RunRow]) -> list[RunRow]:
 
 
 def loss_charts(rows: Sequence[RunRow]) -> list[Chart]:
-    """Plot every loss of every run, with its phases marked."""
+    """Plot the losses of every run, and mark where its phases begin."""
     charts = []
     for row in rows:
         series = [

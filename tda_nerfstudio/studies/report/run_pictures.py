@@ -1,4 +1,4 @@
-"""Pictures of a run's scenes, taken from its checkpoint as data URIs that a page can hold."""
+"""Take pictures of a run's scenes from its checkpoint, as data URIs for a page."""
 
 from __future__ import annotations
 
@@ -18,9 +18,9 @@ from tda_nerfstudio.studies.report.figures import ScenePictures
 
 
 def take_pictures(run: Path, scenes: Collection[str]) -> dict[str, ScenePictures]:
-    """Open a run and take the middle held-out view of some of its scenes, by name.
+    """Open a run and take pictures of the middle held-out view of the named scenes.
 
-    A damaged run, or one without its data, fails in ways of its own: any error may come.
+    A run that is damaged or whose data are gone can raise any error.
     """
     kinds = {"truth": False, "encoded": True, "rendered": True, "decoded": False}
     return {
@@ -30,7 +30,10 @@ def take_pictures(run: Path, scenes: Collection[str]) -> dict[str, ScenePictures
 
 
 def data_uri(image: Float[Tensor, "3 height width"], exact: bool = False) -> str:
-    """Spell an image in [0, 1] as a JPEG inside a URI, or as a PNG: latents are small and have hard edges."""
+    """Encode an image in [0, 1] as a data URI: as a PNG if `exact`, else as a JPEG.
+
+    Latents need PNG, since they are small and have hard edges.
+    """
     file = io.BytesIO()
     kind, options = ("png", {}) if exact else ("jpeg", {"quality": 90, "subsampling": 0})
     Image.fromarray(image_picture(image)).save(file, kind, **options)

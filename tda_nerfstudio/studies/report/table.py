@@ -1,4 +1,4 @@
-"""The columns that runs are compared in, as text."""
+"""The tables of a report, as text: runs side by side, and paired differences."""
 
 from __future__ import annotations
 
@@ -16,21 +16,21 @@ ABSENT = "–"
 
 @dataclass(frozen=True)
 class Table:
-    """Cells as text: the first columns hold words, the others numbers."""
+    """Cells of text. The first `words` columns hold words, the others hold numbers."""
 
     heads: list[str]
     lines: list[list[str]]
     words: int = 2
 
     def markdown(self) -> str:
-        """Spell it in Markdown."""
+        """Write the table in Markdown."""
         rule = ["---" if i < self.words else "---:" for i in range(len(self.heads))]
         lines = [[cell.replace("|", "\\|") for cell in line] for line in (self.heads, rule, *self.lines)]
         return "\n".join(f"| {' | '.join(line)} |" for line in lines)
 
 
 def columns() -> dict[str, Callable[[RunRow], str]]:
-    """Name every column, with how a run's cell is spelt."""
+    """Map the heading of each column to the function that writes a run's cell."""
     metrics = {
         metric.heading: lambda row, metric=metric: _number(row.metrics.get(metric.key), metric.decimals)
         for metric in METRICS.values()
@@ -58,7 +58,7 @@ def _ceiling(row: RunRow) -> str:
 
 
 def legend() -> str:
-    """Say what the columns are."""
+    """Explain the columns."""
     about = " ".join(metric.about for metric in METRICS.values() if metric.about)
     return (
         f"Means over held-out views of decoded images. {about} Ceiling: PSNR of the autoencoder alone. Minutes: this"
@@ -69,12 +69,12 @@ def legend() -> str:
 
 
 def run_table(group: Group) -> Table:
-    """Compare a group's runs, best PSNR first; a dagger marks those with notes."""
+    """Make the table of a group's runs. A dagger marks those with notes."""
     return Table(list(columns()), [[spell(row) for spell in columns().values()] for row in group.rows])
 
 
 def pair_table(pairs: Sequence[Pair]) -> Table:
-    """Spell paired differences."""
+    """Make the table of paired differences."""
     lines = [
         [p.better, p.other, str(p.scenes), f"{p.mean:+.2f} ± {p.error:.2f}", f"{p.wins} of {p.scenes}"] for p in pairs
     ]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import torch
 
-from tda_nerfstudio.studies.bench.machine import describe_bench, warnings
+from tda_nerfstudio.studies.bench.machine import describe_conditions, warnings
 from tda_nerfstudio.studies.bench.timing import Sample, Timing
 
 
@@ -17,7 +17,7 @@ def rows(cpu: float) -> list[Timing]:
 
 
 def test_the_machine_is_named():
-    found = describe_bench(torch.device("cpu"))
+    found = describe_conditions(torch.device("cpu"))
     assert found["processor"] and found["cores"] >= 1 and found["threads"] == torch.get_num_threads()
     assert found["device"] == "cpu" and found["versions"]["torch"] == torch.__version__.split("+")[0]
     assert found["versions"].keys() >= {"python", "diffusers", "tda-nerfstudio"}

@@ -93,7 +93,7 @@ def test_incomplete_damaged_and_moved_runs_are_marked(make_run, make_row, keep, 
     (tmp_path / "data/cars").rename(tmp_path / "data/vans")
     output = tmp_path / "report.html"
     _, text = read(write_report([tmp_path / "rows", cut, tmp_path / "moved"], output)[0])
-    assert "In no table, as they have no metrics: bad, cut." in text
+    assert "These runs have no metrics, so they are in no table: bad, cut." in text
     assert "cut is not a finished run: it has no finished.json." in text
     assert "bad.json cannot be read" in text
     assert "moved: Its data, 'cars', is not where it was: no pictures." in text
