@@ -13,6 +13,7 @@ from torch.amp.grad_scaler import GradScaler
 
 from tda_nerfstudio.core import occupancy
 from tda_nerfstudio.learning import learner as learner_module
+from tda_nerfstudio.learning import training_step
 from tda_nerfstudio.learning.batches import Batches, StepSize
 from tda_nerfstudio.learning.schedule import RAMP
 
@@ -177,13 +178,13 @@ def test_a_run_resumed_where_the_background_is_due_measures_it(learner, monkeypa
 
 
 def test_an_enabled_scaler_means_mixed_precision_and_changes_losses_little(pipeline, learner, monkeypatch) -> None:
-    objective, enabled = learner_module.objective, []
+    objective, enabled = training_step.objective, []
 
     def noted(*args):
         enabled.append(torch.is_autocast_enabled("cpu"))
         return objective(*args)
 
-    monkeypatch.setattr(learner_module, "objective", noted)
+    monkeypatch.setattr(training_step, "objective", noted)
     mixed = pipeline.config.setup(device="cpu", grad_scaler=GradScaler("cpu")).learner
     for step in range(12):
         losses, expected = mixed.step(step), learner.step(step)

@@ -39,7 +39,7 @@ def test_weights_card_and_worst_image(tmp_path: Path, config, monkeypatch):
     monkeypatch.setattr(embedded, "FOLDER", out)
     shipped = build(config)
     truth = unseen.unseen_sets(tmp_path / "run/sprites")["two greys"]
-    shown, quality = unseen.encode_and_score(shipped, truth)
+    shown, quality = unseen.reconstruct_in_batches(shipped, truth)
     assert means == {"two greys": pytest.approx(float(quality.mean()))}
     assert f"| two greys | 64 | {quality.mean():.2f} | {quality.min():.2f} |" in text
     assert "1 steps of 16 images of 128 x 128, seed 0, 0.50 hours on" in text

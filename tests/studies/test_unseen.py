@@ -43,6 +43,6 @@ def test_psnr_is_per_image_of_clamped_images():
             return super().decode(latents) + 0.1
 
     images = torch.tensor([0, 255], dtype=torch.uint8)[:, None, None, None].expand(2, 3, 4, 4)
-    shown, quality = unseen.encode_and_score(Brighter(), images)
+    shown, quality = unseen.reconstruct_in_batches(Brighter(), images)
     assert quality.tolist() == pytest.approx([20, 100], abs=1e-4)  # white cannot get brighter
     assert shown.max() == 1

@@ -64,8 +64,9 @@ def _take(groups: Sequence[Group], paths: dict[str, Path]) -> tuple[RunPictures,
             try:
                 pictures[row.label] = take_pictures(path, scenes)
             except Exception as error:  # a damaged run can fail with any error
-                reason = (str(error).splitlines() or [""])[0][:300]
-                left_out[row.label] = f"cannot be opened ({type(error).__name__}: {reason})"
+                reason = (str(error).replace(f"{path.parent}/", "").splitlines() or [""])[0][:300]
+                kind = "" if isinstance(error, TdaError) else f"{type(error).__name__}: "
+                left_out[row.label] = f"cannot be opened ({kind}{reason})"
     return pictures, left_out
 
 
