@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import os
+import signal
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from copy import deepcopy
 from pathlib import Path
 
 import pytest
+
+from tda_nerfstudio.learning.learner import Learner
 
 
 @pytest.fixture(scope="session")
@@ -52,3 +57,18 @@ def pipeline(configure: Callable):
 def learner(pipeline):
     """The learner of these four scenes, before its first step."""
     return pipeline.learner
+
+
+@contextmanager
+def cut_in_step(last: int) -> Iterator[None]:
+    """Expect a run that is trained inside to end, as a SIGTERM comes in the middle of one of its steps."""
+    whole = Learner.step
+
+    def cut(self: Learner, step: int):
+        if step == last:
+            os.kill(os.getpid(), signal.SIGTERM)
+        return whole(self, step)
+
+    with pytest.MonkeyPatch.context() as patch, pytest.raises(SystemExit):
+        patch.setattr(Learner, "step", cut)
+        yield

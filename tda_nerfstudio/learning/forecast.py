@@ -61,9 +61,7 @@ def forecast(learner: Learner, waves: Sequence[Wave], first: int, scenes: int) -
         visits = wave.visits(span, learner.batches.images_per_step)
         takes = in_short(steps * seconds) if steps else "-"
         table.add_row(span.phase.name, str(steps), f"{visits:.0f}", f"{seconds:.2f}", takes)
-    weights = sum(
-        param.numel() * param.element_size() for params in learner.training.groups.values() for param in params
-    )
+    weights = sum(param.nbytes for params in learner.training.groups.values() for param in params)
     views = learner.batches.views
     images = views.held_out.files.bytes
     if learner.codec.f == 1 or any(phase.needs_images for phase in wave.phases):

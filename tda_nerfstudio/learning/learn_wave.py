@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Mapping, Sequence
-from copy import deepcopy
 from dataclasses import replace
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -67,8 +66,6 @@ def conclude(learner: Learner, stopped: Callable[[], bool] = lambda: False) -> O
 
 
 def _scored(learner: Learner) -> dict[str, Any]:
-    learner.scenes.eval()
-    learner.codec.eval()
     return evaluate(learner.scenes, learner.codec, learner.batches.views, learner.sampling)
 
 
@@ -130,7 +127,8 @@ def learn_wave(
         raise TdaError(f"No scene is named. Give names of the atlas {views.root} ({listed(views.names)}).")
     device = torch.device(device or ("cuda" if torch.cuda.is_available() else "cpu"))
     chosen = SceneViews(replace(views, scenes=tuple(by_name[name] for name in names)), device, tolerant=True)
-    table, codec = table_beside(shared.to(device).scenes, len(names)), deepcopy(shared.autoencoder).to(device)
+    parts = shared.to(device)
+    table, codec = table_beside(parts.scenes, len(names)), parts.autoencoder
     waves = plan(schedule, size, chosen.pixels, len(names), total=steps)
     if not waves:
         raise TdaError("The schedule has no steps: give some phase more visits, or `steps` of 1 or more.")

@@ -91,8 +91,6 @@ class Learner:
         The first step of a wave places the scenes. The first step of a phase drops optimizer states. Every step sets
         learning rates, and updates the occupancy of scenes that are due.
         """
-        self.scenes.train()
-        self.codec.train()
         span = span_at(self.wave.spans, step)
         if step == self.wave.start and self.keeps_space:
             self.place_scenes()

@@ -59,10 +59,6 @@ class TrainingStep:
         self.groups = parameter_groups(scenes, codec)
         self.optimizers = {name: make_optimizer(name, params) for name, params in self.groups.items()}
 
-    def precision(self) -> torch.autocast:
-        """Compute what is inside in the precision of training."""
-        return torch.autocast(self.scenes.box.device.type, enabled=self.scaler.is_enabled())
-
     def move(self, groups: Collection[str]) -> None:
         """Let gradients reach these parameter groups and no others."""
         for name, params in self.groups.items():
@@ -91,7 +87,7 @@ class TrainingStep:
 
     def losses(self, phase: Phase, batch: Batch, step: int) -> dict[str, Tensor]:
         """Compute the weighted losses of a batch."""
-        with self.precision():
+        with torch.autocast(self.scenes.box.device.type, enabled=self.scaler.is_enabled()):
             return objective(phase, self.scenes, self.codec, batch, self.sampling, self.seed, step)
 
     def backward(self, losses: Mapping[str, Tensor]) -> None:

@@ -12,6 +12,7 @@ from pathlib import Path
 
 import pytest
 import torch
+from tiny_runs import cut_in_step
 
 from tda_nerfstudio.base.errors import StoreError
 from tda_nerfstudio.core.objective import Batch
@@ -133,16 +134,8 @@ def test_another_seed_learns_other_scenes(runner, whole: Store, tmp_path: Path) 
 
 
 @pytest.mark.parametrize("step", [5, 11, 12, 17])
-def test_a_cut_run_goes_on_with_the_next_wave(runner, whole: Store, tmp_path: Path, monkeypatch, step: int) -> None:
-    take, last = Learner.step, step
-
-    def cut(self: Learner, step: int):
-        if step == last:
-            os.kill(os.getpid(), signal.SIGTERM)
-        return take(self, step)
-
-    with monkeypatch.context() as patch, pytest.raises(SystemExit):
-        patch.setattr(Learner, "step", cut)
+def test_a_cut_run_goes_on_with_the_next_wave(runner, whole: Store, tmp_path: Path, step: int) -> None:
+    with cut_in_step(step):
         learn(runner(tmp_path / "cut", per_wave=1))
     folder = tmp_path / "cut/tiny/tda-scenes/run/store"
     before = files(folder) if folder.exists() else {}
@@ -301,17 +294,11 @@ def test_a_run_may_name_both_its_stage_one_and_a_store_that_was_made_from_it(run
     assert trainer.config.pipeline.autoencoder == stage_one.folder
 
 
-def test_a_run_into_a_store_that_was_cut_has_the_scenes_it_began_with(runner, tmp_path, monkeypatch, capsys) -> None:
-    take, folder = Learner.step, tmp_path / "shelf"
-
-    def cut(self: Learner, step: int):
-        if step == 14:
-            os.kill(os.getpid(), signal.SIGTERM)
-        return take(self, step)
+def test_a_run_into_a_store_that_was_cut_has_the_scenes_it_began_with(runner, tmp_path, capsys) -> None:
+    folder = tmp_path / "shelf"
 
     learn(runner(tmp_path / "one", scenes=("2:3",), store=folder))
-    with monkeypatch.context() as patch, pytest.raises(SystemExit):
-        patch.setattr(Learner, "step", cut)
+    with cut_in_step(14):
         learn(runner(tmp_path / "two", per_wave=1, store=folder))
     assert [name for name in Store(folder) if Store(folder).record(name).finished] == NAMES[:2]
     learn(runner(tmp_path / "three", scenes=("4:5",), store=folder))  # another run beside it
@@ -323,16 +310,10 @@ def test_a_run_into_a_store_that_was_cut_has_the_scenes_it_began_with(runner, tm
     assert len(kept) >= 2
 
 
-def test_a_run_that_made_its_store_goes_on_from_its_own_stage_one(runner, tmp_path, monkeypatch) -> None:
-    take, folder = Learner.step, tmp_path / "shelf"
+def test_a_run_that_made_its_store_goes_on_from_its_own_stage_one(runner, tmp_path) -> None:
+    folder = tmp_path / "shelf"
 
-    def cut(self: Learner, step: int):
-        if step == 14:
-            os.kill(os.getpid(), signal.SIGTERM)
-        return take(self, step)
-
-    with monkeypatch.context() as patch, pytest.raises(SystemExit):
-        patch.setattr(Learner, "step", cut)
+    with cut_in_step(14):
         learn(runner(tmp_path / "two", per_wave=1, store=folder))
     again = runner(tmp_path / "two", per_wave=1, store=folder)
     assert again.config.pipeline.autoencoder is not None

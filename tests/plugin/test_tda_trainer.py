@@ -15,7 +15,6 @@ from PIL import Image
 from tda_nerfstudio.autoencoder.config import AutoencoderConfig
 from tda_nerfstudio.base.errors import StoreError, TdaError
 from tda_nerfstudio.base.interrupts import signals_deferred
-from tda_nerfstudio.learning.learner import Learner
 from tda_nerfstudio.plugin import bank, resolve
 from tda_nerfstudio.plugin.checkpoint import check_load_dir
 from tda_nerfstudio.plugin.claim import _HELD
@@ -400,15 +399,7 @@ def test_scenes_are_the_same_bits_with_a_cache_without_one_and_in_two_pieces(
     assert text.count("Latents cannot be kept in") == 1
     assert "(Not a directory): this run holds them in memory, and the next one encodes again." in text
 
-    step_of = Learner.step
-
-    def cut(self: Learner, step: int):
-        if step == 2:
-            os.kill(os.getpid(), signal.SIGTERM)
-        return step_of(self, step)
-
-    with monkeypatch.context() as patch, pytest.raises(SystemExit):
-        patch.setattr(Learner, "step", cut)
+    with cut_in_step(2):
         learn(encode_scene(tmp_path / "disk", "cut"))
     shutil.rmtree(tmp_path / "disk/latents")
     states["cut"] = learn(encode_scene(tmp_path / "disk", "cut"))
@@ -450,16 +441,8 @@ def test_a_run_that_was_cut_goes_on_without_its_stage_one_and_its_store(
             config.load_dir = config.get_checkpoint_dir()
         return config.setup(local_rank=0, world_size=1)
 
-    step_of = Learner.step
-
-    def cut(self: Learner, step: int):
-        if step == 3:
-            os.kill(os.getpid(), signal.SIGTERM)
-        return step_of(self, step)
-
     trainer = make()
-    with monkeypatch.context() as patch, pytest.raises(SystemExit):
-        patch.setattr(Learner, "step", cut)
+    with cut_in_step(3):
         learn(trainer)
     shutil.rmtree(first)
     shutil.rmtree(trainer.base_dir / "store", ignore_errors=True)
