@@ -26,12 +26,14 @@ def configure(tiny_atlas: Path, tmp_path_factory: pytest.TempPathFactory) -> Cal
         steps: int = 12,
         data: Path = tiny_atlas,
         output: Path | None = None,
+        hold_out: int = 8,
     ):
         config = deepcopy(getattr(methods, method.replace("-", "_")).config)
         config.output_dir = output or tmp_path_factory.mktemp("run")
         config.machine.device_type, config.vis, config.max_num_iterations = "cpu", "tensorboard", steps
         config.pipeline.datamanager.data = data
         config.pipeline.datamanager.dataparser.scenes = scenes
+        config.pipeline.datamanager.dataparser.eval_every = hold_out
         config.pipeline.datamanager.scenes_per_step, config.pipeline.datamanager.views_per_scene = 4, 2
         schedule, model = config.pipeline.schedule, config.pipeline.model
         model.triplane.resolution = 16

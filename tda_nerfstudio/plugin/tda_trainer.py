@@ -200,7 +200,9 @@ class TdaTrainer(Trainer):
         return self.line.loss, losses, metrics
 
     def eval_iteration(self, step: int) -> None:
-        """Score a held-out view if one is due, and keep its PSNR for the training line."""
+        """Score a held-out view if one is due and there are any, and keep its PSNR for the training line."""
+        if not len(self.pipeline.datamanager.views.held_out):
+            return
         super().eval_iteration(step)
         for event in writer.EVENT_STORAGE:
             if event["name"] == "Eval Images Metrics":

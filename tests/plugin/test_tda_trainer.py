@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 import torch
 from PIL import Image
+from tiny_runs import cut_in_step
 
 from tda_nerfstudio.autoencoder.config import AutoencoderConfig
 from tda_nerfstudio.base.errors import StoreError, TdaError
@@ -449,3 +450,15 @@ def test_a_run_that_was_cut_goes_on_without_its_stage_one_and_its_store(
     again = make()
     learn(again)
     assert again._start_step == 4 and "psnr" in read_finished(again.base_dir)["metrics"]
+
+
+def test_a_run_without_held_out_views_trains_to_its_end_where_evaluations_are_due(
+    configure: Callable, tiny_atlas: Path, tmp_path: Path
+) -> None:
+    data = shutil.copytree(tiny_atlas, tmp_path / "data", ignore=shutil.ignore_patterns("transforms_test.json"))
+    config = configure(data=Path(data), hold_out=0)
+    config.steps_per_eval_image = config.steps_per_eval_batch = config.steps_per_eval_all_images = 2
+    trainer = config.setup(local_rank=0, world_size=1)
+    trainer.setup()
+    trainer.train()
+    assert read_finished(trainer.base_dir)["metrics"] == {"left_out": {}, "scenes": {}}
