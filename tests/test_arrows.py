@@ -175,7 +175,7 @@ def closure(packages: set[str]) -> set[str]:
 
 
 def test_scenes_are_learnt_and_opened_where_few_packages_are_installed() -> None:
-    packages = {"torch", "numpy", "einops", "jaxtyping", "safetensors", "pyyaml", "pillow", "rich"}
+    packages = {"torch", "numpy", "jaxtyping", "safetensors", "pyyaml", "pillow", "rich"}
     there = closure(packages)
     tops = [top for top, names in packages_distributions().items() if {canonicalize_name(n) for n in names} & there]
     modules = [path for path in MODULES if package_of(path) in ("base", "core", "autoencoder", "store", "learning")]

@@ -1,6 +1,6 @@
 """What a device is good for, in minutes, on a machine that has torch and little else.
 
-`python -m tda_nerfstudio.studies.device_check OUT` needs torch, numpy, einops, jaxtyping, safetensors, pyyaml, pillow
+`python -m tda_nerfstudio.studies.device_check OUT` needs torch, numpy, jaxtyping, safetensors, pyyaml, pillow
 and rich alone. It writes device_check.json and device_check.md. Its exit code is 1 when anything failed.
 """
 

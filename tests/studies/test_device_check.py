@@ -16,7 +16,7 @@ from tda_nerfstudio.studies.bench import agreement
 from tda_nerfstudio.studies.device_check import DeviceCheck, Finding, judged, main
 from tda_nerfstudio.studies.short_stages import Length, Quality
 
-GIVEN = ("torch", "numpy", "einops", "jaxtyping", "safetensors", "yaml", "PIL", "rich")
+GIVEN = ("torch", "numpy", "jaxtyping", "safetensors", "yaml", "PIL", "rich")
 THEIRS = ("torchgen", "functorch", "typing_extensions", "sympy", "mpmath", "wadler_lindig")
 THEIRS += ("markdown_it", "mdurl", "pygments", "_yaml")
 """What these import themselves."""
