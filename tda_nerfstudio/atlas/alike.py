@@ -10,7 +10,8 @@ from typing import NamedTuple
 from jaxtyping import Bool
 from torch import Tensor
 
-from tda_nerfstudio.atlas.bounds import evenly, look_at, silhouette, spread
+from tda_nerfstudio.atlas.bounds import evenly, look_at, spread
+from tda_nerfstudio.atlas.carving import silhouette
 from tda_nerfstudio.atlas.posed import Scene
 from tda_nerfstudio.base.errors import TdaError
 

@@ -3,31 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 
 import torch
-import torch.nn.functional as F
-from jaxtyping import Bool, Float, Int
+from jaxtyping import Float
 from torch import Tensor
 
-from tda_nerfstudio.atlas.images import read_alpha, read_image
+from tda_nerfstudio.atlas.carving import Cut, cut_of, is_kept, silhouette, voxel_centres
 from tda_nerfstudio.atlas.posed import Scene
 from tda_nerfstudio.base.errors import TdaError
-
-_WHITE = 250  # of 255: JPEG makes a white background a little darker
-_MASK_SIZE = 256  # pixels; larger silhouettes are reduced, keeping every pixel that is not empty
-
-
-@dataclass(frozen=True)
-class _Cut:
-    """A view's silhouette as a summed-area table, so that any rectangle is tested by four look-ups."""
-
-    c2w: Float[Tensor, "3 4"]
-    focal: tuple[float, float]
-    centre: tuple[float, float]
-    table: Int[Tensor, "height+1 width+1"]
-    whole: bool  # the silhouette does not touch the border: everything outside the image is empty
-
 
 def fit_box(
     scenes: Sequence[Scene], views_per_scene: int = 12, max_scenes: int = 64, grid: int = 64, margin: float = 0.05
@@ -87,7 +70,7 @@ def look_at(scenes: Sequence[Scene]) -> tuple[Float[Tensor, " 3"], float, float]
     return centre.float(), half.min().item(), half.max().item()
 
 
-def _cuts(scene: Scene, count: int) -> list[_Cut]:
+def _cuts(scene: Scene, count: int) -> list[Cut]:
     """Read silhouettes of a few train views from all around; views without a silhouette are left out."""
     cuts = []
     for view in spread(scene.train.c2w[:, :, 2], count):
@@ -95,13 +78,8 @@ def _cuts(scene: Scene, count: int) -> list[_Cut]:
             mask, _ = silhouette(scene, view)
         except TdaError:  # training reports it
             continue
-        if mask is None:
-            continue
-        reduction = -(-max(mask.shape) // _MASK_SIZE)
-        mask = F.max_pool2d(mask[None].float(), reduction, ceil_mode=True)[0]
-        table = F.pad(mask.int().cumsum(0).cumsum(1), (1, 0, 1, 0))
-        fx, fy, cx, cy = (getattr(scene.train, name)[view].item() / reduction for name in ("fx", "fy", "cx", "cy"))
-        cuts.append(_Cut(scene.train.c2w[view], (fx, fy), (cx, cy), table.int(), not _border(mask).any()))
+        if mask is not None:
+            cuts.append(cut_of(scene, view, mask))
     return cuts
 
 
@@ -120,72 +98,19 @@ def spread(axes: Float[Tensor, "view 3"], count: int) -> list[int]:
     return picked
 
 
-def silhouette(scene: Scene, view: int) -> tuple[Bool[Tensor, "height width"] | None, bool]:
-    """Find the object's pixels by alpha, or else as those that are not white; None when neither separates it.
-
-    Also say whether the reason is a busy background: opaque, and not white at the image's border.
-    """
-    size, picture = (scene.width, scene.height), scene.train.pictures[view]
-    alpha = read_alpha(picture, size)
-    if alpha is not None and not (alpha == 255).all():
-        mask = alpha > 0
-    else:
-        dark = (read_image(picture, *size) < _WHITE).any(-1)
-        if _border(dark).any():
-            return None, True
-        mask = _between(dark, 0) & _between(dark, 1)  # white parts of an object are not holes
-    return (mask if mask.any() else None), False
-
-
-def _border(mask: Tensor) -> Tensor:
-    return torch.cat([mask[0], mask[-1], mask[:, 0], mask[:, -1]])
-
-
-def _between(mask: Bool[Tensor, "height width"], dim: int) -> Bool[Tensor, "height width"]:
-    """Fill each line from its first to its last set pixel."""
-    return (mask.cumsum(dim) > 0) & (mask.flip(dim).cumsum(dim).flip(dim) > 0)
-
-
 def _hull(
-    box: Float[Tensor, "2 3"], cells: int, scenes: Sequence[Sequence[_Cut]]
+    box: Float[Tensor, "2 3"], cells: int, scenes: Sequence[Sequence[Cut]]
 ) -> tuple[Float[Tensor, "2 3"] | None, Float[Tensor, " 3"]]:
     """Return the bounds of the voxel centres that any scene keeps (None if there are none) and the voxel's sides."""
-    voxel = (box[1] - box[0]) / cells
-    lines = [box[0, axis] + voxel[axis] * (torch.arange(cells) + 0.5) for axis in range(3)]
-    voxels = torch.stack(torch.meshgrid(*lines, indexing="ij"), -1).reshape(-1, 3)
+    voxels, voxel = voxel_centres(box, cells)
     bounds = None
     for cuts in scenes:
         if bounds is not None:  # only the union's bounds are wanted: voxels within them need no test
             voxels = voxels[((voxels < bounds[0]) | (voxels > bounds[1])).any(-1)]
         kept = voxels
         for cut in cuts:
-            kept = kept[_is_kept(kept, cut, 0.5 * voxel.norm().item())]
+            kept = kept[is_kept(kept, cut, 0.5 * voxel.norm().item())]
         if len(kept):
             ends = kept if bounds is None else torch.cat([kept, bounds])
             bounds = torch.stack([ends.amin(0), ends.amax(0)])
     return bounds, voxel
-
-
-def _is_kept(points: Float[Tensor, "point 3"], cut: _Cut, reach: float) -> Bool[Tensor, " point"]:
-    """Say whether the footprint of a ball of radius `reach` meets the silhouette or may be out of sight."""
-    x, y, z = ((points - cut.c2w[:, 3]) @ cut.c2w[:, :3]).unbind(-1)
-    height, width = cut.table.shape[0] - 1, cut.table.shape[1] - 1
-    near = (-z - reach).clamp_min(1e-6)
-    depth = (-z).clamp_min(1e-6)
-    left, right = _span(cut.centre[0] + cut.focal[0] * x / depth, cut.focal[0] * reach / near, width)
-    top, bottom = _span(cut.centre[1] - cut.focal[1] * y / depth, cut.focal[1] * reach / near, height)
-    table, row = cut.table.flatten(), width + 1
-    inside = (
-        table[bottom * row + right] - table[top * row + right] - table[bottom * row + left] + table[top * row + left]
-    )
-    kept = (inside > 0) & (-z > -reach)
-    if cut.whole:
-        return kept
-    return kept | (left == right) | (top == bottom) | (-z <= reach)
-
-
-def _span(middle: Float[Tensor, " point"], radius: Float[Tensor, " point"], size: int) -> tuple[Tensor, Tensor]:
-    """Return the pixels [first, last) that an interval covers, clipped to the image."""
-    first = (middle - radius).clamp(0, size).floor()
-    last = ((middle + radius).floor() + 1).clamp(0, size)
-    return first.long(), last.long()

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import numpy as np
 import torch
-from jaxtyping import Float32, UInt8
+from jaxtyping import Float32, Int, UInt8
 from PIL import Image
 from torch import Tensor
 
@@ -122,6 +122,20 @@ class ImageStore:
                     self._images[index] = image
             images[row] = image
         return images
+
+
+    def at(
+        self, indices: Sequence[int], pixels: Int[Tensor, "view pixel"]
+    ) -> UInt8[Tensor, "view pixel 3"]:
+        """Copy out some pixels of each of some images, by their row-major places, as `get` does whole images."""
+        found = torch.empty(*pixels.shape, 3, dtype=torch.uint8)
+        for row, index in enumerate(indices):
+            if self._images[index] is None:
+                self.get([index])
+            image = self._images[index]
+            assert image is not None
+            found[row] = image.view(-1, 3)[pixels[row]]
+        return found
 
 
 def _picture(source: Path | Picture) -> Picture:

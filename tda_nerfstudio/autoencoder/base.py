@@ -44,6 +44,8 @@ class Autoencoder(nn.Module):
     """A latent pixel has sub x sub parts; its C channels are those of the parts, as PixelUnshuffle lays them out."""
     encoder: nn.Module
     decoder: nn.Module
+    keeps_pixels: bool = False
+    """Whether raw latents are the pixels in [-1, 1] themselves, so that nothing is gained by keeping latents."""
 
     def __init__(self, f: int, channels: int, sub: int = 1) -> None:
         super().__init__()

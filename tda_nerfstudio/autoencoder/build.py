@@ -9,10 +9,13 @@ import torch
 from tda_nerfstudio.autoencoder import embedded, pretrained
 from tda_nerfstudio.autoencoder.base import Autoencoder
 from tda_nerfstudio.autoencoder.config import AutoencoderConfig
+from tda_nerfstudio.autoencoder.fine import FineAutoencoder
 from tda_nerfstudio.autoencoder.identity import IdentityAutoencoder
 from tda_nerfstudio.autoencoder.light import LightAutoencoder
 from tda_nerfstudio.base.errors import TdaError
 
+FULL_RESOLUTION = ("colours", "fine", "identity")
+"""Kinds whose sizes are fixed: each latent pixel has 2 x 2 parts, one for every pixel of the image."""
 SUBS = (1, 2, 4)
 """Parts per side that a latent pixel of the light autoencoder may have."""
 
@@ -24,8 +27,8 @@ def resolve(config: AutoencoderConfig) -> AutoencoderConfig:
     """
     if config.kind in ("kl", "tiny"):
         return pretrained.resolve(config)
-    if config.kind == "identity":
-        return replace(config, f=1, channels=3)
+    if config.kind in FULL_RESOLUTION:
+        return replace(config, f=2, channels=12, width=32, blocks=3, sub=2, start="scratch")
     parts = [s for s in SUBS if 2 * s <= config.f and config.channels % s**2 == 0 and config.channels >= 3 * s**2]
     sized = replace(config, sub=config.sub or max(parts, default=1))
     return replace(sized, start="scratch") if config.start == "embedded" and embedded.find(sized) is None else sized
@@ -37,6 +40,8 @@ def build(config: AutoencoderConfig, seed: int = 0) -> Autoencoder:
         torch.manual_seed(seed)
         if config.kind == "identity":
             return IdentityAutoencoder()
+        if config.kind in FULL_RESOLUTION:
+            return FineAutoencoder(encodes=config.kind == "fine")
         return _build_light(resolve(config)) if config.kind == "light" else pretrained.build(config)
 
 

@@ -10,7 +10,7 @@ try:
 except ImportError:  # stores open without the packages of the command line
     not_an_option = None
 
-Kind = Literal["light", "kl", "tiny", "identity"]
+Kind = Literal["colours", "fine", "light", "kl", "tiny", "identity"]
 InitialWeights = Literal["embedded", "scratch"]
 
 
@@ -19,9 +19,10 @@ class AutoencoderConfig:
     """The kind of autoencoder and its sizes."""
 
     kind: Kind = "light"
-    """light: our own; kl, tiny: diffusers' AutoencoderKL and AutoencoderTiny; identity: none, for RGB scenes."""
+    """colours, fine: our own at full resolution, whose latents are pixels, or start as such; light: our own at 1/f; kl,
+    tiny: diffusers' AutoencoderKL and AutoencoderTiny; identity: none, for RGB scenes."""
     f: int = 8
-    """Down-scaling from image to latent pixels; light knows 4, 8 and 16."""
+    """Down-scaling from image to latent pixels; light knows 4, 8 and 16; colours, fine and identity have 2."""
     channels: int = 48
     """C: latent channels."""
     width: int = 128

@@ -10,12 +10,16 @@ from tda_nerfstudio.autoencoder.base import Autoencoder
 
 
 class IdentityAutoencoder(Autoencoder):
-    """An autoencoder that changes nothing: f = 1, C = 3, no parameters, a white background; nu is the identity."""
+    """An autoencoder that changes nothing: no parameters, a white background; nu is the identity.
 
-    def __init__(self) -> None:
-        super().__init__(1, 3)
-        self.encoder = nn.Identity()
-        self.decoder = nn.Identity()
+    A latent pixel is f x f pixels of the image, each of which is a part of 3 channels.
+    """
+
+    keeps_pixels = True
+
+    def __init__(self, f: int = 2) -> None:
+        super().__init__(f, 3 * f**2, f)
+        self.encoder, self.decoder = nn.PixelUnshuffle(f), nn.PixelShuffle(f)
         self.background.fill_(1.0)
 
     def normalise(self, z: Tensor) -> Tensor:

@@ -8,46 +8,7 @@ import torch
 from torch import Tensor, nn
 
 from tda_nerfstudio.autoencoder.base import Autoencoder, reduced_precision
-
-
-def _conv(inputs: int, outputs: int, size: int = 3) -> nn.Conv2d:
-    # Replicated borders: a constant image stays constant, so that empty space has one latent.
-    return nn.Conv2d(inputs, outputs, size, padding=size // 2, padding_mode="replicate")
-
-
-def _faint(layer: nn.Conv2d) -> nn.Conv2d:
-    """Scale initial weights down, so that a residual path starts close to zero."""
-    with torch.no_grad():
-        layer.weight.mul_(0.1)
-    return layer
-
-
-class PixelNorm(nn.Module):
-    """Scale every pixel's features to a root mean square of 1, then each channel by a learnt gain.
-
-    Nothing is averaged over the image, since a latent pixel must not depend on distant parts of the image.
-    """
-
-    def __init__(self, width: int) -> None:
-        super().__init__()
-        self.gain = nn.Parameter(torch.ones(width, 1, 1))
-
-    def forward(self, x: Tensor) -> Tensor:
-        """Normalise [image, width, h, w], keeping shape and precision."""
-        square = (x if x.dtype == torch.float64 else x.float()).square().mean(1, keepdim=True)
-        return x * torch.rsqrt(square + 1e-6).to(x.dtype) * self.gain.to(x.dtype)
-
-
-class ResidualBlock(nn.Module):
-    """Two 3 x 3 convolutions added to their input; initially close to the identity."""
-
-    def __init__(self, width: int) -> None:
-        super().__init__()
-        self.norm, self.first, self.second = PixelNorm(width), _conv(width, width), _faint(_conv(width, width))
-
-    def forward(self, x: Tensor) -> Tensor:
-        """Transform [image, width, h, w], keeping the shape."""
-        return x + self.second(torch.relu(self.first(self.norm(x))))
+from tda_nerfstudio.autoencoder.layers import ResidualBlock, Shortcut, conv, faint
 
 
 def frequencies(f: int, channels: int) -> tuple[Tensor, Tensor]:
@@ -71,18 +32,6 @@ def frequencies(f: int, channels: int) -> tuple[Tensor, Tensor]:
     return pad(basis[best], (0, 0, 0, missing)), pad(variance[best].sqrt(), (0, missing), value=1.0)
 
 
-class Shortcut(nn.Module):
-    """The sum of a deep and a linear path. The linear path works from the start: training begins with a picture."""
-
-    def __init__(self, deep: nn.Sequential, linear: nn.Sequential) -> None:
-        super().__init__()
-        self.deep, self.linear = deep, linear
-
-    def forward(self, x: Tensor) -> Tensor:
-        """Add the outputs of both paths."""
-        return self.deep(x) + self.linear(x)
-
-
 class LightAutoencoder(Autoencoder):
     """Our own autoencoder: `blocks` residual blocks of `width` channels at 1/f of the resolution, and one at 2/f.
 
@@ -97,38 +46,38 @@ class LightAutoencoder(Autoencoder):
         super().__init__(f, channels, sub)
         half, fine, part, apart = f // 2, width // 4, f // sub, channels // sub**2
         pixels = 3 * half**2
-        to_latents: list[nn.Module] = [_faint(_conv(width, channels))]
-        from_latents: list[nn.Module] = [_conv(channels, width)]
+        to_latents: list[nn.Module] = [faint(conv(width, channels))]
+        from_latents: list[nn.Module] = [conv(channels, width)]
         if sub > 1:
             each = max(width // sub**2, width // 8)
             to_latents = [
-                _conv(width, sub**2 * each, 1),
+                conv(width, sub**2 * each, 1),
                 nn.PixelShuffle(sub),
-                _faint(_conv(each, apart)),
+                faint(conv(each, apart)),
                 nn.PixelUnshuffle(sub),
             ]
             from_latents = [
                 nn.PixelShuffle(sub),
-                _conv(apart, each),
+                conv(apart, each),
                 nn.PixelUnshuffle(sub),
-                _conv(sub**2 * each, width, 1),
+                conv(sub**2 * each, width, 1),
             ]
         deep_encoder = nn.Sequential(
             nn.PixelUnshuffle(half),
-            _conv(pixels, fine),
+            conv(pixels, fine),
             ResidualBlock(fine),
             nn.PixelUnshuffle(2),
-            _conv(4 * fine, width, 1),
+            conv(4 * fine, width, 1),
             *(ResidualBlock(width) for _ in range(blocks)),
             *to_latents,
         )
         deep_decoder = nn.Sequential(
             *from_latents,
             *(ResidualBlock(width) for _ in range(blocks)),
-            _conv(width, 4 * fine, 1),
+            conv(width, 4 * fine, 1),
             nn.PixelShuffle(2),
             ResidualBlock(fine),
-            _faint(_conv(fine, pixels)),
+            faint(conv(fine, pixels)),
             nn.PixelShuffle(half),
         )
         analysis, synthesis = nn.Conv2d(3 * part**2, apart, 1), nn.Conv2d(apart, 3 * part**2, 1)

@@ -21,6 +21,12 @@ def grid_size(height: int, width: int, f: int) -> tuple[int, int]:
     return math.ceil(height / f), math.ceil(width / f)
 
 
+def parts_shape(height: int, width: int, f: int, sub: int) -> tuple[int, int]:
+    """Return rows and columns of the parts of all latent pixels that cover an image, each with sub x sub parts."""
+    h, w = grid_size(height, width, f)
+    return h * sub, w * sub
+
+
 def pixel_centres(h: int, w: int, device: torch.device | str = "cpu") -> Float[Tensor, "pixel 2"]:
     """Return the centres (x, y) of an h x w grid's pixels in row-major order, in pixels of the grid."""
     y, x = torch.meshgrid(torch.arange(h, device=device), torch.arange(w, device=device), indexing="ij")
@@ -33,7 +39,7 @@ def footprint(side: int, device: torch.device | str = "cpu") -> Float[Tensor, "s
 
 
 def rays(
-    view: View, pixels: Float[Tensor, "view ray 2"], f: int
+    view: View, pixels: Float[Tensor, "view ray 2"], f: float
 ) -> tuple[Float[Tensor, "view ray 3"], Float[Tensor, "view ray 3"]]:
     """Return origins and unit directions, in the world frame, of rays through positions (x, y) of the latent grid.
 

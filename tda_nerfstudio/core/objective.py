@@ -9,7 +9,7 @@ from jaxtyping import Float, Int
 from torch import Tensor
 
 from tda_nerfstudio.base.randomness import seeded
-from tda_nerfstudio.core.cameras import View, grid_size, pixel_centres
+from tda_nerfstudio.core.cameras import View, grid_size, parts_shape, pixel_centres
 from tda_nerfstudio.core.losses import image_loss, latent_loss, tv_loss
 from tda_nerfstudio.core.phase import Phase
 from tda_nerfstudio.core.ray_sampling import SamplingConfig
@@ -22,6 +22,7 @@ class Codec(Protocol):
 
     f: int
     channels: int
+    sub: int
     background: Tensor
 
     def encode(self, images: Tensor, noise: Tensor | None = None) -> Tensor: ...
@@ -29,6 +30,17 @@ class Codec(Protocol):
     def normalise(self, z: Tensor) -> Tensor: ...
     def denormalise(self, y: Tensor) -> Tensor: ...
     def normalise_moving(self, z: Tensor) -> Tensor: ...
+
+
+class Parts(NamedTuple):
+    """Some parts of the latent pixels of each view, and what the encoder says of them."""
+
+    index: Int[Tensor, "view part"]
+    """Row-major among the parts of all latent pixels of the view."""
+    latents: Float[Tensor, "view channel part"]
+    """nu(E(x)), with the channels of one part."""
+    variance: Float[Tensor, "*view channel 1"]
+    """Of each channel in the whole view, as `latent_variance` gives it, or one for all."""
 
 
 class Batch(NamedTuple):
@@ -45,10 +57,10 @@ class Batch(NamedTuple):
     """In [0, 1]."""
     latents: Float[Tensor, "view channel h w"] | None = None
     """Cached nu(E(x)), for phases in which the encoder does not train."""
-    pixels: Int[Tensor, "view pixel"] | None = None
-    """Row-major indices of the latent pixels to render; None renders all."""
+    parts: Parts | None = None
+    """The parts of latent pixels to render; None renders all."""
     seeds: tuple[str, ...] = ()
-    """Seed of each view's randomness; if empty, it follows from the view's position in the batch."""
+    """Seed of each scene's randomness; if empty, it follows from the scene's position in the batch."""
 
 
 def latent_variance(latents: Float[Tensor, "view channel h w"], together: bool) -> Float[Tensor, "_ channel 1 1"]:
@@ -92,15 +104,13 @@ def objective(
             losses["ae"] = image_loss(decoded, batch.images)
     if phase.renders:
         planes = scenes.planes(batch.scene)
-        rendered = render_batch(scenes, planes, codec, batch, sampling, seed, step)
-        if "latent" in phase.losses:
+        render = render_batch if batch.parts is None else render_parts
+        rendered = render(scenes, planes, codec, batch, sampling, seed, step)
+        if "latent" in phase.losses and batch.parts is not None:
+            losses["latent"] = latent_loss(rendered, batch.parts.latents, batch.parts.variance)
+        elif "latent" in phase.losses:
             assert encoded is not None
-            variance = latent_variance(encoded, phase.encodes)
-            if batch.pixels is None:
-                losses["latent"] = latent_loss(rendered, encoded, variance)
-            else:
-                seen = encoded.flatten(2).gather(2, batch.pixels[:, None].expand(-1, codec.channels, -1))
-                losses["latent"] = latent_loss(rendered.flatten(2), seen, variance[..., 0])
+            losses["latent"] = latent_loss(rendered, encoded, latent_variance(encoded, phase.encodes))
         if "rgb" in phase.losses:
             assert batch.images is not None
             shown = rendered
@@ -116,18 +126,34 @@ def objective(
 def render_batch(
     scenes: LatentScenes, planes: Tensor, codec: Codec, batch: Batch, sampling: SamplingConfig, seed: int, step: int
 ) -> Float[Tensor, "view channel h w"]:
-    """Render the batch's views as normalised latents; with `batch.pixels` as one row of them, [view, C, 1, pixel]."""
+    """Render the batch's views whole, as normalised latents."""
     h, w = grid_size(batch.height, batch.width, codec.f)
     views = len(batch.slot)
-    centres = pixel_centres(h, w, planes.device)
-    if batch.pixels is None:
-        chosen = centres.expand(views, -1, -1)
-    else:
-        chosen, h, w = centres[batch.pixels], 1, batch.pixels.shape[1]
-    seeds = batch.seeds or tuple(f"{seed}/{step}/{i}" for i in range(views))
-    generators = [seeded(own, 0, "rays") for own in seeds]
-    occupied = scenes.occupied[batch.scene]
-    out = render_views(
-        scenes, planes, batch.slot, batch.view, chosen, codec.f, codec.background, sampling, generators, occupied
-    )
+    centres = pixel_centres(h, w, planes.device).expand(views, -1, -1)
+    how, background, occupied = generators_of(batch, seed, step), codec.background, scenes.occupied[batch.scene]
+    given = (scenes, planes, batch.slot, batch.view, centres, codec.f)
+    out = render_views(*given, background, sampling, how, occupied)
     return out.latent.view(views, h, w, -1).permute(0, 3, 1, 2)
+
+
+def render_parts(
+    scenes: LatentScenes, planes: Tensor, codec: Codec, batch: Batch, sampling: SamplingConfig, seed: int, step: int
+) -> Float[Tensor, "view channel part"]:
+    """Render the parts that the batch names, each as if it were a latent pixel of its own."""
+    assert batch.parts is not None
+    index, sub, channels = batch.parts.index, codec.sub, scenes.channels
+    rows, columns = parts_shape(batch.height, batch.width, codec.f, sub)
+    centres = pixel_centres(rows, columns, planes.device)[index]
+    within = (index // columns) % sub * sub + index % columns % sub
+    background = codec.background.view(channels, sub**2).T[within]
+    how, occupied = generators_of(batch, seed, step), scenes.occupied[batch.scene]
+    side = max(sampling.rays(sub, training=True) // sub, 1)
+    given = (scenes, planes, batch.slot, batch.view, centres, codec.f / sub)
+    out = render_views(*given, background, sampling, how, occupied, side)
+    return out.latent.view(*index.shape, channels).transpose(1, 2)
+
+
+def generators_of(batch: Batch, seed: int, step: int) -> list[torch.Generator]:
+    """Make a generator for the rays of each scene of a batch."""
+    seeds = batch.seeds or tuple(f"{seed}/{step}/{i}" for i in range(len(batch.scene)))
+    return [seeded(own, 0, "rays") for own in seeds]

@@ -8,7 +8,7 @@ import torch
 from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
-REFRESH_EVERY = 8
+REFRESH_EVERY = 16
 """Rounds between updates of a scene's grid. An update costs a tenth of the scene's part of a step."""
 YOUNG = 0.25
 """Share of a phase in which cells only become occupied and none becomes empty, as scenes are not yet learnt."""

@@ -22,6 +22,8 @@ class SamplingConfig:
     parts, and at least 2 x 2; if there are fewer rays than parts, parts share them."""
     train_side: int | None = None
     """The same in training. With a single ray, edges are noise, and an encoder that trains learns to blur them."""
+    coarse_side: int = 2
+    """Neighbouring rays of a latent pixel, as 2 x 2, that share one coarse pass through their middle; 1 shares none."""
     jitter: bool = True
     """Whether rays pass a random place in their part of the pixel at every step of training, and not its centre."""
     explore: float = 0.06
@@ -32,6 +34,10 @@ class SamplingConfig:
     def rays(self, sub: int, training: bool = False) -> int:
         """Count the rays per side of a latent pixel that has sub x sub parts."""
         return (self.train_side if training else self.side) or max(2, sub)
+
+    def together(self, side: int) -> int:
+        """Count the rays per side that share a coarse pass where a latent pixel has `side` x `side` rays."""
+        return self.coarse_side if side % self.coarse_side == 0 else 1
 
 
 def even_edges(near: Float[Tensor, " ray"], far: Float[Tensor, " ray"], count: int) -> Float[Tensor, "ray edge"]:
@@ -62,8 +68,7 @@ def importance_edges(
 
 
 def place(
-    edges: Float[Tensor, "ray edge"], jitter: Float[Tensor, "ray sample"] | None = None
-) -> Float[Tensor, "ray sample"]:
+    edges: Float[Tensor, "*ray edge"], jitter: Float[Tensor, "*ray sample"] | None = None
+) -> Float[Tensor, "*ray sample"]:
     """Return the distance of one sample in each interval: in its middle, or at the share `jitter` in [0, 1) of it."""
-    width = edges[:, 1:] - edges[:, :-1]
-    return edges[:, :-1] + width * (0.5 if jitter is None else jitter)
+    return edges[..., :-1] + edges.diff(dim=-1) * (0.5 if jitter is None else jitter)

@@ -55,47 +55,64 @@ def clip(
 def render_rays(
     scenes: LatentScenes,
     planes: Float[Tensor, "scene 3 R R F"],
-    slot: Int[Tensor, " ray"],
-    origins: Float[Tensor, "ray 3"],
-    directions: Float[Tensor, "ray 3"],
+    slot: Int[Tensor, " bundle"],
+    origins: Float[Tensor, "bundle 3"],
+    directions: Float[Tensor, "bundle ray 3"],
     background: Float[Tensor, " channel"],
     sampling: SamplingConfig,
-    jitter: Float[Tensor, "ray fine"] | None = None,
+    jitter: Float[Tensor, "bundle ray fine"] | None = None,
     occupied: Bool[Tensor, "scene G G G"] | None = None,
-    explore: Bool[Tensor, " ray"] | None = None,
+    explore: Bool[Tensor, " bundle"] | None = None,
 ) -> Rendering:
-    """Render rays over a background in (-1, 1). `planes` are the fused planes, `slot` each ray's scene among them.
+    """Render bundles of neighbouring rays over a background in (-1, 1), as rows [bundle * ray, ...].
 
-    Origins and directions are in the world frame, directions of unit length. Rays that miss the box, or its occupied
-    cells if they are given, cost nothing (see `clip`). The coarse pass only places the samples of the fine pass: it has
-    no colour and no gradient.
+    `planes` are the fused planes, `slot` each bundle's scene among them. Origins and directions are in the world frame,
+    directions of unit length. A bundle has one coarse pass, along its middle, without colour and without gradient: it
+    places the samples of its rays' fine passes. Bundles that miss the box, or its occupied cells if they are given, cost
+    nothing (see `clip`).
     """
-    index, near, far, depth = clip(scenes, slot, origins, directions, occupied, explore)
-    count, background = len(origins), (background + 1) / 2
-    latent = background.expand(count, -1)
-    opacity = origins.new_zeros(count)
+    middle = torch.nn.functional.normalize(directions.mean(1), dim=-1)
+    index, near, far, depth = clip(scenes, slot, origins, middle, occupied, explore)
+    (count, rays), background = directions.shape[:2], (background + 1) / 2
+    latent = background.expand(count, rays, -1)
+    opacity = origins.new_zeros(count, rays)
+    depth = depth[:, None].expand(-1, rays)
     if len(index):
-        origins, directions, slot = origins[index], directions[index], slot[index]
+        origins, directions, middle, slot = origins[index], directions[index], middle[index], slot[index]
         scale = scenes.length_scale()
 
-        def look(at: Float[Tensor, "ray sample"]) -> Tensor:
-            points = origins[:, None] + at[..., None] * directions[:, None]
-            return scenes.features(planes, points.view(-1, 3), slot.repeat_interleave(at.shape[1]))
+        def look(at: Float[Tensor, "bundle ray sample"], along: Float[Tensor, "bundle ray 3"]) -> Tensor:
+            points = origins[:, None, None] + at[..., None] * along[:, :, None]
+            return scenes.features(planes, points.view(-1, 3), slot.repeat_interleave(at.shape[1:].numel()))
 
         edges = ray_sampling.even_edges(near, far, sampling.coarse)
         with torch.no_grad():
-            density = scenes.density(look(ray_sampling.place(edges))).view(len(index), -1)
+            density = scenes.density(look(ray_sampling.place(edges)[:, None], middle[:, None])).view(len(index), -1)
             weights = compositing.ray_weights(density, edges.diff(dim=1) * scale)
-            edges = ray_sampling.importance_edges(edges, weights, sampling.fine)
+            edges = ray_sampling.importance_edges(edges, weights, sampling.fine)[:, None].expand(-1, rays, -1)
             at = ray_sampling.place(edges, None if jitter is None else jitter[index])
-        density, colour = scenes.density_and_colour(look(at))
-        weights = compositing.ray_weights(density.view(len(index), -1), edges.diff(dim=1) * scale)
+        density, colour = scenes.density_and_colour(look(at, directions))
+        weights = compositing.ray_weights(density.view(at.shape).flatten(0, 1), edges.flatten(0, 1).diff(dim=1) * scale)
         seen, hit_opacity = compositing.composite(weights, colour.view(*weights.shape, -1), background)
-        latent = latent.index_copy(0, index, seen)
-        opacity = opacity.index_copy(0, index, hit_opacity)
-        ends = (weights * at).sum(1) + (1 - hit_opacity) * depth[index]
-        depth = depth.index_copy(0, index, ends)
-    return Rendering(2 * latent - 1, opacity, depth)
+        latent = latent.index_copy(0, index, seen.view(-1, rays, seen.shape[-1]))
+        opacity = opacity.index_copy(0, index, hit_opacity.view(-1, rays))
+        ends = (weights * at.flatten(0, 1)).sum(1) + (1 - hit_opacity) * depth[index].flatten()
+        depth = depth.index_copy(0, index, ends.view(-1, rays))
+    return Rendering(2 * latent.flatten(0, 1) - 1, opacity.flatten(), depth.flatten())
+
+
+def bundled(rays: Tensor, side: int, together: int) -> Tensor:
+    """Arrange side x side rays, [pixel, ray, ...] in row-major order, by bundles: [pixel, bundle, ray, ...]."""
+    across = side // together
+    grid = rays.view(len(rays), across, together, across, together, *rays.shape[2:])
+    return grid.transpose(2, 3).reshape(len(rays), across**2, together**2, *rays.shape[2:])
+
+
+def unbundled(rays: Tensor, side: int, together: int) -> Tensor:
+    """Invert `bundled`: [pixel, bundle, ray, ...] to [pixel, ray, ...] in row-major order."""
+    across = side // together
+    grid = rays.view(len(rays), across, across, together, together, *rays.shape[3:])
+    return grid.transpose(2, 3).reshape(len(rays), side**2, *rays.shape[3:])
 
 
 def jittered_pixels(
@@ -132,42 +149,50 @@ def render_views(
     slot: Int[Tensor, " view"],
     view: cameras.View,
     centres: Float[Tensor, "view pixel 2"],
-    f: int,
-    background: Float[Tensor, " channel"],
+    f: float,
+    background: Float[Tensor, " channel"] | Float[Tensor, "view pixel channel"],
     sampling: SamplingConfig,
     generators: Sequence[torch.Generator] = (),
     occupied: Bool[Tensor, "scene G G G"] | None = None,
+    side: int | None = None,
 ) -> Rendering:
     """Render latent pixels of several views: rows [view * pixel, C], averaged over the area of each part.
 
     `slot` is each view's scene among `planes`, `centres` are in latent pixels, and the background has all C channels,
-    in (-1, 1). With a CPU generator for each view, as in training, samples are jittered and some pixels explore;
-    without, the result is deterministic.
+    in (-1, 1), for every pixel or for each. With CPU generators, one for each equal share of the views, as in training,
+    samples are jittered and some pixels explore; without, the result is deterministic. A pixel has side x side rays, by
+    default as many as `sampling` says.
     """
     device, (views, pixels), channels = centres.device, centres.shape[:2], scenes.channels
-    sub = math.isqrt(len(background) // channels)
-    side, noise, jitter, explore = sampling.rays(sub, bool(generators)), None, None, None
+    sub = math.isqrt(background.shape[-1] // channels)
+    side, noise, jitter, explore = side or sampling.rays(sub, bool(generators)), None, None, None
+    together = sampling.together(side)
+    bundles = (side // together) ** 2
 
     def draw(*shape: int) -> Tensor:
-        return torch.stack([torch.rand(shape, generator=own) for own in generators]).to(device)
+        each = [torch.rand((views // len(generators), *shape), generator=own) for own in generators]
+        return torch.cat(each).to(device)
 
     if generators:
         if sampling.jitter:
             noise = draw(pixels, side * side, 2)
-        jitter = draw(pixels * side * side, sampling.fine).flatten(0, 1)
+        jitter = draw(pixels * bundles, together**2, sampling.fine).flatten(0, 1)
         if occupied is not None:
-            explore = (draw(pixels) < sampling.explore).flatten().repeat_interleave(side * side)
+            explore = (draw(pixels) < sampling.explore).flatten().repeat_interleave(bundles)
     origins, directions = cameras.rays(view, jittered_pixels(centres, side, noise), f)
-    slot, origins = slot.repeat_interleave(pixels * side * side), origins.reshape(-1, 3)
-    directions = directions.reshape(-1, 3)
+    directions = bundled(directions.view(views * pixels, side**2, 3), side, together).flatten(0, 1)
+    origins = origins[:, :: together**2].reshape(-1, 3)  # those of a view are all the same
+    slot = slot.repeat_interleave(pixels * bundles)
     black = -background.new_ones(channels)  # each part has its own background, which is added last
     if generators:
         out = render_rays(scenes, planes, slot, origins, directions, black, sampling, jitter, occupied, explore)
     else:
-        size = sampling.rays_per_chunk
+        size = max(sampling.rays_per_chunk // together**2, 1)
         chunks = zip(slot.split(size), origins.split(size), directions.split(size), strict=True)
         parts = [render_rays(scenes, planes, s, o, d, black, sampling, None, occupied) for s, o, d in chunks]
         out = Rendering(*(torch.cat(part) for part in zip(*parts, strict=True)))
-    light, opacity, depth = (part.view(views * pixels, side * side, -1) for part in out)
-    behind = (1 - assemble(opacity, sub)) * (background + 1).view(channels, -1)
+    light, opacity, depth = (
+        unbundled(part.view(views * pixels, bundles, together**2, -1), side, together) for part in out
+    )
+    behind = (1 - assemble(opacity, sub)) * (background + 1).view(-1, channels, sub**2)
     return Rendering((assemble(light + 1, sub) + behind - 1).flatten(1), opacity.mean((1, 2)), depth.mean((1, 2)))

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import torch
@@ -122,12 +122,23 @@ class LatentScenes(nn.Module):
         return density.view(grid, grid, grid), colour.view(grid, grid, grid, -1)
 
     @torch.no_grad()
-    def refresh(self, scene: Int[Tensor, " scene"], background: Float[Tensor, " C"], grow: bool) -> None:
-        """Update `occupied` of some scenes over a background in (-1, 1); with `grow`, occupied cells stay occupied."""
+    def refresh(
+        self,
+        scene: Int[Tensor, " scene"],
+        background: Float[Tensor, " C"],
+        grow: bool,
+        within: Mapping[int, Bool[Tensor, "G G G"]] | None = None,
+    ) -> None:
+        """Update `occupied` of some scenes over a background in (-1, 1); with `grow`, occupied cells stay occupied.
+
+        No cell outside those of `within`, by a scene's row, becomes occupied.
+        """
         background = background.view(self.channels, -1).mean(1)
         for s, planes in zip(scene.tolist(), self.planes(scene), strict=True):
             density, colour = self.cells(planes)
             found = occupied_cells(density[None], 2 * colour[None] - 1, background)[0]
+            hull = (within or {}).get(s)
+            found = found if hull is None else found & hull
             self.occupied[s] = found | self.occupied[s] if grow else found
 
     @torch.no_grad()

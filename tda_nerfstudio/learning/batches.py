@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
 import torch
-from jaxtyping import Float, Int
+from jaxtyping import Int
 from torch import Tensor
 
 from tda_nerfstudio.autoencoder.base import Autoencoder
@@ -16,6 +15,7 @@ from tda_nerfstudio.base.randomness import scene_seed, seeded
 from tda_nerfstudio.core.objective import Batch
 from tda_nerfstudio.core.phase import Phase
 from tda_nerfstudio.learning.latents import TrainingLatents
+from tda_nerfstudio.learning.silhouettes import Silhouettes
 from tda_nerfstudio.learning.views import SceneViews
 
 
@@ -26,17 +26,25 @@ class StepSize:
     scenes: int = 4
     """K: scenes of a step, at least 1. The planes of each are fused once a step."""
     views: int = 1
-    """V: views of each of these scenes, at least 1."""
-    rays: int | None = None
-    """Random latent pixels of each view, at least 1. None renders all of them."""
+    """V: whole views of each of these scenes, at least 1, in phases that encode or decode images."""
+    rays: int | None = 32
+    """Random parts of each view, at least 1, in the other phases. None takes whole views there too."""
+    ray_views: int = 8
+    """Views of each scene that random parts are taken from, at least 1: many small samples teach more than few views."""
 
     def at_once(self, scenes: int) -> int:
         """Count the scenes of a step where there are `scenes` in all."""
         return min(self.scenes, scenes)
 
-    def images(self, scenes: int, pixels: int) -> float:
-        """Count the images of a step. Random rays count as their share of an image's `pixels`."""
-        return self.at_once(scenes) * self.views * (1.0 if self.rays is None else self.rays / pixels)
+    def takes_parts(self, phase: Phase) -> bool:
+        """Whether a phase's steps see random parts of views, and not whole views."""
+        return self.rays is not None and not phase.whole
+
+    def images(self, phase: Phase, scenes: int, parts: int) -> float:
+        """Count the images of a phase's step. Random parts count as their share of a view's `parts`."""
+        if self.rays is None or not self.takes_parts(phase):
+            return self.at_once(scenes) * self.views
+        return self.at_once(scenes) * self.ray_views * self.rays / parts
 
 
 class Batches:
@@ -61,6 +69,7 @@ class Batches:
         self.seeds = [scene_seed(seed, name, attempt) for name in views.names]
         """Seed of each scene's own randomness."""
         self.latents = TrainingLatents(codec, views, folder)
+        self.silhouettes = Silhouettes(views, codec.f, codec.sub)
 
     def only(self, rows: list[int], attempt: int) -> Batches:
         """Make batches of some of the scenes, given by their rows, for another attempt."""
@@ -68,9 +77,9 @@ class Batches:
         return Batches(self.views.only(rows), codec, self.size, self.seed, self.since, attempt, folder)
 
     @property
-    def images_per_step(self) -> float:
-        """Count the images that a step sees."""
-        return self.size.images(len(self.views.names), self.views.pixels)
+    def parts(self) -> int:
+        """Count the parts of all latent pixels of a view."""
+        return self.silhouettes.parts
 
     def draw(self, step: int) -> tuple[Int[Tensor, " scene"], list[int]]:
         """Draw the scenes of a step, by their rows, and count the earlier visits of each.
@@ -86,9 +95,9 @@ class Batches:
         position = torch.arange(k) + step % period * k
         return order[position % count], [(step * k + i) // count for i in range(k)]
 
-    def _draw_views(self, scene: int, visit: int) -> Int[Tensor, " view"]:
-        """Draw V of a scene's training views for one visit. None is drawn twice if the scene has V."""
-        generator, table, v = seeded(self.seeds[scene], visit, "views"), self.views.train, self.size.views
+    def _draw_views(self, scene: int, visit: int, v: int) -> Int[Tensor, " view"]:
+        """Draw `v` of a scene's training views for one visit. None is drawn twice if the scene has that many."""
+        generator, table = seeded(self.seeds[scene], visit, "views"), self.views.train
         count = table.counts[scene]
         drawn = torch.cat([torch.randperm(count, generator=generator) for _ in range(-(-v // count))])[:v]
         return table.offsets[scene] + drawn
@@ -97,29 +106,30 @@ class Batches:
         self,
         step: int,
         phase: Phase,
-        latents: Callable[[Int[Tensor, " view"]], Float[Tensor, "view channel h w"]] | None = None,
+        keep: bool = True,
     ) -> Batch:
         """Draw a step's cameras, scene by scene, and read the images or latents that its phase needs.
 
-        `latents` gives latents of training views by their index, by default from the cache. Raises TdaError for an
-        image that cannot be read, unless the views tolerate it.
+        Without `keep`, only the batch's own latents are encoded, and not kept. Raises TdaError for an image that cannot
+        be read, unless the views tolerate it.
         """
-        scene, visits = self.draw(step)
-        device = self.views.device
+        (scene, visits), some = self.draw(step), self.size.takes_parts(phase)
+        device, v = self.views.device, self.size.ray_views if some else self.size.views
         drawn = list(zip(scene.tolist(), visits, strict=True))
-        index = torch.cat([self._draw_views(s, n) for s, n in drawn])
-        own = tuple(f"{self.seeds[s]}/{n}/{i}" for s, n in drawn for i in range(self.size.views))
-        slot = torch.arange(len(scene)).repeat_interleave(self.size.views)
+        index = torch.cat([self._draw_views(s, n, v) for s, n in drawn])
+        own = tuple(f"{self.seeds[s]}/{n}" for s, n in drawn)
+        slot = torch.arange(len(scene)).repeat_interleave(v)
         view = self.views.train.view[index].to(device)
         batch = Batch(
             scene.to(device), slot.to(device), view, height=self.views.height, width=self.views.width, seeds=own
         )
-        if self.size.rays is not None:
-            shape = (self.size.rays,)
-            rays = [torch.randint(self.views.pixels, shape, generator=seeded(name, 0, "pixels")) for name in own]
-            batch = batch._replace(pixels=torch.stack(rays).to(device))
         if phase.needs_images:
             batch = batch._replace(images=self.views.images(self.views.train, index))
+        if some:
+            assert self.size.rays is not None
+            generators = [seeded(name, 0, "parts") for name in own]
+            parts = self.silhouettes.draw(index, self.size.rays, generators)
+            return batch._replace(parts=self.latents.parts(index, parts, keep))
         if "latent" in phase.losses and not phase.encodes:
-            batch = batch._replace(latents=(latents or self.latents)(index))
+            batch = batch._replace(latents=self.latents(index, keep))
         return batch

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from functools import partial
-
 import torch
 
 from tda_nerfstudio.base.errors import TdaError
@@ -23,9 +21,8 @@ def first_loss(learner: Learner) -> float:
     """Measure the mean L_latent over the wave's first steps, with the scenes as they are. Nothing is learnt."""
     wave, batches = learner.wave, learner.batches
     cached = any("latent" in phase.losses for phase in wave.phases) and not any(phase.encodes for phase in wave.phases)
-    latents = batches.latents if cached else partial(batches.latents.encode, keep=False)
     steps = range(wave.start, wave.start + STEPS)
-    losses = [learner.training.losses(PROBE, batches.batch(step, PROBE, latents), step)["latent"] for step in steps]
+    losses = [learner.training.losses(PROBE, batches.batch(step, PROBE, cached), step)["latent"] for step in steps]
     return sum(map(float, losses)) / STEPS
 
 

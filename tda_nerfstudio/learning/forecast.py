@@ -58,13 +58,13 @@ def forecast(learner: Learner, waves: Sequence[Wave], first: int, scenes: int) -
         seconds = learner.dry_step(span) if steps else 0.0
         total += steps * seconds
         by_phase[span.phase.name] = seconds
-        visits = wave.visits(span, learner.batches.images_per_step)
+        visits = wave.visits(span, learner.batches.size, learner.batches.parts)
         takes = in_short(steps * seconds) if steps else "-"
-        table.add_row(span.phase.name, str(steps), f"{visits:.0f}", f"{seconds:.2f}", takes)
+        table.add_row(span.phase.name, str(steps), f"{visits:.3g}", f"{seconds:.2f}", takes)
     weights = sum(param.nbytes for params in learner.training.groups.values() for param in params)
     views = learner.batches.views
     images = views.held_out.files.bytes
-    if learner.codec.f == 1 or any(phase.needs_images for phase in wave.phases):
+    if learner.codec.keeps_pixels or any(phase.needs_images for phase in wave.phases):
         images += views.train.files.bytes
     summary = (
         f"{counted(scenes, 'scene')}: {in_words(total)},"

@@ -129,11 +129,11 @@ def learn_wave(
     chosen = SceneViews(replace(views, scenes=tuple(by_name[name] for name in names)), device, tolerant=True)
     parts = shared.to(device)
     table, codec = table_beside(parts.scenes, len(names)), parts.autoencoder
-    waves = plan(schedule, size, chosen.pixels, len(names), total=steps)
+    batches = Batches(chosen, codec, size, seed, folder=latents)
+    waves = plan(schedule, size, batches.parts, len(names), total=steps)
     if not waves:
         raise TdaError("The schedule has no steps: give some phase more visits, or `steps` of 1 or more.")
     beginning = None if schedule.start == "cold" else lambda: Beginning(shared.weights, shared.occupied)
-    batches = Batches(chosen, codec, size, seed, folder=latents)
     learner = Learner(table, codec, batches, waves[0], shared.config.sampling, seed, beginning, keeps_space=True)
     for step in track(range(waves[0].end), f"Learning {counted(len(names), 'scene')}"):
         if stopped():

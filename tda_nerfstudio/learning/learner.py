@@ -4,13 +4,16 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
+from functools import cached_property
 
 import torch
+from jaxtyping import Bool
 from torch import Tensor
 from torch.amp.grad_scaler import GradScaler
 
 from tda_nerfstudio.atlas.latent_cache import ENCODE_BATCH
 from tda_nerfstudio.autoencoder.base import Autoencoder
+from tda_nerfstudio.base.progress import track
 from tda_nerfstudio.base.randomness import seeded
 from tda_nerfstudio.core.occupancy import due_scenes
 from tda_nerfstudio.core.ray_sampling import SamplingConfig
@@ -92,8 +95,11 @@ class Learner:
         learning rates, and updates the occupancy of scenes that are due.
         """
         span = span_at(self.wave.spans, step)
-        if step == self.wave.start and self.keeps_space:
-            self.place_scenes()
+        if step == self.wave.start:
+            if self.keeps_space:
+                self.place_scenes()
+            for row, hull in self.hulls.items():
+                self.scenes.occupied[row] = hull
         if span is not self.span:
             self.enter(span)
         if step == span.start:
@@ -102,7 +108,7 @@ class Learner:
             self.measure_background()
         due, grow = due_scenes(*self.batches.draw(step), span.share(step))
         if span.phase.renders and len(due):
-            self.scenes.refresh(due.to(self.device), self.codec.background, grow)
+            self.scenes.refresh(due.to(self.device), self.codec.background, grow, self.hulls)
         self.training.set_rates(span.phase.rates, span.rate_share(step))
         return span
 
@@ -112,6 +118,14 @@ class Learner:
             self.scenes.cold_start([seeded(own, 0, "start") for own in self.batches.seeds])
         else:
             self.scenes.warm_start(*(part.to(self.device) for part in self.beginning()))
+
+    @cached_property
+    def hulls(self) -> dict[int, Bool[Tensor, "G G G"]]:
+        """The cells of each scene's visual hull, by its row, where its images show what is empty."""
+        box, cells = self.scenes.box.cpu(), self.scenes.config.grid
+        rows = track(range(len(self.names)), "Carving visual hulls")
+        carved = ((row, self.batches.silhouettes.hull(row, box, cells)) for row in rows)
+        return {row: hull.to(self.device) for row, hull in carved if hull is not None}
 
     def enter(self, span: Span) -> None:
         """Switch to a phase: choose the groups that move, and forget latents if the encoder does. No tensor changes."""
@@ -152,8 +166,7 @@ class Learner:
         cached latents of all views would soon be out of date.
         """
         self.training.move(span.phase.rates)
-        latents = self.batches.latents if self.keeps_space else self.batches.latents.encode
-        batch = self.batches.batch(span.start, span.phase, latents)
+        batch = self.batches.batch(span.start, span.phase, keep=self.keeps_space)
         buffers = [*self.scenes.buffers(), *self.codec.buffers()]
         before, seconds = [buffer.clone() for buffer in buffers], 0.0
         for _ in range(2):

@@ -57,7 +57,7 @@ def learn_again(learner: Learner, names: Sequence[str], stopped: Callable[[], bo
     """
     rows = [learner.names.index(name) for name in names]
     table, batches = table_beside(learner.scenes, len(rows)), learner.batches.only(rows, attempt=1)
-    wave = learner.wave.only(rows, batches.size, batches.views.pixels)
+    wave = learner.wave.only(rows, batches.size, batches.parts)
     small = learner.beside(table, batches, wave)
     for step in track(range(wave.start, wave.end), f"Learning {counted(len(rows), 'scene')} that went wrong once more"):
         if stopped():

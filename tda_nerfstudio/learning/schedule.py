@@ -6,8 +6,8 @@ given in visits per scene (Sec. 4 of 2403.11678: epochs times training views), n
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from typing import Literal, NamedTuple
 
 from tda_nerfstudio.base.errors import TdaError, suggest
@@ -50,7 +50,11 @@ class Span(NamedTuple):
 
 
 def timeline(
-    phases: Sequence[Phase], scenes: int, images_per_step: float, total: int | None = None, round_steps: float = 1.0
+    phases: Sequence[Phase],
+    scenes: int,
+    images_per_step: Callable[[Phase], float],
+    total: int | None = None,
+    round_steps: float = 1.0,
 ) -> list[Span]:
     """Place phases on steps: visits * scenes / images_per_step for each, rescaled to `total` steps if that is given.
 
@@ -58,7 +62,7 @@ def timeline(
     the shortest ones are left out; so is a phase of 0 visits.
     """
     phases = [phase for phase in phases if phase.visits > 0]
-    steps = [phase.visits * scenes / images_per_step for phase in phases]
+    steps = [phase.visits * scenes / images_per_step(phase) for phase in phases]
     scale = 1.0 if total is None or not steps else total / sum(steps)
     least = 1 if total is None or total >= len(phases) else 0
     spans, reached, start = [], 0.0, 0
@@ -114,8 +118,10 @@ class StageOne(Schedule):
     """Visits for the scenes alone, on cached latents of the frozen autoencoder."""
     joint_visits: float = 300
     """Visits for everything together."""
-    space: Literal["3d-aware", "standard"] = "3d-aware"
-    """'standard' gives the autoencoder the joint phase's visits of L_ae alone, then fits scenes to it: the baseline."""
+    space: Literal["colours", "3d-aware", "standard"] | None = None
+    """Whether latents stay colours and only the decoder learns, or both learn together with the scenes; 'standard' gives
+    the autoencoder the joint phase's visits of L_ae alone, then fits scenes to it. By default, colours with an
+    autoencoder of that kind, 3d-aware with others."""
     ae_weight: float = 1.0
     """Weight of L_ae in the joint phase (the paper's 0.1 lets latents shrink)."""
     latent_weight: float = 0.1
@@ -141,6 +147,11 @@ class StageOne(Schedule):
         warmup = Phase("warm-up", visits, {"ae": 1.0}, ae_rates, latent_noise=self.latent_noise)
         fit = {"latent": 1.0, "tv": self.tv_weight}
         latent = Phase("latent", self.latent_visits, fit, scene_rates, final_rate=0.3)
+        if self.space in (None, "colours"):
+            warmup = replace(warmup, losses={"ae": 1.0}, rates={"decoder": self.warmup_rate})
+            decoding = scene_rates | moving(self.rates, "decoder")
+            losses = {"latent": self.latent_weight, "rgb": 1.0, "tv": self.tv_weight}
+            return [warmup, latent, Phase("joint", self.joint_visits, losses, decoding)]
         if self.space == "standard":
             more = Phase("autoencoder", self.joint_visits, {"ae": 1.0}, joint_ae_rates, latent_noise=self.latent_noise)
             longer = Phase("latent", self.latent_visits + self.joint_visits, fit, scene_rates)

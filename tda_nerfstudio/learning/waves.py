@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import replace
+from functools import partial
 from typing import NamedTuple
 
 from tda_nerfstudio.core.phase import Phase
@@ -37,15 +38,14 @@ class Wave(NamedTuple):
         """The phases in order."""
         return [span.phase for span in self.spans]
 
-    def visits(self, span: Span, images_per_step: float) -> float:
-        """Count how often a phase visits each scene."""
-        return (span.end - span.start) * images_per_step / len(self.scenes)
+    def visits(self, span: Span, size: StepSize, parts: int) -> float:
+        """Count how often a phase visits each scene, whose views have so many parts."""
+        return (span.end - span.start) * size.images(span.phase, len(self.scenes), parts) / len(self.scenes)
 
-    def only(self, rows: Sequence[int], size: StepSize, pixels: int) -> Wave:
+    def only(self, rows: Sequence[int], size: StepSize, parts: int) -> Wave:
         """Plan the same visits for some of the scenes, given by their rows, from the same first step on."""
-        images = size.images(len(self.scenes), pixels)
-        phases = [replace(span.phase, visits=self.visits(span, images)) for span in self.spans]
-        return Wave([self.scenes[row] for row in rows], _spans(phases, len(rows), size, pixels, self.start))
+        phases = [replace(span.phase, visits=self.visits(span, size, parts)) for span in self.spans]
+        return Wave([self.scenes[row] for row in rows], _spans(phases, len(rows), size, parts, self.start))
 
 
 def wave_size(scenes: int, per_wave: int | None) -> int:
@@ -54,11 +54,11 @@ def wave_size(scenes: int, per_wave: int | None) -> int:
 
 
 def plan(
-    schedule: Schedule, size: StepSize, pixels: int, scenes: int, per_wave: int | None = None, total: int | None = None
+    schedule: Schedule, size: StepSize, parts: int, scenes: int, per_wave: int | None = None, total: int | None = None
 ) -> list[Wave]:
     """Place all waves on the run's steps.
 
-    `scenes` and `per_wave` count scenes, `pixels` those of an image. With `total`, the schedule is rescaled to so many
+    `scenes` and `per_wave` count scenes, `parts` those of a view's latent pixels. With `total`, the schedule is rescaled to so many
     steps; waves and phases for which no step is left are left out.
     """
     waves: list[Wave] = []
@@ -68,7 +68,7 @@ def plan(
         steps = None if total is None else round(total * last / scenes) - start
         if steps == 0:
             continue
-        spans = _spans(schedule.phases(), last - first, size, pixels, start, steps)
+        spans = _spans(schedule.phases(), last - first, size, parts, start, steps)
         if spans:
             waves.append(Wave(range(first, last), spans))
             start = spans[-1].end
@@ -76,10 +76,11 @@ def plan(
 
 
 def _spans(
-    phases: Sequence[Phase], scenes: int, size: StepSize, pixels: int, start: int, total: int | None = None
+    phases: Sequence[Phase], scenes: int, size: StepSize, parts: int, start: int, total: int | None = None
 ) -> list[Span]:
     """Place the phases of one wave on steps, the first one at `start`."""
-    spans = timeline(phases, scenes, size.images(scenes, pixels), total, scenes / size.at_once(scenes))
+    images = partial(size.images, scenes=scenes, parts=parts)
+    spans = timeline(phases, scenes, images, total, scenes / size.at_once(scenes))
     return [span._replace(start=span.start + start, end=span.end + start) for span in spans]
 
 

@@ -7,6 +7,7 @@ from dataclasses import asdict
 from typing import Any
 
 from tda_nerfstudio.base.hardware import describe
+from tda_nerfstudio.learning.batches import Batches
 from tda_nerfstudio.learning.first_loss import own_first_loss
 from tda_nerfstudio.learning.waves import Wave
 from tda_nerfstudio.plugin.history import History
@@ -17,7 +18,6 @@ from tda_nerfstudio.plugin.tda_pipeline import TdaPipeline
 def describe_run(config: RunConfig, pipeline: TdaPipeline, history: History) -> dict[str, Any]:
     """Collect method, data, machine, sizes and durations of a run."""
     model, manager, views = pipeline.model, pipeline.datamanager, pipeline.datamanager.views
-    images = manager.config.step_size.images(len(pipeline.waves[0].scenes), views.pixels)
     return {
         "method": config.method_name,
         "data": str(manager.get_datapath()),
@@ -26,7 +26,7 @@ def describe_run(config: RunConfig, pipeline: TdaPipeline, history: History) -> 
         "machine": describe(model.device),
         "seed": config.machine.seed,
         "steps": pipeline.waves[-1].end,
-        "phases": describe_phases(pipeline.waves, images, history),
+        "phases": describe_phases(pipeline.waves, pipeline.learner.batches, history),
         "model": {
             "triplane": asdict(model.config.triplane),
             "autoencoder": asdict(model.config.autoencoder),
@@ -38,7 +38,7 @@ def describe_run(config: RunConfig, pipeline: TdaPipeline, history: History) -> 
     }
 
 
-def describe_phases(waves: Sequence[Wave], images_per_step: float, history: History) -> list[dict[str, Any]]:
+def describe_phases(waves: Sequence[Wave], batches: Batches, history: History) -> list[dict[str, Any]]:
     """Collect each phase's steps, visits per scene and seconds, and how many of its steps were timed.
 
     A phase has the steps of all waves, as if all waves had done it before the next phase. Visits are those of the first
@@ -53,7 +53,7 @@ def describe_phases(waves: Sequence[Wave], images_per_step: float, history: Hist
                 "name": name,
                 "start": start,
                 "end": start + steps,
-                "visits": waves[0].visits(span, images_per_step),
+                "visits": waves[0].visits(span, batches.size, batches.parts),
                 "timed_steps": history.steps.get(name, 0),
                 "seconds": history.seconds.get(name, 0.0),
             }

@@ -44,16 +44,18 @@ class MultiSceneDataManagerConfig(DataManagerOptions):
     scenes_per_step: int = 8
     """K: scenes visited in a step; each one's planes are fused once."""
     views_per_scene: int = 1
-    """V: views of each visited scene; with one, scenes get the most updates for their visits."""
-    rays_per_view: int | None = None
-    """Random latent pixels of each view to train on; all of them by default."""
+    """V: whole views of each visited scene in phases that decode; with one, scenes get most updates for their visits."""
+    rays_per_view: int | None = 32
+    """Random rays of each view in the other phases, most of them at the object; None takes whole views there too."""
+    ray_views: int = 8
+    """Views of each visited scene that random rays are taken from."""
     seed: Fixed[int] = 0
     """Draws scenes and views; set from machine.seed."""
 
     @property
     def step_size(self) -> StepSize:
         """How many scenes, views and rays a step sees."""
-        return StepSize(self.scenes_per_step, self.views_per_scene, self.rays_per_view)
+        return StepSize(self.scenes_per_step, self.views_per_scene, self.rays_per_view, self.ray_views)
 
 
 class AtlasViews(SceneViews):
@@ -156,7 +158,9 @@ class MultiSceneDataManager(VanillaDataManager):
 
     def get_train_rays_per_batch(self) -> int:
         """Count the image pixels that a step sees (nerfstudio's unit of training speed)."""
-        return round(self.config.step_size.images(len(self.scene_names), self.views.pixels) * self.views.pixels)
+        size = self.config.step_size
+        each = size.views * self.views.pixels if size.rays is None else size.ray_views * size.rays
+        return size.at_once(len(self.scene_names)) * each
 
     def get_eval_rays_per_batch(self) -> int:
         """Count the pixels of a held-out view."""

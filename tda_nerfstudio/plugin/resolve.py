@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from pathlib import Path
 
 import torch
@@ -12,6 +13,7 @@ from tda_nerfstudio.autoencoder.build import resolve as resolve_autoencoder
 from tda_nerfstudio.base.atomic import require_writable
 from tda_nerfstudio.base.errors import TdaError, counted
 from tda_nerfstudio.base.terminal import CONSOLE, warn
+from tda_nerfstudio.core.cameras import parts_shape
 from tda_nerfstudio.learning.schedule import SHORT_WARMUP, WARMUP, StageOne
 from tda_nerfstudio.learning.waves import plan
 from tda_nerfstudio.plugin.atlas_report import report_atlas
@@ -110,12 +112,7 @@ def _go_on_where_it_was_cut(config: RunConfig) -> None:
 
 def _resolve_autoencoder(pipeline: TdaPipelineConfig) -> None:
     """Fill in the autoencoder's sizes."""
-    autoencoder = pipeline.model.autoencoder = resolve_autoencoder(pipeline.model.autoencoder)
-    if pipeline.datamanager.rays_per_view is not None and autoencoder.f > 1:
-        raise TdaError(
-            "--pipeline.datamanager.rays-per-view is for tda-rgb: with an autoencoder, images are encoded and decoded"
-            " whole. Leave it out; smaller steps come from --pipeline.datamanager.scenes-per-step."
-        )
+    pipeline.model.autoencoder = resolve_autoencoder(pipeline.model.autoencoder)
 
 
 def _fit_warmup(pipeline: TdaPipelineConfig) -> None:
@@ -154,8 +151,9 @@ def _check_box(parser: TdaAtlas, may_fail: bool) -> None:
 def _count_steps(config: RunConfig, atlas: Atlas) -> None:
     """Count the run's steps, and say which phases a small total leaves out."""
     schedule, total, per_wave = config.pipeline.schedule, config.max_num_iterations, config.pipeline.scenes_per_wave
-    size, pixels = config.pipeline.datamanager.step_size, atlas.width * atlas.height
-    waves = plan(schedule, size, pixels, len(atlas.scenes), per_wave, total)
+    size, codec = config.pipeline.datamanager.step_size, config.pipeline.model.autoencoder
+    parts = math.prod(parts_shape(atlas.height, atlas.width, codec.f, codec.sub or 1))
+    waves = plan(schedule, size, parts, len(atlas.scenes), per_wave, total)
     if not waves:
         raise TdaError("The schedule has no steps: give some phase more visits.")
     config.max_num_iterations = config.pipeline.steps = waves[-1].end

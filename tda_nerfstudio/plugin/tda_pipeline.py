@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal
@@ -12,6 +13,7 @@ from torch import Tensor
 from tyro.conf import Fixed
 
 from tda_nerfstudio.base.errors import TdaError
+from tda_nerfstudio.core.cameras import parts_shape
 from tda_nerfstudio.learning.batches import Batches
 from tda_nerfstudio.learning.beginning import Beginning
 from tda_nerfstudio.learning.learner import Learner
@@ -105,8 +107,9 @@ class TdaPipeline(VanillaPipeline):
         self.own_store: Path | None = None
         """The run's own store, which may have the shared parts if stage 1 is gone."""
         self._stage_one: tuple[SharedParts, str] | None = None
-        size, pixels = self.datamanager.config.step_size, self.datamanager.views.pixels
-        self.waves = plan(config.schedule, size, pixels, self.datamanager.total, config.scenes_per_wave, config.steps)
+        size, views, codec = self.datamanager.config.step_size, self.datamanager.views, self.model.autoencoder
+        parts = math.prod(parts_shape(views.height, views.width, codec.f, codec.sub))
+        self.waves = plan(config.schedule, size, parts, self.datamanager.total, config.scenes_per_wave, config.steps)
         self.learner = self._make_learner(self.waves[0])
 
     @property

@@ -112,8 +112,9 @@ def stage_one(
     scenes = LatentScenes(len(views.names), codec.point_channels, config.triplane, seed)
     scenes.box.copy_(box)
     scenes, size = scenes.to(views.device), StepSize()
-    (wave,) = plan(StageOne(warmup_visits=SHORT_WARMUP), size, views.pixels, len(scenes), total=steps)
-    learner = Learner(scenes, codec, Batches(views, codec, size, seed), wave, config.sampling, seed)
+    batches = Batches(views, codec, size, seed)
+    (wave,) = plan(StageOne(warmup_visits=SHORT_WARMUP), size, batches.parts, len(scenes), total=steps)
+    learner = Learner(scenes, codec, batches, wave, config.sampling, seed)
     for step in range(wave.end):
         tell(step)
         learner.step(step)

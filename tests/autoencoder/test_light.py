@@ -7,7 +7,8 @@ import torch
 
 from tda_nerfstudio.autoencoder.build import build
 from tda_nerfstudio.autoencoder.config import AutoencoderConfig
-from tda_nerfstudio.autoencoder.light import PixelNorm, ResidualBlock, frequencies
+from tda_nerfstudio.autoencoder.layers import PixelNorm, ResidualBlock
+from tda_nerfstudio.autoencoder.light import frequencies
 from tda_nerfstudio.autoencoder.muon import Muon
 
 

@@ -1,0 +1,81 @@
+"""Silhouettes of training views: where rays have something to learn, and where space is empty."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from functools import cache
+
+import torch
+from jaxtyping import Bool, Float, Int
+from torch import Tensor
+from torch.nn.functional import max_pool2d, pad
+
+from tda_nerfstudio.atlas.carving import cut_of, silhouette, visual_hull
+from tda_nerfstudio.base.errors import TdaError
+from tda_nerfstudio.core.cameras import parts_shape
+from tda_nerfstudio.learning.views import SceneViews
+
+ANYWHERE = 8
+"""One of so many drawn parts may be anywhere in the view, also far from the object."""
+MARGIN = 2
+"""Parts around the silhouette that are drawn as often as those in it."""
+
+
+class Silhouettes:
+    """The silhouettes of all training views, each read when it is first asked for.
+
+    A view without a silhouette (a photograph with its surroundings, or an image that cannot be read) is one in which
+    everything may matter.
+    """
+
+    def __init__(self, views: SceneViews, f: int, sub: int) -> None:
+        """Parts are those of latent pixels of f x f image pixels that have sub x sub parts."""
+        self.views, self.size, self.part = views, parts_shape(views.height, views.width, f, sub), f // sub
+        self._near = cache(self._find_near)
+
+    @property
+    def parts(self) -> int:
+        """Count the parts of a view."""
+        return self.size[0] * self.size[1]
+
+    def draw(
+        self, index: Int[Tensor, " view"], count: int, generators: Sequence[torch.Generator]
+    ) -> Int[Tensor, "view part"]:
+        """Draw parts of some views, most of them at the object; one generator serves each equal share of the views."""
+        drawn, each = [], len(index) // len(generators)
+        for i, view in enumerate(index.tolist()):
+            own, near = generators[i // each], self._near(view)
+            anywhere = count if near is None else -(-count // ANYWHERE)
+            parts = torch.randint(self.parts, (anywhere,), generator=own)
+            if near is not None:
+                parts = torch.cat([near[torch.randint(len(near), (count - anywhere,), generator=own)].long(), parts])
+            drawn.append(parts)
+        return torch.stack(drawn)
+
+    def hull(self, row: int, box: Float[Tensor, "2 3"], cells: int) -> Bool[Tensor, "G G G"] | None:
+        """Carve a scene's visual hull out of the cells of a box. None if no view has a silhouette, or nothing is left.
+
+        Nothing is left where silhouettes contradict each other, as those of a wrong camera do.
+        """
+        scene = self.views.atlas.scenes[row]
+        masks = [(view, self._mask(row, view)) for view in range(len(scene.train))]
+        cuts = [cut_of(scene, view, mask) for view, mask in masks if mask is not None]
+        hull = visual_hull(cuts, box, cells) if cuts else None
+        return hull if hull is not None and hull.any() else None
+
+    def _mask(self, row: int, view: int) -> Bool[Tensor, "height width"] | None:
+        try:
+            return silhouette(self.views.atlas.scenes[row], view)[0]
+        except TdaError:  # reported where its pixels are needed
+            return None
+
+    def _find_near(self, index: int) -> Int[Tensor, " part"] | None:
+        row = self.views.train.scene_of(index)
+        mask = self._mask(row, index - self.views.train.offsets[row])
+        if mask is None:
+            return None
+        rows, columns = self.size
+        right, below = columns * self.part - mask.shape[1], rows * self.part - mask.shape[0]
+        near = max_pool2d(pad(mask[None].float(), (0, right, 0, below)), self.part)
+        near = max_pool2d(near, 2 * MARGIN + 1, stride=1, padding=MARGIN)
+        return near.flatten().nonzero()[:, 0].int()
