@@ -6,7 +6,6 @@ import torch
 from nerfstudio.plugins.types import MethodSpecification
 
 from tda_nerfstudio.autoencoder.config import AutoencoderConfig
-from tda_nerfstudio.core.ray_sampling import SamplingConfig
 from tda_nerfstudio.core.scenes import TriPlaneConfig
 from tda_nerfstudio.learning.schedule import RgbBaseline, StageOne, StageTwo
 from tda_nerfstudio.plugin.multi_scene_datamanager import MultiSceneDataManagerConfig
@@ -14,6 +13,9 @@ from tda_nerfstudio.plugin.options import MachineOptions, described
 from tda_nerfstudio.plugin.tda_model import TdaModelConfig
 from tda_nerfstudio.plugin.tda_pipeline import TdaPipelineConfig
 from tda_nerfstudio.plugin.tda_trainer import TdaTrainerConfig
+
+
+COLOURS = AutoencoderConfig(kind="colours")
 
 
 def _method(name: str, pipeline: TdaPipelineConfig) -> TdaTrainerConfig:
@@ -32,14 +34,14 @@ def _method(name: str, pipeline: TdaPipelineConfig) -> TdaTrainerConfig:
 
 
 tda_ae = MethodSpecification(
-    _method("tda-ae", TdaPipelineConfig(schedule=StageOne())),
+    _method("tda-ae", TdaPipelineConfig(schedule=StageOne(), model=TdaModelConfig(autoencoder=COLOURS))),
     description=described(
         "tda-ae",
         "Stage 1: learn the 3D-aware autoencoder (3Da-AE) together with N latent Tri-Plane scenes.",
         {
             "--pipeline.model.triplane.bases N": "base planes of all scenes (50)",
-            "--pipeline.schedule.latent-visits N": "a scene, autoencoder frozen (40)",
-            "--pipeline.schedule.joint-visits N": "a scene, everything moves (300)",
+            "--pipeline.schedule.latent-visits N": "a scene, autoencoder frozen (4)",
+            "--pipeline.schedule.joint-visits N": "a scene, everything moves (8)",
             "--pipeline.schedule.rates.GROUP R": "learning rates, see below",
         },
     ),
@@ -50,7 +52,7 @@ tda_scenes = MethodSpecification(
         TdaPipelineConfig(
             schedule=StageTwo(),
             starts_from="stage-one",
-            datamanager=MultiSceneDataManagerConfig(scenes_per_step=4),  # independent here, so few at once cost nothing
+            model=TdaModelConfig(autoencoder=COLOURS),
         ),
     ),
     description=described(
@@ -61,8 +63,8 @@ tda_scenes = MethodSpecification(
             "--pipeline.store DIR": "where scenes go (RUN/store)",
             "--pipeline.scenes-per-wave K": "learn K scenes at a time (all)",
             "--pipeline.schedule.strategy S": "encode, decode (encode-decode)",
-            "--pipeline.schedule.encode-visits N": "a scene in Encode-Scene (60)",
-            "--pipeline.schedule.decode-visits N": "a scene in Decode-Scene (180)",
+            "--pipeline.schedule.encode-visits N": "a scene in Encode-Scene (8)",
+            "--pipeline.schedule.decode-visits N": "a scene in Decode-Scene (0)",
             "--pipeline.schedule.rates.GROUP R": "learning rates, see below",
         },
     ),
@@ -72,11 +74,9 @@ tda_rgb = MethodSpecification(
         "tda-rgb",
         TdaPipelineConfig(
             schedule=RgbBaseline(),
-            datamanager=MultiSceneDataManagerConfig(scenes_per_step=4, views_per_scene=8, rays_per_view=128),
-            model=TdaModelConfig(
-                autoencoder=AutoencoderConfig(kind="identity", f=1, channels=3),
-                triplane=TriPlaneConfig(micro_channels=32, macro_channels=0, bases=0),
-                sampling=SamplingConfig(coarse=48, fine=48, side=1, train_side=1),
+                        model=TdaModelConfig(
+                autoencoder=AutoencoderConfig(kind="identity"),
+                triplane=TriPlaneConfig(micro_channels=16, macro_channels=0, bases=0),
             ),
         ),
     ),
@@ -84,7 +84,7 @@ tda_rgb = MethodSpecification(
         "tda-rgb",
         "The baseline: RGB Tri-Planes of each scene on its own, without an autoencoder.",
         {
-            "--pipeline.schedule.visits N": "a scene (60)",
+            "--pipeline.schedule.visits N": "a scene (8)",
             "--pipeline.schedule.rates.GROUP R": "learning rates, see below",
         },
     ),

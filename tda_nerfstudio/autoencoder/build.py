@@ -8,14 +8,12 @@ import torch
 
 from tda_nerfstudio.autoencoder import embedded, pretrained
 from tda_nerfstudio.autoencoder.base import Autoencoder
-from tda_nerfstudio.autoencoder.config import AutoencoderConfig
+from tda_nerfstudio.autoencoder.config import FULL_RESOLUTION, AutoencoderConfig
 from tda_nerfstudio.autoencoder.fine import FineAutoencoder
 from tda_nerfstudio.autoencoder.identity import IdentityAutoencoder
 from tda_nerfstudio.autoencoder.light import LightAutoencoder
 from tda_nerfstudio.base.errors import TdaError
 
-FULL_RESOLUTION = ("colours", "fine", "identity")
-"""Kinds whose sizes are fixed: each latent pixel has 2 x 2 parts, one for every pixel of the image."""
 SUBS = (1, 2, 4)
 """Parts per side that a latent pixel of the light autoencoder may have."""
 
@@ -56,6 +54,8 @@ def _build_light(config: AutoencoderConfig) -> LightAutoencoder:
             f" sub 1, 2 or 4, one that divides f = {config.f} and whose square divides C."
         )
     model = LightAutoencoder(config.f, config.channels, config.width, config.blocks, config.sub)
+    if config.start == "colours":
+        model.encode_colours()
     weights = embedded.find(config) if config.start == "embedded" else None
     if weights is not None:  # else a checkpoint follows, made where there were some
         embedded.load(model, weights)

@@ -11,7 +11,9 @@ except ImportError:  # stores open without the packages of the command line
     not_an_option = None
 
 Kind = Literal["colours", "fine", "light", "kl", "tiny", "identity"]
-InitialWeights = Literal["embedded", "scratch"]
+InitialWeights = Literal["embedded", "scratch", "colours"]
+FULL_RESOLUTION = ("colours", "fine", "identity")
+"""Kinds whose sizes are fixed: each latent pixel has 2 x 2 parts, one for every pixel of the image."""
 
 
 @dataclass
@@ -33,7 +35,8 @@ class AutoencoderConfig:
     """light: parts per side of a latent pixel, each with its own C / sub^2 channels and its own rays; 1, 2 or 4. By
     default the most that leave each part at least three channels and 2 x 2 image pixels."""
     start: InitialWeights = "embedded"
-    """light: from the package's pre-trained weights, if there are some of these sizes, or from the seed."""
+    """light: from the package's pre-trained weights, if there are some of these sizes, or from the seed; colours is as
+    scratch, with an encoder that gives each part the mean colours of its pixels."""
     source: str | None = None
     """kl, tiny: a local folder or a hub id; only safetensors are read."""
     revision: str | None = None

@@ -91,6 +91,12 @@ class LightAutoencoder(Autoencoder):
         self.decoder = Shortcut(deep_decoder, nn.Sequential(nn.PixelShuffle(sub), synthesis, nn.PixelShuffle(part)))
         self.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
 
+    @torch.no_grad()
+    def encode_colours(self) -> None:
+        """Let the encoder's deep path add nothing: latents are the strongest frequencies of each part's pixels."""
+        last = [layer for layer in self.encoder.deep.modules() if isinstance(layer, nn.Conv2d)][-1]
+        faint(last, 0)
+
     def _decode(self, latents: Tensor) -> Tensor:
         """Decode raw latents to images in [-1, 1].
 

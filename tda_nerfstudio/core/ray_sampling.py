@@ -26,7 +26,7 @@ class SamplingConfig:
     """Neighbouring rays of a latent pixel, as 2 x 2, that share one coarse pass through their middle; 1 shares none."""
     jitter: bool = True
     """Whether rays pass a random place in their part of the pixel at every step of training, and not its centre."""
-    explore: float = 0.06
+    explore: float = 0.02
     """Share of latent pixels whose rays in training also sample empty cells, where something may have to grow."""
     rays_per_chunk: int = 32768
     """Rays to render at once when images are rendered, which bounds memory."""

@@ -38,6 +38,11 @@ class TriPlaneConfig:
         return self.bases > 0 and self.macro_channels > 0
 
     @property
+    def micro_spread(self) -> float:
+        """Standard deviation of random micro planes: faint beside base planes, which all scenes learn first."""
+        return 0.01 if self.shares else 0.1
+
+    @property
     def channels(self) -> int:
         """F: features of a fused plane."""
         return self.micro_channels + (self.macro_channels if self.shares else 0)
@@ -57,7 +62,7 @@ class LatentScenes(nn.Module):
         r, bases = config.resolution, config.bases if config.shares else 0
         with torch.random.fork_rng():
             torch.manual_seed(seed)
-            micro = 0.1 * torch.randn(scenes, 3 * r * r * config.micro_channels)
+            micro = config.micro_spread * torch.randn(scenes, 3 * r * r * config.micro_channels)
             self.micro = nn.Parameter(micro, requires_grad=micro.numel() > 0)  # no optimizer would clear its gradient
             self.weights = nn.Parameter(torch.randn(scenes, bases) / max(bases, 1) ** 0.5)
             self.base = nn.Parameter(0.1 * torch.randn(bases, 3, r, r, config.macro_channels))
@@ -151,7 +156,7 @@ class LatentScenes(nn.Module):
     def cold_start(self, generators: Sequence[torch.Generator]) -> None:
         """Initialise the first rows at random, each by its own generator, and mark all cells as occupied."""
         for row, generator in enumerate(generators):
-            self.micro[row] = 0.1 * torch.randn(self.micro.shape[1:], generator=generator)
+            self.micro[row] = self.config.micro_spread * torch.randn(self.micro.shape[1:], generator=generator)
             self.weights[row] = torch.randn(self.weights.shape[1:], generator=generator) / max(len(self.base), 1) ** 0.5
         self.occupied.fill_(True)
 

@@ -116,7 +116,8 @@ def learn_wave(
     is asked before every step; returns None when it says so. Raises TdaError for names that the atlas does not have,
     for a schedule that moves shared parts, and for one without steps.
     """
-    schedule, size, names = schedule or StageTwo(), size or StepSize(), list(dict.fromkeys(names))
+    schedule = (schedule or StageTwo()).fitted(shared.config.autoencoder)
+    size, names = size or StepSize(), list(dict.fromkeys(names))
     if not schedule.independent:
         raise TdaError("learn_wave keeps shared parts frozen. Give a schedule with shared='frozen'.")
     by_name = {scene.name: scene for scene in views.scenes}

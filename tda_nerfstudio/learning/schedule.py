@@ -8,8 +8,9 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from typing import Literal, NamedTuple
+from typing import Any, Literal, NamedTuple, Self
 
+from tda_nerfstudio.autoencoder.config import FULL_RESOLUTION, AutoencoderConfig
 from tda_nerfstudio.base.errors import TdaError, suggest
 from tda_nerfstudio.core.phase import GROUPS, Phase
 
@@ -17,6 +18,8 @@ RAMP = 5
 """Rounds over which learning rates rise in a new phase, since Adam's statistics of a scene are poor at first."""
 WARMUP, SHORT_WARMUP = 600, 60
 """Stage 1's visits of warm-up for an autoencoder with random weights, and for one with pre-trained weights."""
+LONGER = 0.05
+"""Visits of random parts that stand for one whole view, where a phase of the one replaces a phase of the other."""
 FIT_VISITS = 40
 """Visits of the phase that fits only the weights of base planes, if stage 2 starts by least squares."""
 SCENE_RATES = {"micro": 1e-1, "weights": 1e-1}
@@ -94,6 +97,13 @@ class Schedule:
         """Whether scenes do not depend on each other, since nothing that they share moves."""
         return False
 
+    def fitted(self, autoencoder: AutoencoderConfig) -> Self:
+        """Fill in the lengths and the space that were left open, by the autoencoder's kind. It is resolved already."""
+        return self
+
+    def _filled(self, **values: Any) -> Self:
+        return replace(self, **{name: value for name, value in values.items() if getattr(self, name) is None})
+
 
 def moving(rates: Mapping[str, float], *groups: str) -> dict[str, float]:
     """Select the rates of some groups. Raises TdaError for an unknown group among `rates` or a rate of 0 or less."""
@@ -114,10 +124,11 @@ class StageOne(Schedule):
 
     warmup_visits: float | None = None
     """Visits for L_ae alone; 0 skips it. By default as many as the autoencoder's start needs."""
-    latent_visits: float = 40
-    """Visits for the scenes alone, on cached latents of the frozen autoencoder."""
-    joint_visits: float = 300
-    """Visits for everything together."""
+    latent_visits: float | None = None
+    """Visits for the scenes alone, on cached latents of the frozen autoencoder. By default 4, or 10 with an autoencoder
+    that is not at full resolution."""
+    joint_visits: float | None = None
+    """Visits for everything together. By default 8, or 300 with an autoencoder that is not at full resolution."""
     space: Literal["colours", "3d-aware", "standard"] | None = None
     """Whether latents stay colours and only the decoder learns, or both learn together with the scenes; 'standard' gives
     the autoencoder the joint phase's visits of L_ae alone, then fits scenes to it. By default, colours with an
@@ -137,28 +148,52 @@ class StageOne(Schedule):
     )
     """Learning rate of each parameter group at the start of every phase in which it moves, the warm-up left out."""
 
+    def fitted(self, autoencoder: AutoencoderConfig) -> StageOne:
+        """Fill in what was left open.
+
+        Raises TdaError for a space that this autoencoder cannot have: colours need one whose encoder starts as a mean
+        of pixels, and the others one whose encoder can learn.
+        """
+        kind, fine = autoencoder.kind, autoencoder.kind in FULL_RESOLUTION
+        space = self.space or ("colours" if kind == "colours" else "3d-aware")
+        if space == "colours" and kind in ("kl", "tiny"):
+            raise TdaError(
+                f"--pipeline.schedule.space colours needs an autoencoder that starts with the image's colours, and"
+                f" '{kind}' does not. Give --pipeline.model.autoencoder.kind colours (at full resolution) or light (at"
+                " half), or another space."
+            )
+        if space != "colours" and kind == "colours":
+            raise TdaError(
+                f"--pipeline.schedule.space {space} needs an encoder that learns, and the autoencoder 'colours' has none."
+                " Give --pipeline.model.autoencoder.kind fine, which starts alike, or light."
+            )
+        warmup = 0 if fine else SHORT_WARMUP if autoencoder.knows or autoencoder.start == "colours" else WARMUP
+        lengths = {"latent_visits": 4, "joint_visits": 8} if fine else {"latent_visits": 10, "joint_visits": 300}
+        return self._filled(warmup_visits=warmup, space=space, **lengths)
+
     def phases(self) -> list[Phase]:
+        own = self.fitted(AutoencoderConfig())
         scene_rates = moving(self.rates, "micro", "weights", "base", "mlp")
         joint_ae_rates = moving(self.rates, "encoder", "decoder")
         if not self.warmup_rate > 0:
             raise TdaError(f"--pipeline.schedule.warmup-rate must be above 0, not {self.warmup_rate}.")
         ae_rates = {"encoder": self.warmup_rate, "decoder": self.warmup_rate}
-        visits = WARMUP if self.warmup_visits is None else self.warmup_visits
-        warmup = Phase("warm-up", visits, {"ae": 1.0}, ae_rates, latent_noise=self.latent_noise)
+        warmup = Phase("warm-up", own.warmup_visits or 0, {"ae": 1.0}, ae_rates, latent_noise=self.latent_noise)
         fit = {"latent": 1.0, "tv": self.tv_weight}
-        latent = Phase("latent", self.latent_visits, fit, scene_rates, final_rate=0.3)
-        if self.space in (None, "colours"):
+        latent = Phase("latent", own.latent_visits or 0, fit, scene_rates, final_rate=0.3)
+        if own.space == "colours":
             warmup = replace(warmup, losses={"ae": 1.0}, rates={"decoder": self.warmup_rate})
             decoding = scene_rates | moving(self.rates, "decoder")
             losses = {"latent": self.latent_weight, "rgb": 1.0, "tv": self.tv_weight}
-            return [warmup, latent, Phase("joint", self.joint_visits, losses, decoding)]
-        if self.space == "standard":
-            more = Phase("autoencoder", self.joint_visits, {"ae": 1.0}, joint_ae_rates, latent_noise=self.latent_noise)
-            longer = Phase("latent", self.latent_visits + self.joint_visits, fit, scene_rates)
+            return [warmup, latent, Phase("joint", own.joint_visits or 0, losses, decoding)]
+        if own.space == "standard":
+            visits = own.joint_visits or 0
+            more = Phase("autoencoder", visits, {"ae": 1.0}, joint_ae_rates, latent_noise=self.latent_noise)
+            longer = Phase("latent", (own.latent_visits or 0) + LONGER * visits, fit, scene_rates)
             return [warmup, more, longer]
         losses = {"latent": self.latent_weight, "rgb": 1.0, "ae": self.ae_weight, "tv": self.tv_weight}
         rates = scene_rates | joint_ae_rates
-        joint = Phase("joint", self.joint_visits, losses, rates, latent_noise=self.latent_noise)
+        joint = Phase("joint", own.joint_visits or 0, losses, rates, latent_noise=self.latent_noise)
         return [warmup, latent, joint]
 
 
@@ -173,10 +208,11 @@ class StageTwo(Schedule):
     start: Literal["mean", "cold", "least-squares"] = "mean"
     """Where new scenes start: at the mean of stage 1's weights, micro planes zero; at random; or at the mean with
     weights first fitted to the latents (40 more visits in which nothing else moves)."""
-    encode_visits: float = 60
-    """Visits of Encode-Scene."""
-    decode_visits: float = 180
-    """Visits of Decode-Scene."""
+    encode_visits: float | None = None
+    """Visits of Encode-Scene. By default 8, or 15 with an autoencoder that is not at full resolution."""
+    decode_visits: float | None = None
+    """Visits of Decode-Scene. By default none, as it gains nothing there; 180 with an autoencoder that is not at full
+    resolution."""
     tv_weight: float = 1e-3
     """Weight of L_tv, a mean; ten times as much costs 0.2 dB."""
     rates: dict[str, float] = field(default_factory=lambda: SCENE_RATES | {"base": 1e-2, "mlp": 1e-2, "decoder": 1e-4})
@@ -187,7 +223,14 @@ class StageTwo(Schedule):
     def independent(self) -> bool:
         return self.shared == "frozen"
 
+    def fitted(self, autoencoder: AutoencoderConfig) -> StageTwo:
+        """Fill in what was left open."""
+        fine = autoencoder.kind in FULL_RESOLUTION
+        only = self.strategy == "decode"  # then there has to be some
+        return self._filled(encode_visits=8 if fine else 15, decode_visits=180 if not fine else 20 if only else 0)
+
     def phases(self) -> list[Phase]:
+        lengths = self.fitted(AutoencoderConfig())
         own, fit = moving(self.rates, "micro", "weights"), {"tv": self.tv_weight}
         encoding, decoding = own | moving(self.rates, "base", "mlp"), own | moving(self.rates, "base", "mlp", "decoder")
         if "mlp" in decoding:
@@ -195,9 +238,9 @@ class StageTwo(Schedule):
         if self.shared == "frozen":
             self._check_frozen()
             encoding = decoding = own
-        encode = Phase("encode-scene", self.encode_visits, {"latent": 1.0} | fit, encoding)
+        encode = Phase("encode-scene", lengths.encode_visits or 0, {"latent": 1.0} | fit, encoding)
         least_squares = Phase("least-squares", FIT_VISITS, {"latent": 1.0}, moving(self.rates, "weights"))
-        decode = Phase("decode-scene", self.decode_visits, {"rgb": 1.0} | fit, decoding)
+        decode = Phase("decode-scene", lengths.decode_visits or 0, {"rgb": 1.0} | fit, decoding)
         first = [least_squares] if self.start == "least-squares" else []
         return first + {"encode": [encode], "decode": [decode], "encode-decode": [encode, decode]}[self.strategy]
 
@@ -215,12 +258,12 @@ class StageTwo(Schedule):
 class RgbBaseline(Schedule):
     """Learn Tri-Planes of RGB scenes from random rays, without an autoencoder."""
 
-    visits: float = 60
+    visits: float = 8
     """Visits per scene; a step's rays count as the share of an image that they are."""
     tv_weight: float = 1e-2
     """Weight of L_tv, a mean."""
-    rates: dict[str, float] = field(default_factory=lambda: SCENE_RATES | {"micro": 4e-1, "base": 3e-2, "mlp": 1e-2})
-    """Initial learning rates by parameter group: 4e-1 and 1e-2 are worth 6 dB against 1e-2 and 3e-3 (30 visits)."""
+    rates: dict[str, float] = field(default_factory=lambda: SCENE_RATES | {"micro": 8e-1, "base": 3e-2, "mlp": 3e-2})
+    """Initial learning rates by parameter group."""
 
     def phases(self) -> list[Phase]:
         rates = moving(self.rates, *self.rates)

@@ -41,7 +41,7 @@ class MultiSceneDataManagerConfig(DataManagerOptions):
     """target class to instantiate"""
     dataparser: TdaAtlasConfig = field(default_factory=TdaAtlasConfig)
     """The atlas."""
-    scenes_per_step: int = 8
+    scenes_per_step: int = 4
     """K: scenes visited in a step; each one's planes are fused once."""
     views_per_scene: int = 1
     """V: whole views of each visited scene in phases that decode; with one, scenes get most updates for their visits."""

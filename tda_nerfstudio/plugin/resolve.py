@@ -14,7 +14,7 @@ from tda_nerfstudio.base.atomic import require_writable
 from tda_nerfstudio.base.errors import TdaError, counted
 from tda_nerfstudio.base.terminal import CONSOLE, warn
 from tda_nerfstudio.core.cameras import parts_shape
-from tda_nerfstudio.learning.schedule import SHORT_WARMUP, WARMUP, StageOne
+from tda_nerfstudio.learning.schedule import StageOne
 from tda_nerfstudio.learning.waves import plan
 from tda_nerfstudio.plugin.atlas_report import report_atlas
 from tda_nerfstudio.plugin.check_options import check_options
@@ -43,7 +43,7 @@ def resolve(config: RunConfig) -> None:
     if config.pipeline.starts_from == "stage-one":
         take_from_stage_one(config, began)
     _resolve_autoencoder(config.pipeline)
-    _fit_warmup(config.pipeline)
+    _fit_schedule(config.pipeline)
     config.pipeline.datamanager.seed = config.pipeline.model.seed = config.machine.seed
     parser = TdaAtlas(config.pipeline.datamanager.dataparser)
     atlas = parser.atlas()
@@ -115,13 +115,13 @@ def _resolve_autoencoder(pipeline: TdaPipelineConfig) -> None:
     pipeline.model.autoencoder = resolve_autoencoder(pipeline.model.autoencoder)
 
 
-def _fit_warmup(pipeline: TdaPipelineConfig) -> None:
-    """Fit stage 1's warm-up to the weights that its autoencoder begins with, and say which these are."""
-    schedule, autoencoder = pipeline.schedule, pipeline.model.autoencoder
-    if not isinstance(schedule, StageOne) or schedule.warmup_visits is not None:
-        return
-    schedule.warmup_visits = SHORT_WARMUP if autoencoder.knows else WARMUP
-    if autoencoder.kind == "light":
+def _fit_schedule(pipeline: TdaPipelineConfig) -> None:
+    """Fit the schedule's lengths to the autoencoder, and say which weights that begins with in stage 1."""
+    autoencoder = pipeline.model.autoencoder
+    if isinstance(pipeline.schedule, StageOne) and pipeline.schedule.space == "colours" and autoencoder.kind == "light":
+        autoencoder.start = "colours"
+    schedule = pipeline.schedule = pipeline.schedule.fitted(autoencoder)
+    if isinstance(schedule, StageOne) and autoencoder.kind == "light":
         weights = "the package's pre-trained weights" if autoencoder.knows else "scratch"
         CONSOLE.print(f"The autoencoder (f = {autoencoder.f}, C = {autoencoder.channels}) starts from {weights}.")
 
