@@ -8,12 +8,10 @@ from nerfstudio.plugins.types import MethodSpecification
 from tda_nerfstudio.autoencoder.config import AutoencoderConfig
 from tda_nerfstudio.core.scenes import TriPlaneConfig
 from tda_nerfstudio.learning.schedule import RgbBaseline, StageOne, StageTwo
-from tda_nerfstudio.plugin.multi_scene_datamanager import MultiSceneDataManagerConfig
 from tda_nerfstudio.plugin.options import MachineOptions, described
 from tda_nerfstudio.plugin.tda_model import TdaModelConfig
 from tda_nerfstudio.plugin.tda_pipeline import TdaPipelineConfig
 from tda_nerfstudio.plugin.tda_trainer import TdaTrainerConfig
-
 
 COLOURS = AutoencoderConfig(kind="colours")
 
@@ -74,7 +72,7 @@ tda_rgb = MethodSpecification(
         "tda-rgb",
         TdaPipelineConfig(
             schedule=RgbBaseline(),
-                        model=TdaModelConfig(
+            model=TdaModelConfig(
                 autoencoder=AutoencoderConfig(kind="identity"),
                 triplane=TriPlaneConfig(micro_channels=16, macro_channels=0, bases=0),
             ),

@@ -16,8 +16,8 @@ import pytest
 
 os.environ.pop("TDA_SCENE", None)
 STEPS = 12
-AUTOENCODER = ["--pipeline.model.autoencoder.f", "4", "--pipeline.model.autoencoder.width", "16"]
-AUTOENCODER += ["--pipeline.model.autoencoder.blocks", "1"]
+AUTOENCODER = ["--pipeline.model.autoencoder.kind", "light", "--pipeline.model.autoencoder.f", "4"]
+AUTOENCODER += ["--pipeline.model.autoencoder.width", "16", "--pipeline.model.autoencoder.blocks", "1"]
 TRIPLANE = ["--pipeline.model.triplane.resolution", "16", "--pipeline.model.triplane.bases", "3"]
 SCHEDULE = [f"--pipeline.schedule.{name}-visits" for name in ("warmup", "latent", "joint")]
 EVEN_PHASES = [word for option in SCHEDULE for word in (option, "8")]

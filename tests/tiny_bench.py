@@ -5,6 +5,7 @@ from __future__ import annotations
 from tda_nerfstudio.autoencoder.config import AutoencoderConfig
 from tda_nerfstudio.core.ray_sampling import SamplingConfig
 from tda_nerfstudio.core.scenes import TriPlaneConfig
+from tda_nerfstudio.learning.batches import StepSize
 from tda_nerfstudio.studies.bench.workshop import BenchSizes
 
 TINY = BenchSizes(
@@ -12,10 +13,10 @@ TINY = BenchSizes(
     scenes=3,
     autoencoder=AutoencoderConfig(f=4, channels=16, width=16, blocks=1),
     triplane=TriPlaneConfig(8, 3, 2, 2),
-    sampling=SamplingConfig(4, 4),
+    sampling=SamplingConfig(4, 4, coarse_side=1),  # the vehicle is thinner than what shares a coarse pass
     rgb_triplane=TriPlaneConfig(8, 4, 0, 0),
-    rgb_sampling=SamplingConfig(4, 4, 1, 1),
-    rgb_rays=8,
+    rgb_sampling=SamplingConfig(4, 4),
+    step=StepSize(rays=8),
     plain_shape={"block_out_channels": (32, 32, 32), "layers_per_block": 1, "latent_channels": 4},
     plain_samples=4,
     many_scenes=(2, 4),

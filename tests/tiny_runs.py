@@ -16,7 +16,11 @@ from tda_nerfstudio.learning.learner import Learner
 
 @pytest.fixture(scope="session")
 def configure(tiny_atlas: Path, tmp_path_factory: pytest.TempPathFactory) -> Callable:
-    """Give tests `configure(method, scenes, steps, data, output)`: a tiny run's configuration, on the CPU, resolved."""
+    """Give tests `configure(method, scenes, steps, data, output)`: a tiny run's configuration, on the CPU, resolved.
+
+    A step sees eight images, or as many random parts of latent pixels as eight images have. With kind `colours` and
+    `fine`, whose images have four times as many parts, those are two images.
+    """
     from tda_nerfstudio import methods
     from tda_nerfstudio.plugin.resolve import resolve
 
@@ -27,6 +31,7 @@ def configure(tiny_atlas: Path, tmp_path_factory: pytest.TempPathFactory) -> Cal
         data: Path = tiny_atlas,
         output: Path | None = None,
         hold_out: int = 8,
+        kind: str = "light",
     ):
         config = deepcopy(getattr(methods, method.replace("-", "_")).config)
         config.output_dir = output or tmp_path_factory.mktemp("run")
@@ -35,10 +40,12 @@ def configure(tiny_atlas: Path, tmp_path_factory: pytest.TempPathFactory) -> Cal
         config.pipeline.datamanager.dataparser.scenes = scenes
         config.pipeline.datamanager.dataparser.eval_every = hold_out
         config.pipeline.datamanager.scenes_per_step, config.pipeline.datamanager.views_per_scene = 4, 2
+        config.pipeline.datamanager.rays_per_view = 64  # of the 256 parts of each of eight views
         schedule, model = config.pipeline.schedule, config.pipeline.model
         model.triplane.resolution = 16
         if method == "tda-ae":
             model.triplane.bases = 3
+            model.autoencoder.kind = kind
             model.autoencoder.f, model.autoencoder.width, model.autoencoder.blocks = 4, 16, 1
             schedule.warmup_visits = schedule.latent_visits = schedule.joint_visits = 8
         config.set_timestamp()

@@ -6,11 +6,12 @@ import math
 import os
 from collections import Counter
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import torch
 
+from tda_nerfstudio.atlas.bounds import spread
 from tda_nerfstudio.atlas.layouts.scene import has_layout, looks_meant, read_scene
 from tda_nerfstudio.atlas.posed import Scene
 from tda_nerfstudio.atlas.resampling import same_shape
@@ -55,9 +56,11 @@ def read_atlas(
     test_views: Sequence[str] = (),
     eval_every: int = 8,
     default_key: str | None = None,
+    train_views: int | None = None,
 ) -> Atlas:
     """Read the scenes below `root` that `scenes` selects, or the one scene that `root` itself is.
 
+    With `train_views`, a scene keeps so many of its training views, from as different sides as possible.
     All scenes get the image size that most of them have. A scene is left out, with the reason in `broken`, if it cannot
     be read, if its images have another shape, if its cameras are far off, or if no file can have its name.
     Raises TdaError when there is no folder, no scene in it, nothing selected or no good scene.
@@ -72,7 +75,8 @@ def read_atlas(
             if not is_safe(name):
                 problem = f"no store could keep it under this name. A scene's is {NAMES}. Rename its folder."
                 raise TdaError(f"Scene '{name}': {problem}")
-            good.append(read_scene(folders[name], eval_every, test_views))
+            scene = read_scene(folders[name], eval_every, test_views)
+            good.append(scene if train_views is None else _with_few_views(scene, train_views))
         except TdaError as error:
             broken[name] = str(error)
     if not good:
@@ -92,6 +96,10 @@ def read_atlas(
             )
     far = _far_off(fitting)
     return Atlas(root, tuple(scene for scene in fitting if scene.name not in far), width, height, broken | far)
+
+
+def _with_few_views(scene: Scene, count: int) -> Scene:
+    return replace(scene, train=scene.train[sorted(spread(scene.train.c2w[:, :, 2], count))])
 
 
 def _far_off(scenes: Sequence[Scene]) -> dict[str, str]:

@@ -12,6 +12,7 @@ from tda_nerfstudio.atlas.carving import Cut, cut_of, is_kept, silhouette, voxel
 from tda_nerfstudio.atlas.posed import Scene
 from tda_nerfstudio.base.errors import TdaError
 
+
 def fit_box(
     scenes: Sequence[Scene], views_per_scene: int = 12, max_scenes: int = 64, grid: int = 64, margin: float = 0.05
 ) -> Float[Tensor, "2 3"]:

@@ -123,10 +123,7 @@ class ImageStore:
             images[row] = image
         return images
 
-
-    def at(
-        self, indices: Sequence[int], pixels: Int[Tensor, "view pixel"]
-    ) -> UInt8[Tensor, "view pixel 3"]:
+    def at(self, indices: Sequence[int], pixels: Int[Tensor, "view pixel"]) -> UInt8[Tensor, "view pixel 3"]:
         """Copy out some pixels of each of some images, by their row-major places, as `get` does whole images."""
         found = torch.empty(*pixels.shape, 3, dtype=torch.uint8)
         for row, index in enumerate(indices):

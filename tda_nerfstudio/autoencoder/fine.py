@@ -1,4 +1,4 @@
-"""A fine autoencoder: latents are an image's own colours, pixel by pixel, and a small network mends what is rendered."""
+"""A fine autoencoder: latents are an image's own colours, pixel by pixel; a small network mends what is rendered."""
 
 from __future__ import annotations
 

@@ -7,7 +7,7 @@ from torch import Tensor, nn
 
 
 def conv(inputs: int, outputs: int, size: int = 3) -> nn.Conv2d:
-    """Make a convolution with replicated borders: a constant image stays constant, so that empty space has one latent."""
+    """Make a convolution with replicated borders: a constant image stays constant, so empty space has one latent."""
     return nn.Conv2d(inputs, outputs, size, padding=size // 2, padding_mode="replicate")
 
 

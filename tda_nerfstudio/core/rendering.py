@@ -68,8 +68,8 @@ def render_rays(
 
     `planes` are the fused planes, `slot` each bundle's scene among them. Origins and directions are in the world frame,
     directions of unit length. A bundle has one coarse pass, along its middle, without colour and without gradient: it
-    places the samples of its rays' fine passes. Bundles that miss the box, or its occupied cells if they are given, cost
-    nothing (see `clip`).
+    places the samples of its rays' fine passes. Bundles that miss the box, or its occupied cells if these are given,
+    cost nothing (see `clip`).
     """
     middle = torch.nn.functional.normalize(directions.mean(1), dim=-1)
     index, near, far, depth = clip(scenes, slot, origins, middle, occupied, explore)

@@ -30,7 +30,7 @@ class StepSize:
     rays: int | None = 32
     """Random parts of each view, at least 1, in the other phases. None takes whole views there too."""
     ray_views: int = 8
-    """Views of each scene that random parts are taken from, at least 1: many small samples teach more than few views."""
+    """Views of each scene that random parts are taken from, at least 1. Small samples of many views teach most."""
 
     def at_once(self, scenes: int) -> int:
         """Count the scenes of a step where there are `scenes` in all."""

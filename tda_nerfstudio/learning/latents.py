@@ -18,7 +18,6 @@ from tda_nerfstudio.core.cameras import parts_shape
 from tda_nerfstudio.core.objective import Parts, latent_variance
 from tda_nerfstudio.learning.views import SceneViews
 
-
 PIXEL_VARIANCE = 0.2
 """Of the pixels of an image of an object, in [-1, 1]."""
 
@@ -53,7 +52,9 @@ class TrainingLatents:
             latents = found
         else:
             whole = self(index, keep)
-            latents = self._together(whole).gather(2, parts[:, None].expand(-1, self.codec.point_channels, -1).to(whole.device))
+            latents = self._together(whole).gather(
+                2, parts[:, None].expand(-1, self.codec.point_channels, -1).to(whole.device)
+            )
         return Parts(parts.to(latents.device), latents, self._variances(index, keep))
 
     def _together(self, latents: Float[Tensor, "view channel h w"]) -> Float[Tensor, "view channel part"]:

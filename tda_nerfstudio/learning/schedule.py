@@ -19,7 +19,7 @@ RAMP = 5
 WARMUP, SHORT_WARMUP = 600, 60
 """Stage 1's visits of warm-up for an autoencoder with random weights, and for one with pre-trained weights."""
 LONGER = 0.05
-"""Visits of random parts that stand for one whole view, where a phase of the one replaces a phase of the other."""
+"""Visits in random parts that teach scenes as much as one in whole views, since steps are so much smaller."""
 FIT_VISITS = 40
 """Visits of the phase that fits only the weights of base planes, if stage 2 starts by least squares."""
 SCENE_RATES = {"micro": 1e-1, "weights": 1e-1}
@@ -130,9 +130,9 @@ class StageOne(Schedule):
     joint_visits: float | None = None
     """Visits for everything together. By default 8, or 300 with an autoencoder that is not at full resolution."""
     space: Literal["colours", "3d-aware", "standard"] | None = None
-    """Whether latents stay colours and only the decoder learns, or both learn together with the scenes; 'standard' gives
-    the autoencoder the joint phase's visits of L_ae alone, then fits scenes to it. By default, colours with an
-    autoencoder of that kind, 3d-aware with others."""
+    """Whether latents stay colours and only the decoder learns, or encoder and decoder learn together with the scenes;
+    'standard' gives the autoencoder the joint phase's visits of L_ae alone, then fits scenes to it. By default, colours
+    with an autoencoder of that kind, 3d-aware with others."""
     ae_weight: float = 1.0
     """Weight of L_ae in the joint phase (the paper's 0.1 lets latents shrink)."""
     latent_weight: float = 0.1
@@ -162,9 +162,9 @@ class StageOne(Schedule):
                 f" '{kind}' does not. Give --pipeline.model.autoencoder.kind colours (at full resolution) or light (at"
                 " half), or another space."
             )
-        if space != "colours" and kind == "colours":
+        if space != "colours" and kind in ("colours", "identity"):
             raise TdaError(
-                f"--pipeline.schedule.space {space} needs an encoder that learns, and the autoencoder 'colours' has none."
+                f"--pipeline.schedule.space {space} needs an encoder that learns, and that of '{kind}' does not."
                 " Give --pipeline.model.autoencoder.kind fine, which starts alike, or light."
             )
         warmup = 0 if fine else SHORT_WARMUP if autoencoder.knows or autoencoder.start == "colours" else WARMUP

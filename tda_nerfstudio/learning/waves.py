@@ -58,8 +58,8 @@ def plan(
 ) -> list[Wave]:
     """Place all waves on the run's steps.
 
-    `scenes` and `per_wave` count scenes, `parts` those of a view's latent pixels. With `total`, the schedule is rescaled to so many
-    steps; waves and phases for which no step is left are left out.
+    `scenes` and `per_wave` count scenes, `parts` those of a view's latent pixels. With `total`, the schedule is
+    rescaled to so many steps; waves and phases for which no step is left are left out.
     """
     waves: list[Wave] = []
     count, start = wave_size(scenes, per_wave), 0

@@ -44,7 +44,7 @@ class MultiSceneDataManagerConfig(DataManagerOptions):
     scenes_per_step: int = 4
     """K: scenes visited in a step; each one's planes are fused once."""
     views_per_scene: int = 1
-    """V: whole views of each visited scene in phases that decode; with one, scenes get most updates for their visits."""
+    """V: whole views of each visited scene in phases that decode; with one, scenes get the most updates."""
     rays_per_view: int | None = 32
     """Random rays of each view in the other phases, most of them at the object; None takes whole views there too."""
     ray_views: int = 8

@@ -45,6 +45,8 @@ class TdaAtlasConfig(DataParserConfig):
     """Which views are held out, by the same rules; the files' own split, else every eval-every-th view, by default."""
     eval_every: int = 8
     """Hold out every so many views where the files name no test split."""
+    train_views: int | None = None
+    """Learn from so many training views of each scene, taken from as different sides as possible; all by default."""
     box: tuple[float, float, float, float, float, float] | None = None
     """The atlas' box, min x y z then max x y z in the files' world frame; fitted to the silhouettes by default."""
     scene: str | None = None
@@ -58,8 +60,10 @@ class TdaAtlasConfig(DataParserConfig):
 
 
 @lru_cache(maxsize=4)
-def _read(root: Path, scenes: tuple[str, ...], test_views: tuple[str, ...], every: int, key: str | None) -> Atlas:
-    return read_atlas(root, scenes=scenes, test_views=test_views, eval_every=every, default_key=key)
+def _read(
+    root: Path, scenes: tuple[str, ...], test_views: tuple[str, ...], every: int, key: str | None, train: int | None
+) -> Atlas:
+    return read_atlas(root, scenes, test_views, every, key, train)
 
 
 class TdaAtlas(DataParser):
@@ -83,7 +87,14 @@ class TdaAtlas(DataParser):
         scene of the run cannot be read any more.
         """
         c = self.config
-        read = partial(_read, Path(c.data), test_views=tuple(c.test_views), every=c.eval_every, key=c.split_key)
+        read = partial(
+            _read,
+            Path(c.data),
+            test_views=tuple(c.test_views),
+            every=c.eval_every,
+            key=c.split_key,
+            train=c.train_views,
+        )
         if c.names is None:
             return read(scenes=tuple(c.scenes))
         try:

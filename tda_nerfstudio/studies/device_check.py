@@ -218,7 +218,9 @@ def steps(check: DeviceCheck, show: Show) -> Iterator[Finding]:
     shop = Workshop(check.sizes, check.device)
     cases = [*StepCases(shop, quick=True).phases(), *ViewCases(shop, check.out, quick=True).views()]
     rows = yield from _timed(check, "steps", cases, show)
-    pairs = [("Encode-Scene step, RGB on as many images / ours", "rgb: rgb, whole image", "ours: encode-scene")]
+    pairs = [
+        ("Encode-Scene step, RGB on as many images / ours", "rgb: rgb, whole image", "ours: encode-scene, whole images")
+    ]
     pairs += [("Decode-Scene step, RGB / ours", "rgb: rgb, whole image", "ours: decode-scene")]
     for what, above, below in pairs:
         yield _ratio("steps", f"{what}, per image", rows.get(above), rows.get(below), images=True)

@@ -113,7 +113,9 @@ def stage_one(
     scenes.box.copy_(box)
     scenes, size = scenes.to(views.device), StepSize()
     batches = Batches(views, codec, size, seed)
-    (wave,) = plan(StageOne(warmup_visits=SHORT_WARMUP).fitted(config.autoencoder), size, batches.parts, len(scenes), total=steps)
+    (wave,) = plan(
+        StageOne(warmup_visits=SHORT_WARMUP).fitted(config.autoencoder), size, batches.parts, len(scenes), total=steps
+    )
     learner = Learner(scenes, codec, batches, wave, config.sampling, seed)
     for step in range(wave.end):
         tell(step)

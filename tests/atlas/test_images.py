@@ -181,6 +181,22 @@ def test_store_reads_lazily_and_once(tmp_path):
         store.get([0, 1])
 
 
+def test_store_gives_single_pixels_and_keeps_their_images(tmp_path):
+    paths = [save(tmp_path / f"{name}.png", np.roll(PIXELS[..., :3], name, 0)) for name in range(3)]
+    store = ImageStore(paths, 8, 6)
+    chosen = torch.tensor([[0, 47, 11], [8, 8, 0]])
+    pixels = store.at([2, 0], chosen)
+    images = store.get([2, 0])
+    assert pixels.dtype == torch.uint8 and pixels.shape == (2, 3, 3)
+    assert torch.equal(pixels, torch.stack([images[row].view(-1, 3)[chosen[row]] for row in range(2)]))
+    pixels.zero_()  # a copy: the store does not change with it
+    paths[0].unlink()
+    assert torch.equal(store.at([0], torch.tensor([[5]])), images[1].view(1, -1, 3)[:, [5]])
+    paths[1].unlink()
+    with pytest.raises(TdaError, match=r"1.png is missing"):
+        store.at([0, 1], chosen)
+
+
 def test_store_names_a_file_with_a_broken_body(tmp_path):
     path = save(tmp_path / "a.png", np.random.default_rng(1).integers(0, 256, (64, 64, 3), dtype=np.uint8))
     content = bytearray(path.read_bytes())

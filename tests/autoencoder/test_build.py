@@ -10,6 +10,7 @@ import pytest
 
 from tda_nerfstudio.autoencoder.build import build, resolve
 from tda_nerfstudio.autoencoder.config import AutoencoderConfig
+from tda_nerfstudio.autoencoder.fine import FineAutoencoder
 from tda_nerfstudio.autoencoder.identity import IdentityAutoencoder
 from tda_nerfstudio.autoencoder.light import LightAutoencoder
 from tda_nerfstudio.base.errors import TdaError
@@ -53,11 +54,26 @@ def test_parts_that_cannot_be_are_refused():
             build(AutoencoderConfig(channels=channels, sub=sub))
 
 
-def test_identity_resolves_to_pixels():
-    config = AutoencoderConfig("identity", f=8, channels=4)
+@pytest.mark.parametrize(
+    ("kind", "made"), [("identity", IdentityAutoencoder), ("colours", FineAutoencoder), ("fine", FineAutoencoder)]
+)
+def test_kinds_at_full_resolution_have_a_part_for_every_pixel(kind, made):
+    config = AutoencoderConfig(kind, f=8, channels=4)
     resolved = resolve(config)
-    assert (resolved.f, resolved.channels) == (1, 3) and (config.f, config.channels) == (8, 4)
-    assert isinstance(build(config), IdentityAutoencoder)
+    assert (resolved.f, resolved.channels, resolved.sub) == (2, 12, 2) and (config.f, config.channels) == (8, 4)
+    assert not resolved.knows and resolve(resolved) == resolved
+    for model in (build(config), build(resolved)):
+        assert type(model) is made and (model.f, model.channels, model.sub, model.point_channels) == (2, 12, 2, 3)
+        assert model.keeps_pixels == (kind != "fine")
+
+
+def test_colours_and_fine_have_the_sizes_that_they_resolve_to():
+    """Checkpoints are opened by what was resolved, which the builder does not read for these kinds."""
+    for kind, networks in (("colours", 1), ("fine", 2)):
+        resolved = resolve(AutoencoderConfig(kind))
+        model, block = build(resolved), 2 * (9 * resolved.width**2 + resolved.width) + resolved.width
+        ends = 9 * 12 * resolved.width * 2 + resolved.width + 12
+        assert sum(p.numel() for p in model.parameters()) == networks * (resolved.blocks * block + ends)
 
 
 @pytest.mark.parametrize("kind", ["kl", "tiny"])
@@ -76,7 +92,8 @@ def test_our_own_kinds_do_not_import_diffusers():
     code = (
         "import sys; from tda_nerfstudio.autoencoder.build import build, resolve;"
         "from tda_nerfstudio.autoencoder.config import AutoencoderConfig;"
-        "build(resolve(AutoencoderConfig(f=4, width=16))); build(resolve(AutoencoderConfig('identity')));"
+        "build(resolve(AutoencoderConfig(f=4, width=16)));"
+        "[build(resolve(AutoencoderConfig(kind))) for kind in ('colours', 'fine', 'identity')];"
         "assert not {'diffusers', 'huggingface_hub', 'nerfstudio'} & set(sys.modules)"
     )
     subprocess.run([sys.executable, "-c", code], check=True)

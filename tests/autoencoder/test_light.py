@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 import torch
 
@@ -133,6 +135,21 @@ def test_a_part_of_a_latent_pixel_sees_its_quarter_of_the_patch_in_its_own_chann
     moved = model.encoder.linear(2 * images - 1).abs() > 1e-6
     assert moved.nonzero()[:, 2:].unique(dim=0).tolist() == [[1, 1]]
     assert moved[0, :, 1, 1].view(4, 4).any(0).tolist() == [False, True, False, False]
+
+
+@torch.no_grad()
+def test_an_encoder_that_starts_with_colours_sees_the_mean_colour_of_each_part():
+    config = AutoencoderConfig("light", channels=12, width=16, blocks=1, sub=2, start="colours")
+    model, images = build(config), torch.rand(2, 3, 32, 48, generator=torch.Generator().manual_seed(0))
+    z = model.encode(images)
+    means = torch.nn.functional.avg_pool2d(images, 4)
+    torch.testing.assert_close(z, model.encode(means.repeat_interleave(4, 2).repeat_interleave(4, 3)))
+    # Brightness and two differences of colours: three numbers for each part, from which its colours can be mixed.
+    given, wanted = (x.transpose(0, 1).flatten(1).T for x in (torch.nn.functional.pixel_shuffle(z, 2), 2 * means - 1))
+    torch.testing.assert_close(given @ torch.linalg.lstsq(given, wanted).solution, wanted)
+    scratch = build(replace(config, start="scratch"))
+    assert not torch.allclose(scratch.encode(images), z)
+    assert torch.equal(scratch.decode(z), model.decode(z))  # the decoder starts alike
 
 
 def test_pixel_norm_gives_every_pixel_a_root_mean_square_of_one():

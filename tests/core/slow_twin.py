@@ -70,10 +70,22 @@ def refine(edges: np.ndarray, weights: np.ndarray, count: int, floor: float = 0.
 
 
 def render_ray(
-    scenes, planes: Tensor, origin: Tensor, direction: Tensor, background: Tensor, coarse: int, fine: int, jitter=0.5
+    scenes,
+    planes: Tensor,
+    origin: Tensor,
+    direction: Tensor,
+    background: Tensor,
+    coarse: int,
+    fine: int,
+    jitter: Tensor | float = 0.5,
+    guide: Tensor | None = None,
 ) -> tuple[Tensor, Tensor, Tensor]:
-    """Render one ray of one scene: latent [C] in (-1, 1), opacity and depth (world units)."""
-    span = enter_and_leave(origin, direction, scenes.box)
+    """Render one ray of one scene: latent [C] in (-1, 1), opacity and depth (world units).
+
+    The coarse pass goes along the guide, another direction from the same origin, if there is one.
+    """
+    guide = direction if guide is None else guide
+    span = enter_and_leave(origin, guide, scenes.box)
     if span is None:
         return background, torch.zeros(()), torch.zeros(())
     unit = float((scenes.box[1] - scenes.box[0]).max()) / 2
@@ -83,7 +95,7 @@ def render_ray(
 
     edges = torch.tensor(np.linspace(*span, coarse + 1))
     with torch.no_grad():
-        density, _ = look_up(scenes, planes, origin + middle(edges, 0.5)[:, None] * direction)
+        density, _ = look_up(scenes, planes, origin + middle(edges, 0.5)[:, None] * guide)
         weights = march(density, edges.diff() / unit)
     edges = torch.tensor(refine(edges.numpy(), np.array([float(weight) for weight in weights]), fine))
     at = middle(edges, jitter)

@@ -7,7 +7,16 @@ import math
 import pytest
 import torch
 
-from tda_nerfstudio.core.cameras import View, clip_to_box, footprint, grid_size, orbit, pixel_centres, rays
+from tda_nerfstudio.core.cameras import (
+    View,
+    clip_to_box,
+    footprint,
+    grid_size,
+    orbit,
+    parts_shape,
+    pixel_centres,
+    rays,
+)
 
 BOX = torch.tensor([[-1.0, -2.0, -3.0], [1.0, 2.0, 3.0]])
 
@@ -70,6 +79,12 @@ def test_footprint_spreads_evenly_over_a_pixel():
 )
 def test_grid_size_rounds_up(height, width, f, grid):
     assert grid_size(height, width, f) == grid
+
+
+def test_parts_cover_whole_latent_pixels():
+    assert parts_shape(128, 64, 8, 2) == (32, 16)
+    assert parts_shape(129, 7, 8, 4) == (68, 4)  # the last latent pixels reach over the border with all their parts
+    assert parts_shape(5, 3, 1, 1) == (5, 3)
 
 
 def clip(origin, direction):

@@ -5,13 +5,13 @@ from __future__ import annotations
 import pytest
 import torch
 from torch import nn
-from torch.nn.functional import avg_pool2d, interpolate
+from torch.nn.functional import avg_pool2d, interpolate, pixel_shuffle
 
 from tda_nerfstudio.base.randomness import seeded
 from tda_nerfstudio.core import objective as module
-from tda_nerfstudio.core.cameras import View, orbit
+from tda_nerfstudio.core.cameras import orbit
 from tda_nerfstudio.core.losses import latent_loss
-from tda_nerfstudio.core.objective import Batch, latent_variance, objective, render_batch
+from tda_nerfstudio.core.objective import Batch, Parts, latent_variance, objective, render_batch, render_parts
 from tda_nerfstudio.core.phase import Phase
 from tda_nerfstudio.core.ray_sampling import SamplingConfig
 from tda_nerfstudio.core.scenes import LatentScenes, TriPlaneConfig
@@ -19,12 +19,13 @@ from tda_nerfstudio.learning.schedule import RgbBaseline, StageOne, StageTwo
 
 SAMPLING = SamplingConfig(coarse=6, fine=6)
 HEIGHT, WIDTH = 6, 8
+VIEWS = 4
 
 
 class Blocks(nn.Module):
     """Halve images by averaging; double them by repeating."""
 
-    f, channels = 2, 3
+    f, channels, sub = 2, 3, 1
 
     def __init__(self) -> None:
         super().__init__()
@@ -48,6 +49,13 @@ class Blocks(nn.Module):
         return 2 * y
 
 
+class Quarters:
+    """Latent pixels of 2 x 2 parts, each of which has a background of its own."""
+
+    f, channels, sub = 4, 12, 2
+    background = torch.linspace(-0.9, 0.9, 12)
+
+
 class Untouchable(Blocks):
     """Fail when images are asked for."""
 
@@ -64,11 +72,11 @@ def scenes() -> LatentScenes:
 
 
 def batch(height: int = HEIGHT, width: int = WIDTH, **parts) -> Batch:
-    """Three views of scenes 3 and 0, with their images."""
-    view = orbit(3, 3.0, 20.0, 7.0, (width, height), torch.zeros(3))
-    images = torch.rand(3, 3, height, width, generator=torch.Generator().manual_seed(2))
+    """Two views of scene 3 and two of scene 0, with their images."""
+    view = orbit(VIEWS, 3.0, 20.0, 7.0, (width, height), torch.zeros(3))
+    images = torch.rand(VIEWS, 3, height, width, generator=torch.Generator().manual_seed(2))
     given = {"images": images} | parts
-    return Batch(torch.tensor([3, 0]), torch.tensor([1, 0, 1]), view, height, width, **given)
+    return Batch(torch.tensor([3, 0]), torch.tensor([0, 0, 1, 1]), view, height, width, **given)
 
 
 def sparse_rows(parameter) -> tuple[torch.Tensor, torch.Tensor]:
@@ -80,6 +88,13 @@ def cached() -> torch.Tensor:
     with torch.no_grad():
         codec = Blocks()
         return codec.normalise(codec.encode(batch().images))
+
+
+def parts_of(index: torch.Tensor) -> Parts:
+    """Some of the cached latents, whose pixels have a single part."""
+    latents = cached()
+    seen = latents.flatten(2).gather(2, index[:, None].expand(-1, 3, -1))
+    return Parts(index, seen, latent_variance(latents, together=False)[..., 0])
 
 
 def step(phase: Phase, scenes, codec=None, data=None, seed: int = 0, at: int = 0) -> dict[str, torch.Tensor]:
@@ -96,7 +111,14 @@ JOINT = phase({"ae": 1.0, "latent": 1.0, "rgb": 1.0, "tv": 1.0}, "micro", "encod
 
 @pytest.mark.parametrize(
     "schedule",
-    [StageOne(), StageOne(space="standard"), StageTwo(), StageTwo(shared="finetune"), RgbBaseline()],
+    [
+        StageOne(),
+        StageOne(space="standard"),
+        StageOne(space="colours"),
+        StageTwo(),
+        StageTwo(shared="finetune"),
+        RgbBaseline(),
+    ],
     ids=str,
 )
 def test_each_phase_gets_its_losses_and_no_other(schedule, scenes):
@@ -132,7 +154,7 @@ def test_losses_by_hand_over_empty_scenes(scenes):
 def test_noise_on_latents_is_a_share_of_each_channels_deviation(scenes):
     """Blocks of one colour survive encoding and decoding: all that is left is the noise."""
     small = (
-        torch.rand(3, 3, 3, 4, generator=torch.Generator().manual_seed(4))
+        torch.rand(VIEWS, 3, 3, 4, generator=torch.Generator().manual_seed(4))
         * torch.tensor([1.0, 0.1, 0.5])[:, None, None]
     )
     data = batch(images=interpolate(small, scale_factor=2))
@@ -141,7 +163,7 @@ def test_noise_on_latents_is_a_share_of_each_channels_deviation(scenes):
     )
     assert float(none["ae"]) < 1e-12
     deviation = (2 * small - 1).std((0, 2, 3), keepdim=True)
-    noise = 0.3 * deviation * torch.randn(3, 3, 3, 4, generator=seeded(5, 6, "latents"))
+    noise = 0.3 * deviation * torch.randn(VIEWS, 3, 3, 4, generator=seeded(5, 6, "latents"))
     torch.testing.assert_close(some["ae"], (noise / 2).square().mean())
 
 
@@ -160,22 +182,21 @@ def test_latents_and_rays_draw_from_generators_of_their_own(scenes, monkeypatch)
     drawn = []
     monkeypatch.setattr(module, "seeded", lambda *key: drawn.append(key) or seeded(*key))
     step(JOINT, scenes, seed=3, at=7)
-    views = len(batch().slot)
-    assert drawn == [(3, 7, "latents"), *((f"3/7/{i}", 0, "rays") for i in range(views))]
+    assert drawn == [(3, 7, "latents"), *((f"3/7/{i}", 0, "rays") for i in range(2))]  # one for each scene
 
 
-def test_a_view_with_a_seed_of_its_own_is_drawn_alike_in_any_batch(scenes):
+def test_a_scene_with_a_seed_of_its_own_is_drawn_alike_in_any_batch(scenes):
     whole = batch(images=None, latents=cached())
-    seeds = tuple(f"own {i}" for i in range(len(whole.slot)))
+    seeds = tuple(f"own {i}" for i in range(len(whole.scene)))
 
     def render(data, at):
         planes = scenes.planes(data.scene)
         return render_batch(scenes, planes, Untouchable(), data, SamplingConfig(), seed=0, step=at)
 
     together = render(whole._replace(seeds=seeds), at=5)
-    view = View(*(part[-1:] for part in whole.view))
-    alone = render(whole._replace(slot=whole.slot[-1:], view=view, seeds=seeds[-1:]), at=9)
-    torch.testing.assert_close(alone[0], together[-1])
+    own = {"scene": whole.scene[1:], "slot": torch.tensor([0, 0]), "view": whole.view[2:], "seeds": seeds[1:]}
+    alone = render(whole._replace(**own), at=9)
+    torch.testing.assert_close(alone, together[2:])
     assert not torch.allclose(render(whole, at=5), render(whole, at=9))
 
 
@@ -191,13 +212,18 @@ def test_cached_latents_are_what_encoding_gives(scenes):
 
 def test_encode_scene_needs_neither_images_nor_the_autoencoder(scenes):
     for one in [*StageTwo(strategy="encode", shared="finetune").phases(), StageOne().phases()[1]]:
-        losses = step(one, scenes, Untouchable(), batch(images=None, latents=cached()))
-        assert set(losses) == {"latent", "tv"}
+        whole, some = (
+            batch(images=None, latents=cached()),
+            batch(images=None, parts=parts_of(torch.arange(VIEWS)[:, None])),
+        )
+        assert not one.whole
+        for data in (whole, some):
+            assert set(step(one, scenes, Untouchable(), data)) == {"latent", "tv"}
 
 
 def test_decode_scene_needs_no_latents(scenes):
     (one,) = StageTwo(strategy="decode").phases()
-    assert set(step(one, scenes, data=batch())) == {"rgb", "tv"}
+    assert one.whole and set(step(one, scenes, data=batch())) == {"rgb", "tv"}
 
 
 def test_images_that_do_not_divide_by_f_are_compared_where_they_are(scenes):
@@ -230,12 +256,10 @@ def test_gradients_reach_the_groups_that_a_loss_depends_on(scenes):
     assert reached("tv") == own
 
 
-@pytest.mark.parametrize("pixels", [None, torch.tensor([[0, 5, 7, 11], [3, 3, 2, 1], [10, 9, 8, 0]])])
-def test_shrinking_encoded_and_rendered_latents_together_gains_nothing(pixels, scenes, monkeypatch):
+def test_shrinking_encoded_and_rendered_latents_together_gains_nothing(scenes, monkeypatch):
     """The derivative with respect to a common scale vanishes: the variance carries its share of the gradient."""
-    codec, data = Blocks(), batch(pixels=pixels)
-    size = (3, 3, 3, 4) if pixels is None else (3, 3, 1, 4)
-    unscaled = torch.randn(size, generator=torch.Generator().manual_seed(8))
+    codec, data = Blocks(), batch()
+    unscaled = torch.randn(VIEWS, 3, 3, 4, generator=torch.Generator().manual_seed(8))
     monkeypatch.setattr(module, "render_batch", lambda *_: codec.encoder_gain * unscaled)
     loss = step(phase({"latent": 1.0}, "encoder"), scenes, codec, data)["latent"]
     (together,) = torch.autograd.grad(loss, codec.encoder_gain)
@@ -249,7 +273,7 @@ def test_shrinking_encoded_and_rendered_latents_together_gains_nothing(pixels, s
 def test_the_encoder_feels_the_variance(scenes, monkeypatch):
     """Were the variance constant, the derivative with respect to the encoder's gain would be another."""
     codec, data = Blocks(), batch()
-    unscaled = torch.randn(3, 3, 3, 4, generator=torch.Generator().manual_seed(8))
+    unscaled = torch.randn(VIEWS, 3, 3, 4, generator=torch.Generator().manual_seed(8))
     monkeypatch.setattr(module, "render_batch", lambda *_: unscaled)
     encoded = cached()
     loss = step(phase({"latent": 1.0}, "encoder"), scenes, codec, data)["latent"]
@@ -296,7 +320,7 @@ def test_a_scene_that_diverges_leaves_the_others_gradients_as_they_are(scenes):
     whole = step(one, scenes, Untouchable(), batch(images=None, latents=latents))
     sum(whole.values()).backward()
     rows = {int(i): v for i, v in zip(*sparse_rows(scenes.micro), strict=True)}
-    latents[1] = float("nan")  # the only view of scene 3
+    latents[:2] = float("nan")  # the views of scene 3
     scenes.zero_grad()
     sum(step(one, scenes, Untouchable(), batch(images=None, latents=latents)).values()).backward()
     again = {int(i): v for i, v in zip(*sparse_rows(scenes.micro), strict=True)}
@@ -304,37 +328,96 @@ def test_a_scene_that_diverges_leaves_the_others_gradients_as_they_are(scenes):
     torch.testing.assert_close(again[0], rows[0])
 
 
-def test_chosen_pixels_are_compared_with_their_own_latents(scenes):
+def test_chosen_parts_are_compared_with_their_own_latents(scenes):
     fit = phase({"latent": 1.0}, "micro")
     whole = step(fit, scenes, data=batch(latents=cached()))
-    listed = step(fit, scenes, data=batch(latents=cached(), pixels=torch.arange(12).expand(3, -1)))
+    every = parts_of(torch.arange(12).expand(VIEWS, -1))
+    listed = step(fit, scenes, data=batch(images=None, parts=every))
     torch.testing.assert_close(listed["latent"], whole["latent"])
 
 
-def test_the_latents_of_pixels_that_are_not_chosen_do_not_matter(scenes):
-    # One pixel of each view: views differ, so that a mix-up of views or pixels would show.
-    pixels, fit = torch.tensor([[2], [7], [11]]), phase({"latent": 1.0}, "micro")
-    latents = cached().requires_grad_()
-    loss = step(fit, scenes, data=batch(latents=latents, pixels=pixels))["latent"]
-    rendered = module.render_batch(
-        scenes, scenes.planes(torch.tensor([3, 0])), Blocks(), batch(pixels=pixels), SAMPLING, 0, 0
-    )
-    assert rendered.shape == (3, 3, 1, 1)
-    seen = torch.stack([latents[view, :, at // 4, at % 4] for view, at in enumerate((2, 7, 11))])
-    expected = ((rendered[..., 0, 0] - seen).square() / latent_variance(latents, together=False)[..., 0, 0]).mean()
+def test_chosen_parts_alone_are_rendered_and_the_variance_given_divides_their_error(scenes):
+    # One part of each view: views differ, so that a mix-up of views or parts would show.
+    index, fit = torch.tensor([[2], [7], [11], [4]]), phase({"latent": 1.0}, "micro")
+    data = batch(images=None, parts=parts_of(index))
+    loss = step(fit, scenes, data=data)["latent"]
+    rendered = render_parts(scenes, scenes.planes(data.scene), Blocks(), data, SAMPLING, 0, 0)
+    assert rendered.shape == (VIEWS, 3, 1)
+    seen = torch.stack([cached()[view, :, at // 4, at % 4] for view, at in enumerate((2, 7, 11, 4))])
+    expected = ((rendered[..., 0] - seen).square() / latent_variance(cached(), together=False)[..., 0, 0]).mean()
     torch.testing.assert_close(loss, expected)
+    one_for_all = data.parts._replace(variance=torch.full((1, 1, 1), 0.2))
+    loss = step(fit, scenes, data=data._replace(parts=one_for_all))["latent"]
+    torch.testing.assert_close(loss, (rendered[..., 0] - seen).square().mean() / 0.2)
+
+
+@pytest.fixture
+def rough() -> LatentScenes:
+    """Scenes whose neighbouring parts differ."""
+    scenes = LatentScenes(4, 3, TriPlaneConfig(6, 2, 2, 2, 8), seed=1)
+    with torch.no_grad():
+        scenes.micro.mul_(100)
+        scenes.base.mul_(10)
+        scenes.head.weight.mul_(3)
+    return scenes
+
+
+@pytest.mark.parametrize(("height", "width"), [(8, 16), (7, 10)])
+def test_parts_are_rendered_as_the_whole_view_has_them(height, width, rough, monkeypatch):
+    """Without noise, a part's only ray is that of the whole view, if each ray has a coarse pass of its own there.
+
+    By default 2 x 2 rays of a whole view share one: that is close to this, for bundles as small as those of real images
+    (see test_rendering), which these are not.
+    """
+    monkeypatch.setattr(module, "generators_of", lambda *_: [])
+    codec, data = Quarters(), batch(height, width)
+    rows, columns = 2 * -(-height // 4), 2 * -(-width // 4)
+    index = torch.stack([torch.randperm(rows * columns, generator=seeded(view, 0, "parts")) for view in range(VIEWS)])
+    chosen = data._replace(parts=Parts(index, torch.empty(0), torch.empty(0)))
+
+    def render(how, data, coarse_side: int) -> torch.Tensor:
+        sampling = SamplingConfig(coarse=12, fine=12, coarse_side=coarse_side)
+        return how(rough, rough.planes(data.scene), codec, data, sampling, 0, 0)
+
+    whole = pixel_shuffle(render(render_batch, data, 1), 2).flatten(2)
+    seen = whole.gather(2, index[:, None].expand(-1, 3, -1))
+    assert seen.shape == (VIEWS, 3, rows * columns) and seen.std(2).min() > 0.01
+    for coarse_side in (1, 2):  # a part has a single ray: there is nothing to share
+        torch.testing.assert_close(render(render_parts, chosen, coarse_side), seen, rtol=0, atol=1e-6)
+
+
+def test_a_part_of_an_empty_scene_has_the_background_of_its_place_in_the_latent_pixel(scenes):
+    with torch.no_grad():
+        scenes.head.weight.zero_()
+        scenes.head.bias.fill_(-60.0)
+    codec, index = Quarters(), torch.arange(32).expand(VIEWS, -1)
+    data = batch(8, 16, parts=Parts(index, torch.empty(0), torch.empty(0)))
+    parts = render_parts(scenes, scenes.planes(data.scene), codec, data, SAMPLING, 0, 0)
+    expected = pixel_shuffle(codec.background[:, None, None].expand(-1, 2, 4), 2).flatten(1)
+    torch.testing.assert_close(parts, expected.expand(VIEWS, -1, -1))
+
+
+def test_a_scene_s_parts_are_drawn_by_its_own_seed(rough):
+    data = batch(parts=Parts(torch.tensor([[0, 5]] * VIEWS), torch.empty(0), torch.empty(0)), seeds=("a", "b"))
+
+    def render(*seeds: str) -> torch.Tensor:
+        planes = rough.planes(data.scene)
+        return render_parts(rough, planes, Quarters(), data._replace(seeds=seeds), SAMPLING, 0, 0)
+
+    first, other = render("a", "b"), render("a", "c")
+    assert torch.equal(first[:2], other[:2]) and not torch.equal(first[2], other[2])
 
 
 def test_rendered_views_are_those_of_their_scenes(scenes):
     data = batch()
     planes = scenes.planes(data.scene)
     rendered = module.render_batch(scenes, planes, Blocks(), data, SAMPLING, 0, 0)
-    assert rendered.shape == (3, 3, 3, 4)
+    assert rendered.shape == (VIEWS, 3, 3, 4)
     with torch.no_grad():
-        scenes.micro[0] += 3.0  # slot 1: views 0 and 2
+        scenes.micro[0] += 3.0  # slot 1: views 2 and 3
         after = module.render_batch(scenes, scenes.planes(data.scene), Blocks(), data, SAMPLING, 0, 0)
-    assert torch.equal(after[1], rendered[1])
-    assert not torch.equal(after[0], rendered[0]) and not torch.equal(after[2], rendered[2])
+    assert torch.equal(after[:2], rendered[:2])
+    assert not torch.equal(after[2], rendered[2]) and not torch.equal(after[3], rendered[3])
 
 
 def test_seed_and_step_decide_every_value(scenes):

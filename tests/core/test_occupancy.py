@@ -6,6 +6,7 @@ import math
 
 import pytest
 import torch
+from ball import ball
 
 from tda_nerfstudio.core.cameras import clip_to_box, orbit, pixel_centres
 from tda_nerfstudio.core.occupancy import clip_to_occupied, due_scenes, occupied_cells
@@ -96,7 +97,7 @@ def scenes() -> LatentScenes:
     scenes = LatentScenes(3, 3, TriPlaneConfig(12, 2, 3, 2, 8, grid=8), seed=1)
     with torch.no_grad():
         scenes.box.copy_(torch.tensor([[-1.0, -0.5, -0.8], [0.6, 0.7, 0.4]]))
-        scenes.micro.mul_(20)
+        scenes.micro.mul_(200)
         scenes.head.weight.mul_(3)
     return scenes
 
@@ -113,26 +114,6 @@ def test_cells_are_what_their_centres_are(scenes, cells):
     assert wanted[0].std() > 0.1 and wanted[1].std() > 0.01
     torch.testing.assert_close(density, wanted[0].view(cells, cells, cells), rtol=1e-4, atol=1e-5)
     torch.testing.assert_close(colour, wanted[1].view(cells, cells, cells, 3), rtol=1e-4, atol=1e-5)
-
-
-def ball(scenes: LatentScenes, scene: int, centre: tuple[float, float, float], radius: float) -> None:
-    """Make a scene a ball in unit coordinates: planes add up to -40 (distance^2 - radius^2) in one feature."""
-    r = scenes.config.resolution
-    line = ((torch.arange(r) + 0.5) / r) * 2 - 1
-    squares = [(line - c).square() for c in centre]
-    planes = torch.zeros(3, r, r, scenes.config.micro_channels)
-    planes[0, ..., 0] = squares[0][None] + squares[1][:, None] - radius**2  # (x, y): v is y
-    planes[1, ..., 0] = squares[2][:, None]  # (x, z): v is z
-    with torch.no_grad():
-        scenes.micro[scene] = (-40 * planes).flatten()
-        scenes.weights.zero_()
-        scenes.hidden.weight.zero_()
-        scenes.hidden.bias.zero_()
-        scenes.hidden.weight[0, 0] = 1.0
-        scenes.head.weight.zero_()
-        scenes.head.bias.zero_()
-        scenes.head.weight[0, 0] = 4.0
-        scenes.head.bias[0] = -6.0
 
 
 def look(scenes, occupied: torch.Tensor | None, generator=None, explore: float = 0.0, samples: int = 48) -> Rendering:
@@ -203,6 +184,21 @@ def test_growing_keeps_what_was_occupied(scenes):
     assert not scenes.occupied[0, 0, 0, 0] and scenes.occupied[0, 6, 6, 6]
 
 
+def test_nothing_becomes_occupied_outside_a_scene_s_hull(scenes):
+    for scene in (0, 1):
+        ball(scenes, scene, (0.0, 0.0, 0.0), 0.6)
+    upper = torch.zeros(8, 8, 8, dtype=torch.bool)
+    upper[..., 4:] = True
+    scenes.refresh(torch.tensor([0, 1]), BACKGROUND, grow=False, within={1: upper})
+    assert scenes.occupied[0, ..., :4].any() and scenes.occupied[0, ..., 4:].any()
+    assert torch.equal(scenes.occupied[1], scenes.occupied[0] & upper)
+    before = scenes.occupied[1].clone()
+    before[0, 0, 0] = True
+    scenes.occupied[1] = before
+    scenes.refresh(torch.tensor([1]), BACKGROUND, grow=True, within={1: upper})
+    assert torch.equal(scenes.occupied[1], before)  # growing alone takes no cell away, wherever it lies
+
+
 def test_an_object_that_leaves_the_class_s_space_is_learnt_all_the_same():
     """Fit a scene whose ball lies where the class' grid is empty: with exploring the grid grows around it."""
     torch.manual_seed(0)
@@ -238,14 +234,14 @@ def test_an_object_that_leaves_the_class_s_space_is_learnt_all_the_same():
 
 
 def test_scenes_are_looked_at_every_few_rounds_and_only_grow_in_the_first_quarter_of_a_phase():
-    for round_, grow in ((0, True), (1, None), (7, None), (8, True), (15, None), (16, False), (32, False)):
-        due, found = due_scenes(torch.tensor([3]), [round_], round_ / 64)
+    for round_, grow in ((0, True), (1, None), (15, None), (16, True), (31, None), (32, False), (64, False)):
+        due, found = due_scenes(torch.tensor([3]), [round_], round_ / 128)
         assert due.tolist() == ([] if grow is None else [3]) and grow in (None, found)
 
 
 def test_of_a_step_s_scenes_those_are_looked_at_whose_own_round_has_come():
     scene = torch.tensor([4, 2, 9])
-    for rounds, expected in (([7, 8, 8], [2, 9]), ([8, 8, 8], [4, 2, 9]), ([8, 9, 9], [4]), ([1, 1, 2], [])):
+    for rounds, expected in (([15, 16, 16], [2, 9]), ([16, 16, 16], [4, 2, 9]), ([16, 17, 17], [4]), ([1, 1, 2], [])):
         due, grow = due_scenes(scene, rounds, 0.5)
         assert due.tolist() == expected and grow is False
     assert due_scenes(scene, [0, 0, 0], 0.1)[1] is True

@@ -71,6 +71,8 @@ def test_middles_and_jittered_places():
     edges = torch.tensor([[0.0, 1.0, 4.0]])
     assert place(edges).tolist() == [[0.5, 2.5]]
     assert place(edges, torch.tensor([[0.0, 0.75]])).tolist() == [[0.0, 3.25]]
+    bundle = edges[:, None].expand(-1, 2, -1)  # two rays in one bundle's intervals
+    assert place(bundle, torch.tensor([[[0.0, 0.75], [0.5, 0.0]]])).tolist() == [[[0.0, 3.25], [0.5, 1.0]]]
 
 
 def test_jittered_samples_stay_in_their_intervals():

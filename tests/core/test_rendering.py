@@ -7,10 +7,11 @@ import math
 import pytest
 import slow_twin
 import torch
+from ball import ball
 
 from tda_nerfstudio.core.cameras import View, orbit, pixel_centres
 from tda_nerfstudio.core.ray_sampling import SamplingConfig
-from tda_nerfstudio.core.rendering import Rendering, jittered_pixels, render_rays, render_views
+from tda_nerfstudio.core.rendering import Rendering, bundled, jittered_pixels, render_rays, render_views, unbundled
 from tda_nerfstudio.core.scenes import LatentScenes, TriPlaneConfig
 
 BACKGROUND = torch.tensor([0.25, -0.5, 0.75], dtype=torch.float64)
@@ -23,7 +24,7 @@ def scenes() -> LatentScenes:
     scenes = LatentScenes(3, 3, TriPlaneConfig(5, 2, 3, 2, 8), seed=1).double()
     with torch.no_grad():
         scenes.box.copy_(torch.tensor([[-1.0, -0.5, -0.8], [0.6, 0.7, 0.4]]))
-        scenes.micro.mul_(20)
+        scenes.micro.mul_(200)
         scenes.base.mul_(20)
         scenes.head.weight.mul_(3)
     return scenes
@@ -42,7 +43,10 @@ def some_rays(count: int, seed: int = 0) -> tuple[torch.Tensor, torch.Tensor]:
 
 
 def render(scenes, slot, origins, directions, jitter=None, sampling=SAMPLING) -> Rendering:
+    """Render bundles [bundle, ray, 3], or single rays [ray, 3]."""
     planes = scenes.planes(torch.arange(len(scenes)))
+    if directions.ndim == 2:
+        directions, jitter = directions[:, None], None if jitter is None else jitter[:, None]
     return render_rays(scenes, planes, slot, origins, directions, BACKGROUND, sampling, jitter)
 
 
@@ -82,6 +86,62 @@ def test_values_and_gradients_are_those_of_the_slow_twin(scenes, jittered):
         ours = ours.to_dense() if ours.is_sparse else ours
         assert theirs.abs().max() > 1e-3
         torch.testing.assert_close(ours, theirs, rtol=0, atol=1e-9 * float(theirs.abs().max()) + 1e-12)
+
+
+def some_bundles(count: int, spread: float) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
+    """Bundles of 2 x 2 rays around rays from around the box: origins, directions, and the middle of each bundle."""
+    origins, along = some_rays(count)
+    aside = torch.linalg.cross(along, torch.tensor([[0.3, -0.2, 0.9]]).double().expand(count, -1))
+    aside = torch.nn.functional.normalize(aside, dim=-1)
+    above = torch.linalg.cross(along, aside)
+    corners = [aside * x + above * y for y in (-spread, spread) for x in (-spread, spread)]
+    directions = torch.nn.functional.normalize(along[:, None] + torch.stack(corners, 1), dim=-1)
+    return origins, directions, along
+
+
+def test_a_bundle_s_values_are_those_of_the_slow_twin_led_by_its_middle(scenes):
+    origins, directions, middle = some_bundles(12, 0.05)
+    slot, jitter = torch.arange(12) % 3, torch.rand(12, 4, 12, generator=torch.Generator().manual_seed(5)).double()
+    with torch.no_grad():
+        out = render(scenes, slot, origins, directions, jitter)
+        planes = [slow_twin.fuse_planes(scenes, scene) for scene in range(3)]
+    for bundle in range(12):
+        for ray in range(4):
+            where = (planes[slot[bundle]], origins[bundle], directions[bundle, ray])
+            share = jitter[bundle, ray]
+            with torch.no_grad():
+                twin = slow_twin.render_ray(scenes, *where, BACKGROUND, 10, 12, share, guide=middle[bundle])
+            row = 4 * bundle + ray
+            torch.testing.assert_close(out.latent[row], twin[0], rtol=0, atol=1e-9)
+            torch.testing.assert_close(out.opacity[row], torch.as_tensor(twin[1]).double(), rtol=0, atol=1e-9)
+            assert not twin[1] or float(out.depth[row]) == pytest.approx(float(twin[2]), abs=1e-9)
+    assert 24 <= (out.opacity > 0).sum() < 48
+
+
+def test_bundles_share_a_coarse_pass_and_look_like_their_rays_alone():
+    """Neighbouring rays find a smooth surface at almost the same depth."""
+    ball_alone = LatentScenes(1, 3, TriPlaneConfig(12, 2, 3, 2, 8), seed=1).double()
+    ball(ball_alone, 0, (0.2, -0.1, 0.1), 0.5)
+    origins, directions, _ = some_bundles(200, 0.005)
+    slot = torch.zeros(200, dtype=torch.long)
+    given = (slot.repeat_interleave(4), origins.repeat_interleave(4, 0), directions.flatten(0, 1))
+    together, alone = render(ball_alone, slot, origins, directions), render(ball_alone, *given)
+    error, seen = (together.latent - alone.latent).abs(), alone.opacity > 0.5
+    assert 100 < seen.sum() < 700 and (alone.latent[seen] - BACKGROUND).abs().amax(1).min() > 0.3
+    assert 0 < error.max() < 0.02 and error.mean() < 1e-3
+    torch.testing.assert_close(together.opacity, alone.opacity, rtol=0, atol=0.03)
+
+
+@pytest.mark.parametrize(("side", "together"), [(1, 1), (2, 1), (2, 2), (4, 2), (6, 2), (6, 3)])
+def test_bundles_can_be_undone_and_hold_neighbours(side, together):
+    rays = torch.arange(3 * side**2 * 2).view(3, side**2, 2)
+    bundles = bundled(rays, side, together)
+    assert bundles.shape == (3, (side // together) ** 2, together**2, 2)
+    assert torch.equal(unbundled(bundles, side, together), rays)
+    place = bundled(torch.arange(side**2)[None], side, together)[0]
+    for number, bundle in enumerate(place):
+        top, left = (together * at for at in divmod(number, side // together))
+        assert bundle.tolist() == [side * (top + y) + left + x for y in range(together) for x in range(together)]
 
 
 def test_rays_that_miss_get_exactly_the_background(scenes):
@@ -126,6 +186,7 @@ def test_depth_of_an_opaque_and_of_an_empty_box(scenes):
 def test_two_scenes_at_once_are_each_alone(scenes):
     origins, directions = some_rays(20)
     slot = torch.arange(20) % 2
+    directions = directions[:, None]
     together = render_rays(scenes, scenes.planes(torch.tensor([2, 0])), slot, origins, directions, BACKGROUND, SAMPLING)
     for position, scene in enumerate((2, 0)):
         mine, zero = slot == position, torch.zeros(10, dtype=torch.long)
@@ -181,21 +242,21 @@ def test_side_two_is_the_mean_of_four_rays(scenes):
         at = centres + torch.tensor(shift).double()
         sampling = SamplingConfig(coarse=10, fine=12, side=1)
         corners.append(render_views(scenes, planes, torch.tensor([1, 0]), view, at, 8, BACKGROUND, sampling))
-    whole = views_of(scenes, side=2)
+    whole = views_of(scenes, side=2, coarse_side=1)
     for name in Rendering._fields:
         mean = torch.stack([getattr(corner, name) for corner in corners]).mean(0)
         torch.testing.assert_close(getattr(whole, name), mean, rtol=0, atol=1e-12)
     assert (whole.latent - views_of(scenes, side=1).latent).abs().max() > 1e-3
 
 
-@pytest.mark.parametrize(("sub", "side"), [(2, 2), (2, 4), (4, 4), (4, None)])
-def test_parts_of_a_latent_pixel_are_the_pixels_of_a_finer_grid(scenes, sub, side):
+@pytest.mark.parametrize(("sub", "side", "coarse_side"), [(2, 2, 1), (2, 4, 1), (2, 4, 2), (4, 4, 1), (4, None, 1)])
+def test_parts_of_a_latent_pixel_are_the_pixels_of_a_finer_grid(scenes, sub, side, coarse_side):
     view = View(*(part.double() for part in orbit(2, 3.0, 25.0, 40.0, (32, 24), torch.tensor([-0.2, 0.1, -0.2]))))
     planes, slot = scenes.planes(torch.arange(3)), torch.tensor([1, 0])
 
     def image(f: int, side: int | None, background: torch.Tensor) -> torch.Tensor:
         centres = pixel_centres(24 // f, 32 // f).double().expand(2, -1, -1)
-        sampling = SamplingConfig(coarse=10, fine=12, side=side)
+        sampling = SamplingConfig(coarse=10, fine=12, side=side, coarse_side=coarse_side)
         latent = render_views(scenes, planes, slot, view, centres, f, background, sampling).latent
         return latent.view(2, 24 // f, 32 // f, -1).permute(0, 3, 1, 2)
 
@@ -212,6 +273,11 @@ def test_rays_follow_the_parts_unless_they_are_given():
     assert (given.rays(4), given.rays(4, training=True)) == (1, 3)
 
 
+def test_two_by_two_rays_share_a_coarse_pass_where_sides_are_even():
+    assert [SamplingConfig().together(side) for side in (1, 2, 3, 4)] == [1, 2, 1, 2]
+    assert [SamplingConfig(coarse_side=1).together(side) for side in (1, 2, 3, 4)] == [1] * 4
+
+
 def test_every_part_has_its_own_background_and_one_ray_serves_all():
     empty = fill(LatentScenes(3, 3, TriPlaneConfig(5, 2, 3, 2, 8)).double(), -50.0)
     view = View(*(part.double() for part in orbit(2, 3.0, 25.0, 40.0, (32, 24), torch.zeros(3))))
@@ -222,6 +288,30 @@ def test_every_part_has_its_own_background_and_one_ray_serves_all():
             empty, empty.planes(torch.arange(3)), torch.tensor([1, 0]), view, centres, 8, background, sampling
         )
         torch.testing.assert_close(out.latent, background.expand(24, -1), rtol=0, atol=1e-9)
+
+
+def test_every_pixel_may_have_its_own_background():
+    empty = fill(LatentScenes(3, 3, TriPlaneConfig(5, 2, 3, 2, 8)).double(), -50.0)
+    view = View(*(part.double() for part in orbit(2, 3.0, 25.0, 40.0, (32, 24), torch.zeros(3))))
+    centres = pixel_centres(3, 4).double().expand(2, -1, -1)
+    background = torch.linspace(-1, 1, 2 * 12 * 3).double().view(2, 12, 3)
+    given = (empty, empty.planes(torch.arange(3)), torch.tensor([1, 0]), view, centres, 8)
+    out = render_views(*given, background, SAMPLING)
+    torch.testing.assert_close(out.latent, background.flatten(0, 1), rtol=0, atol=1e-9)
+
+
+def test_every_generator_draws_for_its_share_of_the_views(scenes):
+    view = View(*(part.double() for part in orbit(4, 3.0, 25.0, 40.0, (32, 24), torch.zeros(3))))
+    planes, slot = scenes.planes(torch.arange(3)), torch.tensor([1, 1, 0, 0])
+    centres, occupied = pixel_centres(3, 4).double().expand(4, -1, -1), scenes.occupied
+
+    def train(rows: slice, *seeds: int) -> torch.Tensor:
+        generators = [torch.Generator().manual_seed(seed) for seed in seeds]
+        given = (scenes, planes, slot[rows], view[rows], centres[rows], 8, BACKGROUND, SAMPLING)
+        return render_views(*given, generators, occupied).latent
+
+    halves = torch.cat([train(slice(2), 7), train(slice(2, 4), 8)])
+    torch.testing.assert_close(train(slice(4), 7, 8), halves, rtol=0, atol=1e-12)
 
 
 def test_training_uses_its_own_number_of_rays(scenes):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 
 import pytest
 import torch
@@ -51,6 +52,14 @@ def test_without_bases_or_macro_channels_planes_are_micro_alone(macro, bases):
     assert not config.shares and config.channels == 2 and torch.equal(planes[0], scenes.micro[2].view(3, 4, 4, 2))
     features = scenes.features(planes, torch.zeros(1, 3), torch.tensor([0]))
     assert features.shape == (1, 8)
+
+
+def test_random_micro_planes_are_faint_where_scenes_share_base_planes():
+    for config, spread in ((SMALL, 0.01), (replace(SMALL, bases=0), 0.1)):
+        scenes = LatentScenes(6, 4, config)
+        assert config.micro_spread == spread and float(scenes.micro.std()) == pytest.approx(spread, rel=0.1)
+        scenes.cold_start([torch.Generator().manual_seed(seed) for seed in range(6)])
+        assert float(scenes.micro.std()) == pytest.approx(spread, rel=0.1)
 
 
 def test_a_warm_start_gives_every_scene_the_same_planes():

@@ -30,7 +30,7 @@ def parts(stage_one):
 
 @pytest.fixture(scope="module")
 def learnt(parts, tiny_atlas: Path) -> LearntWave:
-    """Two scenes of the atlas, one a step, three visits in each phase."""
+    """Two scenes of the atlas, one a step, six visits in each phase."""
     wave = learn_wave(read_atlas(tiny_atlas), parts, NAMES, 42, schedule=SHORT, size=StepSize(1), device="cpu")
     assert wave is not None
     return wave
@@ -50,6 +50,7 @@ def test_they_are_what_a_run_of_nerfstudio_learns_to_the_bit(learnt, configure, 
     config.output_dir, config.timestamp, config.max_num_iterations = tmp_path, "run", None
     manager = config.pipeline.datamanager
     manager.dataparser.scenes, manager.scenes_per_step, manager.views_per_scene = ("2:5",), 1, 1
+    manager.rays_per_view = StepSize().rays
     config.pipeline.schedule = SHORT
     config.save_config()
     trainer = config.setup(local_rank=0, world_size=1)

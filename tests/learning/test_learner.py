@@ -11,6 +11,7 @@ import pytest
 import torch
 from torch.amp.grad_scaler import GradScaler
 
+from tda_nerfstudio.autoencoder.identity import IdentityAutoencoder
 from tda_nerfstudio.core import occupancy
 from tda_nerfstudio.learning import learner as learner_module
 from tda_nerfstudio.learning import training_step
@@ -58,6 +59,38 @@ def test_groups_that_stand_still_keep_every_bit(learner) -> None:
     assert changed == MOVING["warm-up"]
 
 
+def test_in_a_space_of_colours_the_decoder_alone_of_the_autoencoder_moves_and_latents_are_pixels(configure) -> None:
+    learner = configure(kind="colours").pipeline.setup(device="cpu", test_mode="val").learner
+    assert [span.phase.name for span in learner.wave.spans] == ["warm-up", "latent", "joint"]
+    assert not learner.training.groups.get("encoder")
+    for span in learner.wave.spans:
+        learner.prepare(span.start)
+        moving = {name for name, params in learner.training.groups.items() if any(p.requires_grad for p in params)}
+        assert moving == MOVING[span.phase.name] - {"encoder"}
+        losses = learner.step(span.start)
+        assert losses.keys() == span.phase.losses.keys() and all(loss.isfinite() for loss in losses.values())
+    assert learner.batches.latents.cache is None and float(learner.codec.latent_scale) == 1
+    assert (learner.codec.background == 1).all()
+
+
+def test_scenes_begin_in_their_visual_hulls_and_never_leave_them(learner, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(occupancy, "REFRESH_EVERY", 1)
+    learner.scenes.head.bias.data[0] = 9.0  # dense everywhere
+    learner.prepare(0)
+    hulls = torch.stack([learner.hulls[row] for row in range(4)])
+    assert torch.equal(learner.scenes.occupied, hulls) and 0 < hulls.float().mean() < 0.5
+    train(learner, range(12))
+    assert not (learner.scenes.occupied & ~hulls).any() and learner.scenes.occupied.any()
+
+
+def test_a_scene_without_a_hull_keeps_all_its_space(learner, monkeypatch: pytest.MonkeyPatch) -> None:
+    silhouettes = learner.batches.silhouettes
+    hull = silhouettes.hull
+    monkeypatch.setattr(silhouettes, "hull", lambda row, *given: None if row == 2 else hull(row, *given))
+    learner.prepare(0)
+    assert learner.hulls.keys() == {0, 1, 3} and learner.scenes.occupied[2].all()
+
+
 def test_learning_rates_are_the_phases_ramped_and_decayed_as_plain_floats(learner) -> None:
     learner.prepare(5)
     phase = learner.wave.spans[1].phase
@@ -84,7 +117,7 @@ def test_scenes_look_where_they_are_empty_in_phases_that_render_and_at_first_onl
 ) -> None:
     seen = []
     scenes = learner.scenes
-    monkeypatch.setattr(scenes, "refresh", lambda scene, background, grow: seen.append((scene.tolist(), grow)))
+    monkeypatch.setattr(scenes, "refresh", lambda scene, background, grow, within: seen.append((scene.tolist(), grow)))
     monkeypatch.setattr(occupancy, "REFRESH_EVERY", 2)
     train(learner, range(12))
     visited = [learner.batches.draw(step)[0].tolist() for step in (4, 6, 8, 10)]
@@ -104,11 +137,11 @@ def test_every_scene_is_looked_at_as_often_as_any_other_where_steps_do_not_divid
     assert set(rounds) == {3, 4, 5, 6, 7, 8} and seen == dict.fromkeys(range(4), 2)
 
 
-def test_three_of_ten_scenes_a_step_are_all_looked_at_in_every_eighth_round() -> None:
-    views = SimpleNamespace(names=[str(i) for i in range(10)])
-    batches = Batches(views, None, StepSize(scenes=3), seed=0)  # type: ignore[arg-type]
+def test_three_of_ten_scenes_a_step_are_all_looked_at_in_every_sixteenth_round() -> None:
+    views = SimpleNamespace(names=[str(i) for i in range(10)], height=8, width=8)
+    batches = Batches(views, IdentityAutoencoder(), StepSize(scenes=3), seed=0)  # type: ignore[arg-type]
     seen: Counter[int] = Counter()
-    for step in range(80):  # 24 rounds
+    for step in range(160):  # 48 rounds
         seen.update(occupancy.due_scenes(*batches.draw(step), 0.5)[0].tolist())
     assert seen == dict.fromkeys(range(10), 3)
 

@@ -3,13 +3,27 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 
 import pytest
 
+from tda_nerfstudio.autoencoder.config import AutoencoderConfig
 from tda_nerfstudio.base.errors import TdaError
 from tda_nerfstudio.core.losses import LOSSES
 from tda_nerfstudio.core.phase import GROUPS, Phase
-from tda_nerfstudio.learning.schedule import FIT_VISITS, RAMP, RgbBaseline, Span, StageOne, StageTwo, span_at, timeline
+from tda_nerfstudio.learning.schedule import (
+    FIT_VISITS,
+    LONGER,
+    RAMP,
+    SHORT_WARMUP,
+    WARMUP,
+    RgbBaseline,
+    Span,
+    StageOne,
+    StageTwo,
+    span_at,
+    timeline,
+)
 
 SCENE_GROUPS = {"micro", "weights", "base", "mlp"}
 CODEC_GROUPS = {"encoder", "decoder"}
@@ -19,43 +33,49 @@ def phase(name: str = "a", visits: float = 10, **options) -> Phase:
     return Phase(name, visits, {"latent": 1.0}, {"micro": 1.0}, **options)
 
 
+def always(images: float) -> Callable[[Phase], float]:
+    """Say that a step of any phase sees so many images."""
+    return lambda _: images
+
+
 def borders(spans: list[Span]) -> list[tuple[str, int, int]]:
     return [(span.phase.name, span.start, span.end) for span in spans]
 
 
 def test_lengths_are_visits_times_scenes_by_images():
-    spans = timeline([phase("a", 120), phase("b", 60)], scenes=24, images_per_step=32)
+    spans = timeline([phase("a", 120), phase("b", 60)], scenes=24, images_per_step=always(32))
     assert borders(spans) == [("a", 0, 90), ("b", 90, 135)]
 
 
 def test_fractions_of_an_image_count_as_such():
-    assert borders(timeline([phase(visits=60)], scenes=8, images_per_step=0.5)) == [("a", 0, 960)]
+    assert borders(timeline([phase(visits=60)], scenes=8, images_per_step=always(0.5))) == [("a", 0, 960)]
 
 
 def test_rounding_does_not_add_up():
-    spans = timeline([phase(str(i), 5) for i in range(8)], scenes=1, images_per_step=4)  # 1.25 steps each
+    spans = timeline([phase(str(i), 5) for i in range(8)], scenes=1, images_per_step=always(4))  # 1.25 steps each
     assert spans[-1].end == 10
     assert all(one.end == other.start for one, other in zip(spans, spans[1:], strict=False))
 
 
 def test_phases_of_no_visits_are_left_out():
-    spans = timeline([phase("a", 0), phase("b", 8), phase("c", 0)], scenes=1, images_per_step=2)
+    spans = timeline([phase("a", 0), phase("b", 8), phase("c", 0)], scenes=1, images_per_step=always(2))
     assert borders(spans) == [("b", 0, 4)]
 
 
 @pytest.mark.parametrize("total", [None, 5])
 def test_a_schedule_without_visits_has_no_spans(total):
-    assert timeline([phase("a", 0), phase("b", 0)], scenes=1, images_per_step=1, total=total) == []
+    assert timeline([phase("a", 0), phase("b", 0)], scenes=1, images_per_step=always(1), total=total) == []
 
 
 def test_a_short_phase_still_gets_a_step():
-    spans = timeline([phase("a", 0.1), phase("b", 10)], scenes=1, images_per_step=1)
+    spans = timeline([phase("a", 0.1), phase("b", 10)], scenes=1, images_per_step=always(1))
     assert borders(spans) == [("a", 0, 1), ("b", 1, 10)]
 
 
 @pytest.mark.parametrize("total", [4, 7, 100, 1001])
 def test_a_total_is_met_and_shared_out_in_proportion(total):
-    spans = timeline([phase("a", 100), phase("b", 50), phase("c", 50)], scenes=24, images_per_step=32, total=total)
+    phases = [phase("a", 100), phase("b", 50), phase("c", 50)]
+    spans = timeline(phases, scenes=24, images_per_step=always(32), total=total)
     assert [span.phase.name for span in spans] == ["a", "b", "c"]
     assert spans[0].start == 0 and spans[-1].end == total
     assert all(one.end == other.start for one, other in zip(spans, spans[1:], strict=False))
@@ -65,17 +85,17 @@ def test_a_total_is_met_and_shared_out_in_proportion(total):
 
 @pytest.mark.parametrize("total", [3, 4, 100])
 def test_every_phase_gets_a_step_of_a_total_that_has_one_for_each(total):
-    spans = timeline([phase("a", 1), phase("b", 1000), phase("c", 1)], scenes=1, images_per_step=1, total=total)
+    spans = timeline([phase("a", 1), phase("b", 1000), phase("c", 1)], scenes=1, images_per_step=always(1), total=total)
     assert borders(spans) == [("a", 0, 1), ("b", 1, total - 1), ("c", total - 1, total)]
 
 
 def test_fewer_steps_than_phases_leave_the_shortest_out():
-    spans = timeline([phase("a", 1), phase("b", 1000), phase("c", 10)], scenes=1, images_per_step=1, total=1)
+    spans = timeline([phase("a", 1), phase("b", 1000), phase("c", 10)], scenes=1, images_per_step=always(1), total=1)
     assert borders(spans) == [("b", 0, 1)]
 
 
 def test_the_phase_of_a_step_at_its_borders():
-    spans = timeline([phase("a", 4), phase("b", 6)], scenes=1, images_per_step=1)
+    spans = timeline([phase("a", 4), phase("b", 6)], scenes=1, images_per_step=always(1))
     names = [span_at(spans, step).phase.name for step in (0, 3, 4, 9, 10, 999)]
     assert names == ["a", "a", "b", "b", "b", "b"]
 
@@ -90,8 +110,8 @@ def test_rates_rise_over_the_ramp():
 @pytest.mark.parametrize("scenes", [1, 3, 8])
 def test_a_scene_has_the_same_rates_at_each_of_its_visits_however_many_learn_beside_it(scenes):
     phases = [phase("a", 40), phase("b", 20)]
-    spans = timeline(phases, scenes, images_per_step=1, round_steps=scenes)
-    alone = timeline(phases, scenes=1, images_per_step=1)
+    spans = timeline(phases, scenes, images_per_step=always(1), round_steps=scenes)
+    alone = timeline(phases, scenes=1, images_per_step=always(1))
     for visit in range(60):
         for i in range(scenes):
             step = visit * scenes + i
@@ -119,6 +139,7 @@ def test_the_final_rate_is_the_papers():
         ({"ae"}, {"encoder", "decoder"}, True, False, True),
         ({"latent", "tv"}, {"micro"}, False, True, False),
         ({"rgb", "tv"}, {"micro"}, False, True, True),
+        ({"latent", "rgb", "tv"}, {"micro", "decoder"}, False, True, True),
         ({"latent", "rgb", "ae", "tv"}, {"micro", "encoder"}, True, True, True),
         ({"latent"}, {"micro", "encoder"}, True, True, True),
         ({"ae"}, {"decoder"}, True, False, True),
@@ -127,6 +148,7 @@ def test_the_final_rate_is_the_papers():
 def test_what_a_phase_needs(losses, rates, encodes, renders, needs_images):
     one = Phase("a", 1, dict.fromkeys(losses, 1.0), dict.fromkeys(rates, 1e-3))
     assert (one.encodes, one.renders, one.needs_images) == (encodes, renders, needs_images)
+    assert one.whole == needs_images  # networks see neighbouring pixels; cached latents are as good one by one
 
 
 def shape(phases: list[Phase]) -> list[tuple[str, float, set[str], set[str]]]:
@@ -141,19 +163,81 @@ def test_stage_one():
     ]
 
 
+def test_stage_one_in_a_space_of_colours_moves_the_decoder_alone_and_fits_scenes_as_ever():
+    options = {"warmup_visits": 1, "latent_visits": 2, "joint_visits": 3}
+    colours = StageOne(space="colours", **options).phases()
+    assert shape(colours) == [
+        ("warm-up", 1, {"ae"}, {"decoder"}),
+        ("latent", 2, {"latent", "tv"}, SCENE_GROUPS),
+        ("joint", 3, {"latent", "rgb", "tv"}, SCENE_GROUPS | {"decoder"}),
+    ]
+    _, latent, joint = StageOne(**options).phases()
+    assert colours[1] == latent
+    assert colours[2].rates == {group: joint.rates[group] for group in colours[2].rates}
+
+
+@pytest.mark.parametrize(
+    ("autoencoder", "space", "visits"),
+    [
+        (AutoencoderConfig(kind="colours"), "colours", (0, 4, 8)),
+        (AutoencoderConfig(kind="fine"), "3d-aware", (0, 4, 8)),
+        (AutoencoderConfig(kind="light", start="embedded"), "3d-aware", (SHORT_WARMUP, 10, 300)),
+        (AutoencoderConfig(kind="light", start="colours"), "3d-aware", (SHORT_WARMUP, 10, 300)),
+        (AutoencoderConfig(kind="light", start="scratch"), "3d-aware", (WARMUP, 10, 300)),
+        (AutoencoderConfig(kind="kl"), "3d-aware", (SHORT_WARMUP, 10, 300)),
+    ],
+)
+def test_what_stage_one_leaves_open_fits_its_autoencoder(autoencoder, space: str, visits: tuple) -> None:
+    found = StageOne().fitted(autoencoder)
+    assert (found.space, found.warmup_visits, found.latent_visits, found.joint_visits) == (space, *visits)
+    assert StageOne().joint_visits is None  # the configuration that was fitted stays open
+    given = StageOne(warmup_visits=0, latent_visits=7, joint_visits=0).fitted(autoencoder)
+    assert (given.space, given.warmup_visits, given.latent_visits, given.joint_visits) == (space, 0, 7, 0)
+
+
+@pytest.mark.parametrize(
+    ("space", "kind", "message"),
+    [
+        ("colours", "kl", "--pipeline.schedule.space colours needs an autoencoder that starts with the image's"),
+        ("3d-aware", "colours", "--pipeline.schedule.space 3d-aware needs an encoder that learns"),
+        ("standard", "colours", "--pipeline.schedule.space standard needs an encoder that learns"),
+    ],
+)
+def test_a_space_that_an_autoencoder_cannot_have_is_refused(space, kind, message: str) -> None:
+    with pytest.raises(TdaError, match=message):
+        StageOne(space=space).fitted(AutoencoderConfig(kind=kind))
+
+
+@pytest.mark.parametrize(
+    ("kind", "strategy", "encode", "decode"),
+    [
+        ("colours", "encode-decode", 8, 0),
+        ("fine", "encode", 8, 0),
+        ("colours", "decode", 8, 20),  # there has to be some
+        ("light", "encode-decode", 15, 180),
+        ("tiny", "decode", 15, 180),
+    ],
+)
+def test_what_stage_two_leaves_open_fits_its_autoencoder(kind, strategy, encode: float, decode: float) -> None:
+    found = StageTwo(strategy=strategy).fitted(AutoencoderConfig(kind=kind))
+    assert (found.encode_visits, found.decode_visits) == (encode, decode)
+    given = StageTwo(strategy=strategy, encode_visits=0, decode_visits=3).fitted(AutoencoderConfig(kind=kind))
+    assert (given.encode_visits, given.decode_visits) == (0, 3)
+
+
 def test_stage_one_in_the_standard_space_trains_the_autoencoder_as_long_on_images_alone():
     options = {"warmup_visits": 1, "latent_visits": 2, "joint_visits": 3}
     standard = StageOne(space="standard", **options).phases()
     assert shape(standard) == [
         ("warm-up", 1, {"ae"}, CODEC_GROUPS),
         ("autoencoder", 3, {"ae"}, CODEC_GROUPS),
-        ("latent", 5, {"latent", "tv"}, SCENE_GROUPS),
+        ("latent", 2 + 3 * LONGER, {"latent", "tv"}, SCENE_GROUPS),
     ]
     warmup, _, joint = StageOne(**options).phases()
     assert standard[0] == warmup
     assert {group: standard[1].rates[group] for group in CODEC_GROUPS} == {g: joint.rates[g] for g in CODEC_GROUPS}
     assert standard[1].final_rate == joint.final_rate and standard[1].latent_noise == joint.latent_noise
-    assert sum(one.visits for one in standard if "micro" in one.rates) == 5  # the scenes lose none either
+    assert not standard[2].whole and joint.whole  # visits of random parts make up for those of whole views
 
 
 def test_stage_ones_options_arrive():
@@ -175,7 +259,8 @@ def test_stage_ones_options_arrive():
 
 
 def test_an_autoencoder_with_pretrained_weights_skips_the_warm_up():
-    spans = timeline(StageOne(warmup_visits=0, latent_visits=120, joint_visits=600).phases(), 4, images_per_step=4)
+    phases = StageOne(warmup_visits=0, latent_visits=120, joint_visits=600).phases()
+    spans = timeline(phases, 4, images_per_step=always(4))
     assert borders(spans) == [("latent", 0, 120), ("joint", 120, 720)]
 
 
@@ -227,6 +312,7 @@ def test_schedules_do_not_share_their_rates():
 SCHEDULES = [
     StageOne(),
     StageOne(space="standard"),
+    StageOne(space="colours"),
     StageTwo(),
     StageTwo(shared="finetune"),
     StageTwo(strategy="decode"),
@@ -237,10 +323,11 @@ SCHEDULES = [
 
 @pytest.mark.parametrize("schedule", SCHEDULES, ids=str)
 def test_every_phase_names_known_losses_and_groups(schedule):
+    learns = getattr(schedule, "space", None) != "colours"
     for one in schedule.phases():
         assert set(one.losses) <= set(LOSSES) and set(one.rates) <= set(GROUPS)
         assert all(rate > 0 for rate in one.rates.values())
-        assert ("encoder" in one.rates) == ("ae" in one.losses)  # no autoencoder moves without its images
+        assert ("encoder" in one.rates) == (learns and "ae" in one.losses)  # no encoder moves without its images
 
 
 def test_new_scenes_that_start_by_least_squares_first_fit_their_weights_alone():

@@ -30,7 +30,7 @@ from tda_nerfstudio.store.store import Store
 
 @pytest.fixture
 def runner(configure: Callable, stage_one, outputs: Path, tiny_atlas: Path) -> Callable[..., TdaTrainer]:
-    """Give tests `runner(output, name, per_wave, at_once=1, scenes=("2:6",), store=None)`: three visits a phase."""
+    """Give tests `runner(output, name, per_wave, at_once=1, scenes=("2:6",), store=None)`: six visits a phase."""
 
     def make(
         output: Path,
@@ -47,6 +47,7 @@ def runner(configure: Callable, stage_one, outputs: Path, tiny_atlas: Path) -> C
         config.data = config.pipeline.datamanager.data = config.pipeline.datamanager.dataparser.data = data
         config.pipeline.datamanager.dataparser.scenes = scenes
         config.pipeline.datamanager.scenes_per_step, config.pipeline.datamanager.views_per_scene = at_once, 1
+        config.pipeline.datamanager.rays_per_view = 32  # of 256 parts, in eight views: one view in all
         config.pipeline.schedule = StageTwo(encode_visits=6, decode_visits=6)
         config.pipeline.scenes_per_wave, config.pipeline.store = per_wave, store
         if store is not None and (store / "manifest.json").exists():
@@ -77,6 +78,8 @@ def files(store: Path) -> dict[str, str]:
     return {path.name: hashlib.sha256(path.read_bytes()).hexdigest() for path in paths}
 
 
+PARTS = 256
+"""Parts of a view, of which a step sees 32 in each of eight views of a scene: those of one whole view."""
 NAMES = [f"vehicle_000{i}" for i in range(2, 6)]
 
 
@@ -87,7 +90,7 @@ def whole(runner: Callable, tmp_path: Path) -> Store:
 
 
 def test_waves_follow_each_other_without_a_gap():
-    waves = plan(StageTwo(encode_visits=8, decode_visits=4), StepSize(4), 1024, 10, 4)
+    waves = plan(StageTwo(encode_visits=8, decode_visits=4), StepSize(4), PARTS, 10, 4)
     assert [(w.scenes, w.start, w.end) for w in waves] == [
         (range(4), 0, 12),
         (range(4, 8), 12, 24),
@@ -98,13 +101,13 @@ def test_waves_follow_each_other_without_a_gap():
         ("decode-scene", 20, 24),
     ]
     assert [wave_at(waves, step).scenes[0] for step in (0, 11, 12, 35, 99)] == [0, 0, 4, 8, 8]
-    (one,) = plan(StageTwo(), StepSize(4), 1024, 10)
-    assert one == plan(StageTwo(), StepSize(4), 1024, 10, 99)[0]
+    (one,) = plan(StageTwo(), StepSize(4), PARTS, 10)
+    assert one == plan(StageTwo(), StepSize(4), PARTS, 10, 99)[0]
 
 
 @pytest.mark.parametrize("total", [2, 3, 7, 30, 31, 100])
 def test_a_total_is_kept_to_the_step(total: int):
-    waves = plan(StageTwo(encode_visits=8, decode_visits=4), StepSize(4), 1024, 10, 4, total=total)
+    waves = plan(StageTwo(encode_visits=8, decode_visits=4), StepSize(4), PARTS, 10, 4, total=total)
     assert waves[-1].end == total and waves[0].start == 0
     assert all(one.end == other.start for one, other in zip(waves[:-1], waves[1:], strict=True))
 
@@ -165,8 +168,9 @@ def test_a_wave_that_was_saved_but_not_stored_is_stored_when_the_run_goes_on(
 
 def poison(batch: Batch) -> Batch:
     """Let what renderings are compared with be no numbers."""
-    nan = torch.full((1, 1, 1, 1), torch.nan)
-    return batch._replace(images=nan) if batch.latents is None else batch._replace(latents=nan)
+    if batch.parts is not None:
+        return batch._replace(parts=batch.parts._replace(latents=torch.full_like(batch.parts.latents, torch.nan)))
+    return batch._replace(images=torch.full((1, 1, 1, 1), torch.nan))
 
 
 def damage(path: Path) -> None:
@@ -205,10 +209,10 @@ def test_a_scene_that_diverges_is_learnt_once_more_and_then_put_aside(
 ) -> None:
     batch_of, seeds = Batches.batch, []
 
-    def poisoned(self: Batches, step: int, *rest):
-        batch = batch_of(self, step, *rest)
+    def poisoned(self: Batches, *given, **options):
+        batch = batch_of(self, *given, **options)
         (scene,) = batch.scene.tolist()
-        if self.views.names[scene] == NAMES[2] and step % 12 > 3 and (twice or not self.attempt):
+        if self.views.names[scene] == NAMES[2] and given[0] % 12 > 3 and (twice or not self.attempt):
             batch = poison(batch)
         seeds.append(batch.seeds)
         return batch
@@ -217,7 +221,7 @@ def test_a_scene_that_diverges_is_learnt_once_more_and_then_put_aside(
     trainer = runner(tmp_path / "bad", per_wave=per_wave)
     trainer.config.steps_per_save = 1  # so that the store knows of it before it diverges
     store = learn(trainer)
-    assert any(own.endswith(f"{NAMES[2]}/1/0/0") for (own,) in seeds)  # attempt 1, its first visit, its only view
+    assert any(own.endswith(f"{NAMES[2]}/1/0") for (own,) in seeds)  # attempt 1, its first visit
     assert sorted(store) == [name for name in NAMES if name != NAMES[2] or not twice]
     assert_alike(store, whole, [name for name in NAMES if name != NAMES[2]])
     assert list(store.aside()) == [NAMES[2]] * twice
@@ -249,8 +253,8 @@ def test_a_retry_is_as_long_as_the_wave_was(
 def test_a_stop_while_scenes_are_learnt_once_more_loses_nothing(runner, whole, tmp_path, monkeypatch) -> None:
     batch_of = Batches.batch
 
-    def poisoned(self: Batches, step: int, *rest):
-        batch = batch_of(self, step, *rest)
+    def poisoned(self: Batches, *given, **options):
+        batch = batch_of(self, *given, **options)
         if self.attempt == 1:
             os.kill(os.getpid(), signal.SIGTERM)
         elif self.views.names[int(batch.scene)] == NAMES[2]:

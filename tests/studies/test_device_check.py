@@ -69,7 +69,7 @@ def test_it_needs_nothing_but_what_it_says(tmp_path: Path):
     assert not [line for line in content["findings"] if line["what"] == "an error ended it"], done.stdout
     assert {line["part"] for line in content["findings"]} >= {*module.PARTS, "memory"}
     assert content["machine"]["versions"]["torch"] == torch.__version__.split("+")[0]
-    assert len(content["raw"]["steps"]) == 13 and len(content["raw"]["steps"][0]["samples"]) == 7
+    assert len(content["raw"]["steps"]) == 14 and len(content["raw"]["steps"][0]["samples"]) == 7
     assert content["raw"]["stages"]["cpu"]["stage_two"] > 0 and not set(content["raw"]) - set(module.PARTS)
     table = rows(tmp_path)
     assert table[0][:2] == ["part", "what"] and table[0][3] == "wanted" and len(table) == len(content["findings"]) + 2

@@ -18,7 +18,7 @@ from tda_nerfstudio.autoencoder.base import Autoencoder
 from tda_nerfstudio.autoencoder.build import build
 from tda_nerfstudio.autoencoder.muon import Muon
 from tda_nerfstudio.core.cameras import View
-from tda_nerfstudio.core.objective import Batch, objective, render_batch
+from tda_nerfstudio.core.objective import Batch, Parts, objective, render_batch
 from tda_nerfstudio.core.row_adam import RowAdam
 from tda_nerfstudio.core.scenes import LatentScenes
 from tda_nerfstudio.core.showing import march
@@ -69,7 +69,7 @@ class Place:
             return part.to(self.device, self.dtype if part.is_floating_point() else part.dtype)
         if isinstance(part, View):
             return View(*map(self.put, part), width=part.width, height=part.height)
-        return Batch(*map(self.put, part)) if isinstance(part, Batch) else part
+        return type(part)(*map(self.put, part)) if isinstance(part, (Batch, Parts)) else part
 
     def scenes(self, rgb: bool = False) -> LatentScenes:
         """Make scenes that show a body."""
@@ -83,9 +83,9 @@ class Place:
         codec.measure_background(size, size)
         return self.put(codec)
 
-    def batch(self, f: int, rays: int | None = None) -> Batch:
-        """Draw a batch with images and latents."""
-        return self.put(self.shop.batch(0, SCENES, VISITED, VIEWS, f, rays))
+    def batch(self, rgb: bool = False, rays: int | None = None) -> Batch:
+        """Draw a batch with images, and latents of all pixels or of some parts."""
+        return self.put(self.shop.batch(0, SCENES, VISITED, VIEWS, rgb, rays))
 
     def noise(self, *shape: int, seed: int = 0) -> Tensor:
         """Draw numbers from a normal distribution."""
@@ -94,7 +94,7 @@ class Place:
 
 def rendering(place: Place) -> Quantities:
     """Render a view as it is shown."""
-    scenes, codec, batch = place.scenes(), place.codec(), place.batch(place.shop.sizes.f)
+    scenes, codec, batch = place.scenes(), place.codec(), place.batch()
     planes, occupied = scenes.planes(batch.scene[:1]), scenes.occupied[batch.scene[:1]]
     size = place.shop.sizes.image
     return march(scenes, planes, occupied, codec, batch.view[:1], size, size, place.shop.sizes.sampling)._asdict()
@@ -102,7 +102,7 @@ def rendering(place: Place) -> Quantities:
 
 def rendering_gradients(place: Place) -> Quantities:
     """Differentiate a random sum of what training renders."""
-    scenes, codec, batch = place.scenes(), place.codec(), place.batch(place.shop.sizes.f)
+    scenes, codec, batch = place.scenes(), place.codec(), place.batch()
     seen = render_batch(scenes, scenes.planes(batch.scene), codec, batch, place.shop.sizes.sampling, 0, 0)
     (seen * place.noise(*seen.shape)).sum().backward()
     return {"latents": seen} | _gradients(scenes, codec, ("micro", "weights", "base", "mlp"))
@@ -115,7 +115,7 @@ def losses(name: str, place: Place) -> Quantities:
     for group, params in parameter_groups(scenes, codec).items():
         for param in params:
             param.requires_grad_(group in phase.rates)
-    batch = place.batch(codec.f, sizes.rgb_rays if rgb else None)
+    batch = place.batch(rgb, sizes.step.rays if sizes.step.takes_parts(phase) else None)
     assert batch.images is not None
     if phase.needs_images:  # what an autoencoder shows well has gradients of rounding errors
         batch = batch._replace(images=place.noise(*batch.images.shape).sigmoid())
@@ -170,7 +170,7 @@ def muon(place: Place) -> Quantities:
 @torch.no_grad()
 def autoencoder(place: Place) -> Quantities:
     """Encode images with the trained autoencoder, and decode what that gives on the CPU in float32."""
-    trained, images = place.shop.codec(), place.batch(place.shop.sizes.f).images
+    trained, images = place.shop.codec(), place.batch().images
     assert images is not None
     z = place.put(trained.encode(images.float().cpu()))
     codec = place.put(trained)

@@ -35,9 +35,20 @@ class Comparison:
 
 
 RATIOS: tuple[tuple[str, str, str, dict[str, Any]], ...] = (
-    ("Encode-Scene step, 32 images: plain / ours", "plain: encode-scene", "ours: encode-scene", {"at_least": 4}),
+    (
+        "Encode-Scene step, 32 images: plain, all rays / ours, random rays",
+        "plain: encode-scene",
+        "ours: encode-scene",
+        {"at_least": 4},
+    ),
     ("  the same, all of ours moves too", "plain: encode-scene", "ours: encode-scene, all moves", {}),
-    ("  the same, one ray a latent pixel", "plain: encode-scene", "ours: encode-scene, one ray", {}),
+    ("  the same, ours on whole images", "plain: encode-scene", "ours: encode-scene, whole images", {"at_least": 4}),
+    (
+        "  the same, one ray a latent pixel",
+        "plain: encode-scene",
+        "ours: encode-scene, whole images, one ray",
+        {},
+    ),
     (
         "Encode-Scene step of ours: {many} / {few} scenes",
         "ours: encode-scene, {many} scenes",

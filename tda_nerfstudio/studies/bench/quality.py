@@ -76,7 +76,7 @@ def fit(shop: Workshop, show: Callable[[str, float, float], None]) -> list[Mark]
     train, test = make_views(shop, ellipsoids.TRAIN_ORBITS, 10), make_views(shop, ellipsoids.TEST_ORBITS, 5)
     count, visited = sizes.fit_scenes, min(IMAGES // 2, sizes.fit_scenes)
     phase = replace(training.PHASES["encode-scene, all moves"], visits=sizes.fit_visits)
-    (span,) = timeline([phase], count, IMAGES, round_steps=count / visited)
+    (span,) = timeline([phase], count, lambda _: IMAGES, round_steps=count / visited)
     scenes, *ours = _ours(shop, phase)
     paths = {"ours": ours, "plain": _plain(shop)}
     watches, marks = {path: shop.stopwatch() for path in paths}, []

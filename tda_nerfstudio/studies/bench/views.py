@@ -15,7 +15,7 @@ from tda_nerfstudio.core.showing import decode, march
 from tda_nerfstudio.studies.bench import plain
 from tda_nerfstudio.studies.bench.timing import Case, Job, Stopwatch
 from tda_nerfstudio.studies.bench.training import module_bytes
-from tda_nerfstudio.studies.bench.workshop import Workshop
+from tda_nerfstudio.studies.bench.workshop import RGB, Workshop
 
 RAY_BYTES = 70_000
 """Memory that rendering keeps for a ray of 96 samples at most; measured."""
@@ -69,7 +69,7 @@ class ViewCases:
 
         def make() -> Job:
             scenes, codec = shop.scenes(count, rgb), shop.no_codec() if rgb else shop.codec()
-            batch, size = shop.batch(0, count, 1, 1, codec.f), (self.sizes.image, self.sizes.image)
+            batch, size = shop.batch(0, count, 1, 1, rgb), (self.sizes.image, self.sizes.image)
 
             @torch.no_grad()
             def run(watch: Stopwatch) -> None:
@@ -82,7 +82,8 @@ class ViewCases:
 
             return Job(run, lambda: module_bytes(scenes, codec))
 
-        rays = (self.sizes.image * (1 if rgb else how.rays(self.sizes.sub) / self.sizes.f)) ** 2
+        f, sub = (RGB.f, RGB.sub or 1) if rgb else (self.sizes.f, self.sizes.sub)
+        rays = (self.sizes.image / f * how.rays(sub)) ** 2
         needs = 4 * count * self.sizes.floats_a_scene(rgb) + RAY_BYTES * rays
         return Case("rgb" if rgb else "ours", name, make, needs)
 
@@ -92,7 +93,7 @@ class ViewCases:
 
         def make() -> Job:
             scenes, codec = shop.plain_scenes(count, rgb), None if rgb else shop.plain_codec()
-            batch = shop.batch(0, count, 1, 1, f)
+            batch = shop.batch(0, count, 1, 1, rgb)
 
             @torch.no_grad()
             def run(watch: Stopwatch) -> None:
@@ -104,7 +105,7 @@ class ViewCases:
 
             return Job(run, lambda: module_bytes(scenes, codec))
 
-        needs = 4 * count * self.sizes.floats_a_scene(rgb) + RAY_BYTES * (self.sizes.image / f) ** 2
+        needs = 4 * count * self.sizes.floats_a_scene(rgb, published=True) + RAY_BYTES * (self.sizes.image / f) ** 2
         return Case("plain", name, make, needs + PLAIN_DECODE_BYTES * (not rgb))
 
     def _decode(

@@ -10,8 +10,10 @@ from tda_nerfstudio.studies.rows import RunRow
 
 MOST_RUNS, MOST_SCENES, FEW_SCENES = 5, 24, 6
 """Most runs and most scenes in a gallery, and most scenes in the figures of latents."""
-SPACES = {"3d-aware": "3D-aware", "standard": "standard"}
+SPACES = {"3d-aware": "3D-aware", "colours": "colour", "standard": "standard"}
 """The name of each latent space on a page."""
+COMPARED = {"3D-aware", "standard"}
+"""Spaces that are to be seen side by side."""
 
 
 @dataclass(frozen=True)
@@ -75,7 +77,9 @@ def figures(group: Group, pictures: RunPictures) -> list[Figure]:
 def _latents(best: Mapping[str, RunRow], scenes: list[str], pictures: RunPictures) -> list[Figure]:
     runs = "Runs: " + ", ".join(f"{row.label} ({space})" for space, row in best.items()) + "."
     runs += "".join(
-        f" No {space} run of these scenes could be shown beside." for space in SPACES.values() if space not in best
+        f" No {space} run of these scenes could be shown beside."
+        for space in sorted(COMPARED - {*best})
+        if COMPARED & {*best}
     )
     of = {space: pictures[row.label] for space, row in best.items()}
     truth = {"truth": [(next(iter(of.values()))[name].truth, "") for name in scenes]}

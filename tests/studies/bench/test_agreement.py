@@ -9,7 +9,7 @@ import torch
 
 from tda_nerfstudio.core import scenes
 from tda_nerfstudio.core.row_adam import RowAdam
-from tda_nerfstudio.studies.bench.agreement import CHECKS, Agreement, check_agreement, error
+from tda_nerfstudio.studies.bench.agreement import CHECKS, Agreement, Place, check_agreement, error, rendering
 from tda_nerfstudio.studies.bench.training import PHASES
 from tda_nerfstudio.studies.bench.workshop import Workshop
 
@@ -21,6 +21,11 @@ def test_an_error_is_a_share_of_what_is_right():
     assert error(torch.tensor([True, False]), torch.tensor([True, True])) == pytest.approx(0.5**0.5)
     assert error(torch.tensor([0.0, 0.3]), torch.zeros(2)) == pytest.approx(0.3)
     assert error(torch.zeros(2), torch.zeros(2)) == 0
+
+
+def test_what_is_rendered_shows_the_body(shop: Workshop):
+    opacity = rendering(Place(shop, CPU, torch.float64))["opacity"]
+    assert opacity.min() == 0 and opacity.max() > 0.2
 
 
 def test_one_error_too_large_or_unknown_is_enough():

@@ -124,14 +124,15 @@ def test_our_renderer_sees_the_same_scene(shop: Workshop):
     slot = torch.arange(2).repeat_interleave(16)
     fused = ours.planes(batch.scene)
     sampling = SamplingConfig(600, 600)
-    out = render_rays(ours, fused, slot, origins.reshape(-1, 3), directions.reshape(-1, 3), background, sampling)
+    single = directions.reshape(-1, 1, 3)
+    out = render_rays(ours, fused, slot, origins.reshape(-1, 3), single, background, sampling)
     torch.testing.assert_close(seen.reshape(-1, 4), out.latent, rtol=0, atol=5e-3)
     assert 0.2 < float(out.opacity.mean()) < 0.9
 
 
 def test_losses_of_every_phase(shop: Workshop):
     made, codec = shop.plain_scenes(3), shop.plain_codec()
-    batch = shop.random_batch(0, 3, 2, 4)
+    batch = shop.random_batch(0, 3, 2)
     for phase, weights in plain.LOSSES.items():
         if phase != "rgb":
             found = plain.losses(phase, made, codec, batch, 4, shop.background, 4)
@@ -144,10 +145,20 @@ def test_losses_of_every_phase(shop: Workshop):
     assert found["tv"] == pytest.approx(1e-4 * sum(float(step.square().sum()) for step in steps), rel=1e-4)
 
 
+def test_rgb_scenes_own_all_their_features_as_published(shop: Workshop):
+    assert BenchSizes().planes(rgb=True, published=True).micro_channels == 32
+    made, batch = shop.plain_scenes(3, rgb=True), shop.random_batch(0, 3, 2, rgb=True)
+    assert made.micro.shape == (3, 3, 5, 8, 8) and not len(made.base)
+    torch.testing.assert_close(batch.latents, 2 * batch.images - 1, rtol=0, atol=0)
+    found = plain.losses("rgb", made, None, batch, 1, shop.background[:3], 4)
+    rendered = plain.render(made, batch, 1, shop.background[:3], 4)[1]
+    assert float(found["latent"].detach()) == pytest.approx(float((rendered - batch.latents).square().mean()))
+
+
 def test_one_dense_adam_moves_scenes_that_are_not_there(shop: Workshop):
     made = shop.plain_scenes(3)
     trained = Plainly("encode-scene", made, None, 4, shop.background, 4)
-    batch, watch = shop.random_batch(0, 3, 1, 4), shop.stopwatch()
+    batch, watch = shop.random_batch(0, 3, 1), shop.stopwatch()
     other = next(s for s in range(3) if s not in batch.scene)
     trained.step(batch._replace(scene=torch.tensor([other])), watch, 1.0)
     before = made.micro[other].clone()

@@ -54,6 +54,14 @@ def test_latents_of_both_spaces_stand_below_the_truth_and_the_gallery_beside_it(
     assert [figure.by_scene for figure in shown] == [False, False, True] and "could be shown" not in encoded.about
 
 
+def test_a_space_of_colours_is_shown_and_needs_nothing_beside_it(make_row) -> None:
+    group = Group("", [make_row("a", space="colours")])
+    encoded, rendered, _ = figures(group, {"a": pictures_of("a", "bus", "van")})
+    assert list(encoded.lines) == ["truth", "colour latent"]
+    assert list(rendered.lines) == ["truth", "colour, rendered", "colour, decoded"]
+    assert encoded.about.endswith("Runs: a (colour).")
+
+
 def test_a_space_that_is_not_there_is_named_and_without_pictures_there_is_nothing(make_row) -> None:
     one = Group("", [make_row("a")])
     shown = figures(one, {"a": pictures_of("a", "bus", "van")})
