@@ -38,7 +38,7 @@ tda_ae = MethodSpecification(
         "Stage 1: learn the 3D-aware autoencoder (3Da-AE) together with N latent Tri-Plane scenes.",
         {
             "--pipeline.model.triplane.bases N": "base planes of all scenes (50)",
-            "--pipeline.schedule.latent-visits N": "a scene, autoencoder frozen (4)",
+            "--pipeline.schedule.latent-visits N": "a scene, autoencoder frozen (256 steps)",
             "--pipeline.schedule.joint-visits N": "a scene, everything moves (8)",
             "--pipeline.schedule.rates.GROUP R": "learning rates, see below",
         },
@@ -61,7 +61,7 @@ tda_scenes = MethodSpecification(
             "--pipeline.store DIR": "where scenes go (RUN/store)",
             "--pipeline.scenes-per-wave K": "learn K scenes at a time (all)",
             "--pipeline.schedule.strategy S": "encode, decode (encode-decode)",
-            "--pipeline.schedule.encode-visits N": "a scene in Encode-Scene (8)",
+            "--pipeline.schedule.encode-visits N": "a scene in Encode-Scene (1,024 steps)",
             "--pipeline.schedule.decode-visits N": "a scene in Decode-Scene (0)",
             "--pipeline.schedule.rates.GROUP R": "learning rates, see below",
         },
@@ -82,7 +82,7 @@ tda_rgb = MethodSpecification(
         "tda-rgb",
         "The baseline: RGB Tri-Planes of each scene on its own, without an autoencoder.",
         {
-            "--pipeline.schedule.visits N": "a scene (8)",
+            "--pipeline.schedule.visits N": "a scene (1,024 steps)",
             "--pipeline.schedule.rates.GROUP R": "learning rates, see below",
         },
     ),

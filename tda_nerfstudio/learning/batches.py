@@ -36,6 +36,10 @@ class StepSize:
         """Count the scenes of a step where there are `scenes` in all."""
         return min(self.scenes, scenes)
 
+    def share(self, parts: int) -> float:
+        """Return the share of a view that a step's random parts of a scene are; without such, that of its views."""
+        return self.views if self.rays is None else self.ray_views * self.rays / parts
+
     def takes_parts(self, phase: Phase) -> bool:
         """Whether a phase's steps see random parts of views, and not whole views."""
         return self.rays is not None and not phase.whole

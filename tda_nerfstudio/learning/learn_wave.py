@@ -19,7 +19,7 @@ from tda_nerfstudio.learning.batches import Batches, StepSize
 from tda_nerfstudio.learning.beginning import Beginning
 from tda_nerfstudio.learning.learner import Learner
 from tda_nerfstudio.learning.retry import diverged, learn_again, table_beside
-from tda_nerfstudio.learning.schedule import StageTwo
+from tda_nerfstudio.learning.schedule import Setting, StageTwo
 from tda_nerfstudio.learning.scoring import evaluate
 from tda_nerfstudio.learning.views import SceneViews
 from tda_nerfstudio.learning.waves import plan
@@ -116,8 +116,7 @@ def learn_wave(
     is asked before every step; returns None when it says so. Raises TdaError for names that the atlas does not have,
     for a schedule that moves shared parts, and for one without steps.
     """
-    schedule = (schedule or StageTwo()).fitted(shared.config.autoencoder)
-    size, names = size or StepSize(), list(dict.fromkeys(names))
+    schedule, size, names = schedule or StageTwo(), size or StepSize(), list(dict.fromkeys(names))
     if not schedule.independent:
         raise TdaError("learn_wave keeps shared parts frozen. Give a schedule with shared='frozen'.")
     by_name = {scene.name: scene for scene in views.scenes}
@@ -131,6 +130,9 @@ def learn_wave(
     parts = shared.to(device)
     table, codec = table_beside(parts.scenes, len(names)), parts.autoencoder
     batches = Batches(chosen, codec, size, seed, folder=latents)
+    schedule = schedule.fitted(
+        Setting(shared.config.autoencoder, size.share(batches.parts), len(chosen.train) // len(names))
+    )
     waves = plan(schedule, size, batches.parts, len(names), total=steps)
     if not waves:
         raise TdaError("The schedule has no steps: give some phase more visits, or `steps` of 1 or more.")

@@ -20,8 +20,6 @@ WARMUP, SHORT_WARMUP = 600, 60
 """Stage 1's visits of warm-up for an autoencoder with random weights, and for one with pre-trained weights."""
 LONGER = 0.05
 """Visits in random parts that teach scenes as much as one in whole views, since steps are so much smaller."""
-FIT_VISITS = 40
-"""Visits of the phase that fits only the weights of base planes, if stage 2 starts by least squares."""
 SCENE_RATES = {"micro": 1e-1, "weights": 1e-1}
 """Learning rates of a scene's own parameters: at 3e-2, 200 visits of stage 2 end 1.8 dB lower; 2e-1 gains 0.1 dB."""
 
@@ -84,6 +82,26 @@ def span_at(spans: Sequence[Span], step: int) -> Span:
     return next((span for span in spans if step < span.end), spans[-1])
 
 
+class Setting(NamedTuple):
+    """What a schedule is for, by which it fills in what was left open."""
+
+    autoencoder: AutoencoderConfig = AutoencoderConfig()
+    """As it is resolved."""
+    share: float = 1 / 16
+    """Share of a view that a step's rays of a scene are."""
+    views: int = 40
+    """Training views of a scene."""
+
+    def visits(self, steps: int) -> float:
+        """Count the visits of so many steps. Larger images need more rays only for what is finer in them."""
+        return steps * self.share
+
+    @property
+    def tv_weight(self) -> float:
+        """The weight of L_tv: the fewer views say how a scene looks, the more does smoothness."""
+        return round(min(1.0, 0.01 * max(1.0, 40 / max(self.views, 1)) ** 2), 4)
+
+
 @dataclass
 class Schedule:
     """Base class of all schedules."""
@@ -97,8 +115,8 @@ class Schedule:
         """Whether scenes do not depend on each other, since nothing that they share moves."""
         return False
 
-    def fitted(self, autoencoder: AutoencoderConfig) -> Self:
-        """Fill in the lengths and the space that were left open, by the autoencoder's kind. It is resolved already."""
+    def fitted(self, setting: Setting) -> Self:
+        """Fill in the lengths, the space and the weight of L_tv that were left open."""
         return self
 
     def _filled(self, **values: Any) -> Self:
@@ -125,8 +143,7 @@ class StageOne(Schedule):
     warmup_visits: float | None = None
     """Visits for L_ae alone; 0 skips it. By default as many as the autoencoder's start needs."""
     latent_visits: float | None = None
-    """Visits for the scenes alone, on cached latents of the frozen autoencoder. By default 4, or 10 with an autoencoder
-    that is not at full resolution."""
+    """Visits for the scenes alone, on cached latents of the frozen autoencoder. By default 256 steps of every scene."""
     joint_visits: float | None = None
     """Visits for everything together. By default 8, or 300 with an autoencoder that is not at full resolution."""
     space: Literal["colours", "3d-aware", "standard"] | None = None
@@ -148,13 +165,14 @@ class StageOne(Schedule):
     )
     """Learning rate of each parameter group at the start of every phase in which it moves, the warm-up left out."""
 
-    def fitted(self, autoencoder: AutoencoderConfig) -> StageOne:
+    def fitted(self, setting: Setting) -> StageOne:
         """Fill in what was left open.
 
         Raises TdaError for a space that this autoencoder cannot have: colours need one whose encoder starts as a mean
         of pixels, and the others one whose encoder can learn.
         """
-        kind, fine = autoencoder.kind, autoencoder.kind in FULL_RESOLUTION
+        autoencoder, kind = setting.autoencoder, setting.autoencoder.kind
+        fine = kind in FULL_RESOLUTION
         space = self.space or ("colours" if kind == "colours" else "3d-aware")
         if space == "colours" and kind in ("kl", "tiny"):
             raise TdaError(
@@ -168,11 +186,11 @@ class StageOne(Schedule):
                 " Give --pipeline.model.autoencoder.kind fine, which starts alike, or light."
             )
         warmup = 0 if fine else SHORT_WARMUP if autoencoder.knows or autoencoder.start == "colours" else WARMUP
-        lengths = {"latent_visits": 4, "joint_visits": 8} if fine else {"latent_visits": 10, "joint_visits": 300}
+        lengths = {"latent_visits": setting.visits(256), "joint_visits": 8 if fine else 300}
         return self._filled(warmup_visits=warmup, space=space, **lengths)
 
     def phases(self) -> list[Phase]:
-        own = self.fitted(AutoencoderConfig())
+        own = self.fitted(Setting())
         scene_rates = moving(self.rates, "micro", "weights", "base", "mlp")
         joint_ae_rates = moving(self.rates, "encoder", "decoder")
         if not self.warmup_rate > 0:
@@ -207,14 +225,16 @@ class StageTwo(Schedule):
     """Whether base planes, MLP and decoder stand still (scenes stay independent) or go on training, as published."""
     start: Literal["mean", "cold", "least-squares"] = "mean"
     """Where new scenes start: at the mean of stage 1's weights, micro planes zero; at random; or at the mean with
-    weights first fitted to the latents (40 more visits in which nothing else moves)."""
+    weights first fitted to the latents, while nothing else moves."""
     encode_visits: float | None = None
-    """Visits of Encode-Scene. By default 8, or 15 with an autoencoder that is not at full resolution."""
+    """Visits of Encode-Scene. By default 1,024 steps of every scene."""
     decode_visits: float | None = None
     """Visits of Decode-Scene. By default none, as it gains nothing there; 180 with an autoencoder that is not at full
     resolution."""
-    tv_weight: float = 1e-3
-    """Weight of L_tv, a mean; ten times as much costs 0.2 dB."""
+    fit_visits: float | None = None
+    """Visits in which weights are fitted, if scenes start by least squares. By default 64 steps of every scene."""
+    tv_weight: float | None = None
+    """Weight of L_tv, a mean. By default 0.01 where there are 40 views or more, and up to 1 where there are few."""
     rates: dict[str, float] = field(default_factory=lambda: SCENE_RATES | {"base": 1e-2, "mlp": 1e-2, "decoder": 1e-4})
     """Learning rate of each parameter group at the start of every phase in which it moves: base, mlp (in Decode-Scene
     at a tenth) and decoder with --pipeline.schedule.shared finetune only."""
@@ -223,24 +243,25 @@ class StageTwo(Schedule):
     def independent(self) -> bool:
         return self.shared == "frozen"
 
-    def fitted(self, autoencoder: AutoencoderConfig) -> StageTwo:
+    def fitted(self, setting: Setting) -> StageTwo:
         """Fill in what was left open."""
-        fine = autoencoder.kind in FULL_RESOLUTION
-        only = self.strategy == "decode"  # then there has to be some
-        return self._filled(encode_visits=8 if fine else 15, decode_visits=180 if not fine else 20 if only else 0)
+        fine = setting.autoencoder.kind in FULL_RESOLUTION
+        decode = 180 if not fine else 20 if self.strategy == "decode" else 0
+        lengths = {"encode_visits": setting.visits(1024), "fit_visits": setting.visits(64), "decode_visits": decode}
+        return self._filled(tv_weight=setting.tv_weight, **lengths)
 
     def phases(self) -> list[Phase]:
-        lengths = self.fitted(AutoencoderConfig())
-        own, fit = moving(self.rates, "micro", "weights"), {"tv": self.tv_weight}
+        fitted = self.fitted(Setting())
+        own, fit = moving(self.rates, "micro", "weights"), {"tv": fitted.tv_weight or 0.0}
         encoding, decoding = own | moving(self.rates, "base", "mlp"), own | moving(self.rates, "base", "mlp", "decoder")
         if "mlp" in decoding:
             decoding["mlp"] /= 10
         if self.shared == "frozen":
             self._check_frozen()
             encoding = decoding = own
-        encode = Phase("encode-scene", lengths.encode_visits or 0, {"latent": 1.0} | fit, encoding)
-        least_squares = Phase("least-squares", FIT_VISITS, {"latent": 1.0}, moving(self.rates, "weights"))
-        decode = Phase("decode-scene", lengths.decode_visits or 0, {"rgb": 1.0} | fit, decoding)
+        encode = Phase("encode-scene", fitted.encode_visits or 0, {"latent": 1.0} | fit, encoding)
+        least_squares = Phase("least-squares", fitted.fit_visits or 0, {"latent": 1.0}, moving(self.rates, "weights"))
+        decode = Phase("decode-scene", fitted.decode_visits or 0, {"rgb": 1.0} | fit, decoding)
         first = [least_squares] if self.start == "least-squares" else []
         return first + {"encode": [encode], "decode": [decode], "encode-decode": [encode, decode]}[self.strategy]
 
@@ -258,13 +279,18 @@ class StageTwo(Schedule):
 class RgbBaseline(Schedule):
     """Learn Tri-Planes of RGB scenes from random rays, without an autoencoder."""
 
-    visits: float = 8
-    """Visits per scene; a step's rays count as the share of an image that they are."""
-    tv_weight: float = 1e-2
-    """Weight of L_tv, a mean."""
+    visits: float | None = None
+    """Visits per scene; a step's rays count as the share of an image that they are. By default 1,024 steps of every
+    scene."""
+    tv_weight: float | None = None
+    """Weight of L_tv, a mean. By default 0.01 where there are 40 views or more, and up to 1 where there are few."""
     rates: dict[str, float] = field(default_factory=lambda: SCENE_RATES | {"micro": 8e-1, "base": 3e-2, "mlp": 3e-2})
     """Initial learning rates by parameter group."""
 
     def phases(self) -> list[Phase]:
-        rates = moving(self.rates, *self.rates)
-        return [Phase("rgb", self.visits, {"latent": 1.0, "tv": self.tv_weight}, rates)]
+        rates, fitted = moving(self.rates, *self.rates), self.fitted(Setting())
+        return [Phase("rgb", fitted.visits or 0, {"latent": 1.0, "tv": fitted.tv_weight or 0.0}, rates)]
+
+    def fitted(self, setting: Setting) -> RgbBaseline:
+        """Fill in what was left open."""
+        return self._filled(visits=setting.visits(1024), tv_weight=setting.tv_weight)

@@ -20,6 +20,8 @@ BOUNDS: dict[str, tuple[int, int | None, str]] = {
     f"{MANAGER}scenes-per-step": (1, None, "A step visits that many scenes."),
     f"{MANAGER}views-per-scene": (1, None, "A step sees that many views of each scene that it visits."),
     f"{MANAGER}rays-per-view": (1, None, "A step sees that many rays of each view."),
+    f"{MANAGER}ray-views": (1, None, "A step's rays are taken from that many views of each scene."),
+    f"{MANAGER}dataparser.train-views": (1, None, "Each scene is learnt from so many of its views."),
     f"{MANAGER}dataparser.eval-every": (0, None, "Every so many views are held out; 0 holds out none."),
     f"{TRIPLANE}resolution": (2, 1024, "Planes have that many cells along each side; the paper's have 64."),
     f"{TRIPLANE}bases": (0, None, "Scenes share that many base planes; with 0, nothing but the MLP."),

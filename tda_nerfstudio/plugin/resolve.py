@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from pathlib import Path
+from statistics import median
 
 import torch
 
@@ -14,7 +15,7 @@ from tda_nerfstudio.base.atomic import require_writable
 from tda_nerfstudio.base.errors import TdaError, counted
 from tda_nerfstudio.base.terminal import CONSOLE, warn
 from tda_nerfstudio.core.cameras import parts_shape
-from tda_nerfstudio.learning.schedule import StageOne
+from tda_nerfstudio.learning.schedule import Setting, StageOne
 from tda_nerfstudio.learning.waves import plan
 from tda_nerfstudio.plugin.atlas_report import report_atlas
 from tda_nerfstudio.plugin.check_options import check_options
@@ -43,7 +44,7 @@ def resolve(config: RunConfig) -> None:
     if config.pipeline.starts_from == "stage-one":
         take_from_stage_one(config, began)
     _resolve_autoencoder(config.pipeline)
-    _fit_schedule(config.pipeline)
+    _choose_start(config.pipeline)
     config.pipeline.datamanager.seed = config.pipeline.model.seed = config.machine.seed
     parser = TdaAtlas(config.pipeline.datamanager.dataparser)
     atlas = parser.atlas()
@@ -115,13 +116,12 @@ def _resolve_autoencoder(pipeline: TdaPipelineConfig) -> None:
     pipeline.model.autoencoder = resolve_autoencoder(pipeline.model.autoencoder)
 
 
-def _fit_schedule(pipeline: TdaPipelineConfig) -> None:
-    """Fit the schedule's lengths to the autoencoder, and say which weights that begins with in stage 1."""
+def _choose_start(pipeline: TdaPipelineConfig) -> None:
+    """Choose the weights that stage 1's autoencoder begins with, by the latent space that is wanted, and say which."""
     autoencoder = pipeline.model.autoencoder
     if isinstance(pipeline.schedule, StageOne) and pipeline.schedule.space == "colours" and autoencoder.kind == "light":
         autoencoder.start = "colours"
-    schedule = pipeline.schedule = pipeline.schedule.fitted(autoencoder)
-    if isinstance(schedule, StageOne) and autoencoder.kind == "light":
+    if isinstance(pipeline.schedule, StageOne) and autoencoder.kind == "light":
         weights = "the package's pre-trained weights" if autoencoder.knows else "scratch"
         CONSOLE.print(f"The autoencoder (f = {autoencoder.f}, C = {autoencoder.channels}) starts from {weights}.")
 
@@ -150,9 +150,11 @@ def _check_box(parser: TdaAtlas, may_fail: bool) -> None:
 
 def _count_steps(config: RunConfig, atlas: Atlas) -> None:
     """Count the run's steps, and say which phases a small total leaves out."""
-    schedule, total, per_wave = config.pipeline.schedule, config.max_num_iterations, config.pipeline.scenes_per_wave
+    total, per_wave = config.max_num_iterations, config.pipeline.scenes_per_wave
     size, codec = config.pipeline.datamanager.step_size, config.pipeline.model.autoencoder
     parts = math.prod(parts_shape(atlas.height, atlas.width, codec.f, codec.sub or 1))
+    views = int(median(len(scene.train) for scene in atlas.scenes))
+    schedule = config.pipeline.schedule = config.pipeline.schedule.fitted(Setting(codec, size.share(parts), views))
     waves = plan(schedule, size, parts, len(atlas.scenes), per_wave, total)
     if not waves:
         raise TdaError("The schedule has no steps: give some phase more visits.")

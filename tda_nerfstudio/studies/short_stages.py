@@ -114,7 +114,11 @@ def stage_one(
     scenes, size = scenes.to(views.device), StepSize()
     batches = Batches(views, codec, size, seed)
     (wave,) = plan(
-        StageOne(warmup_visits=SHORT_WARMUP).fitted(config.autoencoder), size, batches.parts, len(scenes), total=steps
+        StageOne(warmup_visits=SHORT_WARMUP).fitted(Setting(config.autoencoder)),
+        size,
+        batches.parts,
+        len(scenes),
+        total=steps,
     )
     learner = Learner(scenes, codec, batches, wave, config.sampling, seed)
     for step in range(wave.end):

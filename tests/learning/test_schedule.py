@@ -11,19 +11,21 @@ from tda_nerfstudio.autoencoder.config import AutoencoderConfig
 from tda_nerfstudio.base.errors import TdaError
 from tda_nerfstudio.core.losses import LOSSES
 from tda_nerfstudio.core.phase import GROUPS, Phase
+from tda_nerfstudio.learning.batches import StepSize
 from tda_nerfstudio.learning.schedule import (
-    FIT_VISITS,
     LONGER,
     RAMP,
     SHORT_WARMUP,
     WARMUP,
     RgbBaseline,
+    Setting,
     Span,
     StageOne,
     StageTwo,
     span_at,
     timeline,
 )
+from tda_nerfstudio.learning.waves import plan
 
 SCENE_GROUPS = {"micro", "weights", "base", "mlp"}
 CODEC_GROUPS = {"encoder", "decoder"}
@@ -177,21 +179,21 @@ def test_stage_one_in_a_space_of_colours_moves_the_decoder_alone_and_fits_scenes
 
 
 @pytest.mark.parametrize(
-    ("autoencoder", "space", "visits"),
+    ("autoencoder", "space", "warmup", "joint"),
     [
-        (AutoencoderConfig(kind="colours"), "colours", (0, 4, 8)),
-        (AutoencoderConfig(kind="fine"), "3d-aware", (0, 4, 8)),
-        (AutoencoderConfig(kind="light", start="embedded"), "3d-aware", (SHORT_WARMUP, 10, 300)),
-        (AutoencoderConfig(kind="light", start="colours"), "3d-aware", (SHORT_WARMUP, 10, 300)),
-        (AutoencoderConfig(kind="light", start="scratch"), "3d-aware", (WARMUP, 10, 300)),
-        (AutoencoderConfig(kind="kl"), "3d-aware", (SHORT_WARMUP, 10, 300)),
+        (AutoencoderConfig(kind="colours"), "colours", 0, 8),
+        (AutoencoderConfig(kind="fine"), "3d-aware", 0, 8),
+        (AutoencoderConfig(kind="light", start="embedded"), "3d-aware", SHORT_WARMUP, 300),
+        (AutoencoderConfig(kind="light", start="colours"), "3d-aware", SHORT_WARMUP, 300),
+        (AutoencoderConfig(kind="light", start="scratch"), "3d-aware", WARMUP, 300),
+        (AutoencoderConfig(kind="kl"), "3d-aware", SHORT_WARMUP, 300),
     ],
 )
-def test_what_stage_one_leaves_open_fits_its_autoencoder(autoencoder, space: str, visits: tuple) -> None:
-    found = StageOne().fitted(autoencoder)
-    assert (found.space, found.warmup_visits, found.latent_visits, found.joint_visits) == (space, *visits)
+def test_what_stage_one_leaves_open_fits_its_autoencoder(autoencoder, space: str, warmup: float, joint: float) -> None:
+    found = StageOne().fitted(Setting(autoencoder, share=1 / 4))
+    assert (found.space, found.warmup_visits, found.latent_visits, found.joint_visits) == (space, warmup, 64, joint)
     assert StageOne().joint_visits is None  # the configuration that was fitted stays open
-    given = StageOne(warmup_visits=0, latent_visits=7, joint_visits=0).fitted(autoencoder)
+    given = StageOne(warmup_visits=0, latent_visits=7, joint_visits=0).fitted(Setting(autoencoder))
     assert (given.space, given.warmup_visits, given.latent_visits, given.joint_visits) == (space, 0, 7, 0)
 
 
@@ -205,24 +207,41 @@ def test_what_stage_one_leaves_open_fits_its_autoencoder(autoencoder, space: str
 )
 def test_a_space_that_an_autoencoder_cannot_have_is_refused(space, kind, message: str) -> None:
     with pytest.raises(TdaError, match=message):
-        StageOne(space=space).fitted(AutoencoderConfig(kind=kind))
+        StageOne(space=space).fitted(Setting(AutoencoderConfig(kind=kind)))
 
 
 @pytest.mark.parametrize(
-    ("kind", "strategy", "encode", "decode"),
+    ("kind", "strategy", "decode"),
     [
-        ("colours", "encode-decode", 8, 0),
-        ("fine", "encode", 8, 0),
-        ("colours", "decode", 8, 20),  # there has to be some
-        ("light", "encode-decode", 15, 180),
-        ("tiny", "decode", 15, 180),
+        ("colours", "encode-decode", 0),
+        ("fine", "encode", 0),
+        ("colours", "decode", 20),  # there has to be some
+        ("light", "encode-decode", 180),
+        ("tiny", "decode", 180),
     ],
 )
-def test_what_stage_two_leaves_open_fits_its_autoencoder(kind, strategy, encode: float, decode: float) -> None:
-    found = StageTwo(strategy=strategy).fitted(AutoencoderConfig(kind=kind))
-    assert (found.encode_visits, found.decode_visits) == (encode, decode)
-    given = StageTwo(strategy=strategy, encode_visits=0, decode_visits=3).fitted(AutoencoderConfig(kind=kind))
-    assert (given.encode_visits, given.decode_visits) == (0, 3)
+def test_what_stage_two_leaves_open_fits_its_autoencoder(kind, strategy, decode: float) -> None:
+    setting = Setting(AutoencoderConfig(kind=kind), share=1 / 8)
+    found = StageTwo(strategy=strategy).fitted(setting)
+    assert (found.encode_visits, found.fit_visits, found.decode_visits) == (128, 8, decode)
+    given = StageTwo(strategy=strategy, encode_visits=0, fit_visits=5, decode_visits=3, tv_weight=0.0).fitted(setting)
+    assert (given.encode_visits, given.fit_visits, given.decode_visits, given.tv_weight) == (0, 5, 3, 0.0)
+
+
+@pytest.mark.parametrize("rays", [16, 32, None])
+@pytest.mark.parametrize("schedule", [StageTwo(strategy="encode"), RgbBaseline()], ids=["new scenes", "RGB scenes"])
+def test_scenes_get_as_many_steps_whatever_share_of_a_view_their_rays_are(schedule, rays: int | None) -> None:
+    size = StepSize(scenes=4, views=2, rays=rays)
+    for parts in (1000, 4096):
+        fitted = schedule.fitted(Setting(share=size.share(parts)))
+        assert plan(fitted, size, parts, scenes=4)[0].end == 1024
+
+
+@pytest.mark.parametrize(("views", "weight"), [(200, 0.01), (40, 0.01), (20, 0.04), (8, 0.25), (3, 1.0), (1, 1.0)])
+def test_the_fewer_views_scenes_have_the_smoother_they_are(views: int, weight: float) -> None:
+    for schedule in (StageTwo(), RgbBaseline()):
+        assert schedule.fitted(Setting(views=views)).tv_weight == pytest.approx(weight)
+        assert all(one.losses["tv"] == 0.01 for one in schedule.phases())  # as for a class of many views
 
 
 def test_stage_one_in_the_standard_space_trains_the_autoencoder_as_long_on_images_alone():
@@ -332,7 +351,7 @@ def test_every_phase_names_known_losses_and_groups(schedule):
 
 def test_new_scenes_that_start_by_least_squares_first_fit_their_weights_alone():
     first, *others = StageTwo(start="least-squares", encode_visits=5, decode_visits=6).phases()
-    assert shape([first]) == [("least-squares", FIT_VISITS, {"latent"}, {"weights"})]
+    assert shape([first]) == [("least-squares", pytest.approx(4), {"latent"}, {"weights"})]
     assert others == StageTwo(encode_visits=5, decode_visits=6).phases()
     assert not first.needs_images
 

@@ -14,9 +14,11 @@ from torch import Tensor
 from torch.nn.functional import max_pool2d
 
 from tda_nerfstudio.atlas.atlas import read_atlas
+from tda_nerfstudio.atlas.bounds import fit_box
 from tda_nerfstudio.atlas.carving import silhouette
 from tda_nerfstudio.learning.silhouettes import ANYWHERE, MARGIN, Silhouettes
 from tda_nerfstudio.learning.views import SceneViews
+from tda_nerfstudio.making.procedural.vehicles import vehicle
 
 BOX = torch.tensor([[-0.6] * 3, [0.6] * 3])
 
@@ -103,31 +105,15 @@ def test_parts_of_the_padding_are_counted_and_lie_at_no_object(of, tmp_path: Pat
     assert found.draw(torch.tensor([0]), 5000, [generator()]).max() == 99
 
 
-def test_the_hull_of_a_demo_scene_contains_what_its_views_show_and_not_much_else(of, configure) -> None:
-    pipeline = configure().pipeline.setup(device="cpu", test_mode="val")
-    space, found = pipeline.model.field.scenes.box, of()
-    for row in range(2):
-        hull = found.hull(row, space, 32)
-        assert hull is not None and hull.shape == (32, 32, 32) and 0.01 < hull.float().mean() < 0.5
-        scene = found.views.atlas.scenes[row]
-        for view in range(len(scene.train)):
-            mask = silhouette(scene, view)[0]
-            assert mask is not None and (shadow(hull, space, found, row, view) >= mask).all()
-
-
-def shadow(hull: Tensor, space: Tensor, found: Silhouettes, row: int, view: int) -> Tensor:
-    """Mark the pixels of a view whose rays pass through a cell of the hull, from 400 samples of each ray."""
-    from tda_nerfstudio.core.cameras import clip_to_box, pixel_centres, rays
-
-    table = found.views.train
-    index = torch.tensor([table.offsets[row] + view])
-    origins, directions = (x[0] for x in rays(table.view[index], pixel_centres(32, 32)[None], 1))
-    near, far, hit = clip_to_box(origins, directions, space)
-    share = (torch.arange(400) + 0.5) / 400
-    at = near[:, None] + (far - near)[:, None] * share
-    points = origins[:, None] + at[..., None] * directions[:, None]
-    cells = ((points - space[0]) / (space[1] - space[0]) * 32).long().clamp(0, 31)
-    return (hull[cells.unbind(-1)].any(1) & hit).view(32, 32)
+@pytest.mark.parametrize("row", [0, 3, 5])
+def test_the_hull_of_a_demo_scene_contains_all_of_its_surface_and_not_much_else(of, row: int) -> None:
+    found, mesh = of(), vehicle(0, row)
+    space = fit_box(found.views.atlas.scenes)
+    surface = torch.from_numpy(mesh.vertices[mesh.faces].mean(1)).float()
+    cells = ((surface - space[0]) / (space[1] - space[0]) * 32).long()
+    hull = found.hull(row, space, 32)
+    assert hull is not None and hull.shape == (32, 32, 32)
+    assert hull[cells.unbind(-1)].all() and hull.float().mean() < 0.5
 
 
 def test_the_hull_of_a_box_contains_every_cell_whose_centre_is_in_it(of, box: Path) -> None:
