@@ -27,7 +27,7 @@ from tda_nerfstudio.learning.beginning import mean_beginning
 from tda_nerfstudio.learning.learn_wave import learn_wave
 from tda_nerfstudio.learning.learner import Learner
 from tda_nerfstudio.learning.retry import table_beside
-from tda_nerfstudio.learning.schedule import SHORT_WARMUP, StageOne
+from tda_nerfstudio.learning.schedule import SHORT_WARMUP, Setting, StageOne
 from tda_nerfstudio.learning.views import SceneViews
 from tda_nerfstudio.learning.waves import plan
 from tda_nerfstudio.making.raycast import Camera
