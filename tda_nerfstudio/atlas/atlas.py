@@ -8,6 +8,7 @@ from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
+from statistics import median
 
 import torch
 
@@ -36,6 +37,11 @@ class Atlas:
     def names(self) -> tuple[str, ...]:
         """Names of the good scenes; a scene's index is its position here."""
         return tuple(scene.name for scene in self.scenes)
+
+    @property
+    def train_views(self) -> int:
+        """The usual number of training views of a scene: the median."""
+        return int(median(len(scene.train) for scene in self.scenes))
 
     @property
     def notes(self) -> list[str]:

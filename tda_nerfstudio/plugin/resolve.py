@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import math
 from pathlib import Path
-from statistics import median
 
 import torch
 
@@ -153,8 +152,9 @@ def _count_steps(config: RunConfig, atlas: Atlas) -> None:
     total, per_wave = config.max_num_iterations, config.pipeline.scenes_per_wave
     size, codec = config.pipeline.datamanager.step_size, config.pipeline.model.autoencoder
     parts = math.prod(parts_shape(atlas.height, atlas.width, codec.f, codec.sub or 1))
-    views = int(median(len(scene.train) for scene in atlas.scenes))
-    schedule = config.pipeline.schedule = config.pipeline.schedule.fitted(Setting(codec, size.share(parts), views))
+    schedule = config.pipeline.schedule = config.pipeline.schedule.fitted(
+        Setting(codec, size.share(parts), atlas.train_views)
+    )
     waves = plan(schedule, size, parts, len(atlas.scenes), per_wave, total)
     if not waves:
         raise TdaError("The schedule has no steps: give some phase more visits.")

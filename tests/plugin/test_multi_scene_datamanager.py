@@ -87,9 +87,9 @@ def test_ns_render_spiral_begins_upright_and_interpolate_goes_around(manager) ->
 
 
 def test_a_step_explains_as_many_pixels_as_its_rays(manager) -> None:
-    assert manager.get_train_rays_per_batch() == 6 * 1024
-    manager.config.rays_per_view = 256
-    assert manager.get_train_rays_per_batch() == 6 * 256
+    assert manager.get_train_rays_per_batch() == 2 * 8 * 64  # random rays of 8 views of each scene
+    manager.config.rays_per_view = None
+    assert manager.get_train_rays_per_batch() == 6 * 1024  # whole views
 
 
 def test_an_image_that_cannot_be_read_says_how_to_leave_its_scene_out(configure, tiny_atlas, tmp_path) -> None:

@@ -61,7 +61,7 @@ def test_presets_are_short_and_say_what_they_are(path: Path) -> None:
 
 
 def test_the_demo_says_what_it_gives() -> None:
-    assert read_preset(CONFIGS / "demo.yml").runs[-1].expects.keys() == {"psnr", "ceiling_psnr"}
+    assert read_preset(CONFIGS / "demo.yml").runs[-1].expects.keys() == {"psnr"}
 
 
 def test_stages_one_of_the_ablations_are_shared_where_their_names_are() -> None:

@@ -10,12 +10,13 @@ from pathlib import Path
 
 import pytest
 import torch
-from PIL import Image
 from tiny_runs import cut_in_step
 
 from tda_nerfstudio.autoencoder.config import AutoencoderConfig
 from tda_nerfstudio.base.errors import StoreError, TdaError
 from tda_nerfstudio.base.interrupts import signals_deferred
+from tda_nerfstudio.learning.latents import TrainingLatents
+from tda_nerfstudio.learning.schedule import Setting, StageOne
 from tda_nerfstudio.plugin import bank, resolve
 from tda_nerfstudio.plugin.checkpoint import check_load_dir
 from tda_nerfstudio.plugin.claim import _HELD
@@ -274,11 +275,18 @@ def test_a_total_below_one_step_is_refused(configure: Callable) -> None:
         configure(steps=0)
 
 
-def test_random_rays_are_refused_with_an_autoencoder(configure: Callable) -> None:
-    config = configure()
-    config.pipeline.datamanager.rays_per_view = 64
-    with pytest.raises(TdaError, match="--pipeline.datamanager.rays-per-view is for tda-rgb"):
-        resolve.resolve(config)
+@pytest.mark.parametrize(
+    ("kind", "space", "error"),
+    [
+        ("kl", "colours", "needs an autoencoder that starts with the image's colours, and 'kl' does not"),
+        ("colours", "3d-aware", "needs an encoder that learns, and that of 'colours' does not"),
+        ("identity", "3d-aware", "needs an encoder that learns, and that of 'identity' does not"),
+        ("colours", "standard", "kind fine, which starts alike, or light"),
+    ],
+)
+def test_a_space_that_the_autoencoder_cannot_have_is_refused(kind: str, space: str, error: str) -> None:
+    with pytest.raises(TdaError, match=error):
+        StageOne(space=space).fitted(Setting(AutoencoderConfig(kind)))
 
 
 def test_phases_that_a_total_leaves_no_step_are_named(configure: Callable, capsys: pytest.CaptureFixture) -> None:
@@ -321,15 +329,21 @@ def test_the_output_folder_becomes_absolute(configure: Callable, tmp_path: Path,
 )
 def test_the_warm_up_is_as_long_as_the_autoencoders_start_needs(configure, capsys, start, visits, said) -> None:
     config = configure()
-    config.pipeline.schedule.warmup_visits, config.pipeline.model.autoencoder = None, AutoencoderConfig(start=start)
+    config.pipeline.model.autoencoder = AutoencoderConfig(start=start)
     capsys.readouterr()
-    resolve._fit_warmup(config.pipeline)
-    assert config.pipeline.schedule.warmup_visits == visits
+    resolve._choose_start(config.pipeline)
     text = " ".join(capsys.readouterr().out.split())
     assert text == f"The autoencoder (f = 8, C = 48) starts from {said}."
-    config.pipeline.schedule.warmup_visits = 7
-    resolve._fit_warmup(config.pipeline)
-    assert config.pipeline.schedule.warmup_visits == 7
+    setting = Setting(config.pipeline.model.autoencoder)
+    assert StageOne().fitted(setting).warmup_visits == visits
+    assert StageOne(warmup_visits=7).fitted(setting).warmup_visits == 7
+
+
+def test_colours_of_the_light_autoencoder_start_without_a_network_in_the_encoder(configure) -> None:
+    config = configure()
+    config.pipeline.model.autoencoder, config.pipeline.schedule = AutoencoderConfig(), StageOne(space="colours")
+    resolve._choose_start(config.pipeline)
+    assert config.pipeline.model.autoencoder.start == "colours"
 
 
 @pytest.fixture
@@ -353,29 +367,21 @@ def learn(trainer: TdaTrainer) -> dict[str, torch.Tensor]:
     return trainer.pipeline.state_dict()
 
 
-def test_encode_scene_opens_no_training_image_once_they_are_cached(
+def test_encode_scene_encodes_no_training_image_once_they_are_cached(
     encode_scene: Callable, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     first, second, third = (encode_scene(tmp_path, name) for name in ("one", "two", "three"))
 
-    def closed(plain: Callable) -> Callable:
-        def guard(path, *args, **kwargs):
-            assert "/train/" not in str(path), f"{path} is opened"
-            return plain(path, *args, **kwargs)
+    def closed(*_: object, **__: object) -> None:
+        raise AssertionError("images are encoded")
 
-        return guard
-
-    def close(patch: pytest.MonkeyPatch) -> None:
-        patch.setattr(Image, "open", closed(Image.open))
-        patch.setattr(Path, "open", closed(Path.open))
-
-    with monkeypatch.context() as patch, pytest.raises(AssertionError, match="vehicle_0004/train/r_000.png is opened"):
-        close(patch)
+    with monkeypatch.context() as patch, pytest.raises(AssertionError, match="images are encoded"):
+        patch.setattr(TrainingLatents, "encode", closed)
         learn(first)
     learn(second)
     assert set(second.pipeline.datamanager.views.train.files._images) == {None}  # they were read, but not kept
     with monkeypatch.context() as patch:
-        close(patch)
+        patch.setattr(TrainingLatents, "encode", closed)
         learn(third)
     metrics = [read_finished(trainer.base_dir)["metrics"]["scenes"] for trainer in (second, third)]
     assert metrics[0] == metrics[1]
