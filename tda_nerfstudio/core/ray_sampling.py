@@ -23,7 +23,8 @@ class SamplingConfig:
     train_side: int | None = None
     """The same in training. With a single ray, edges are noise, and an encoder that trains learns to blur them."""
     coarse_side: int = 2
-    """Neighbouring rays of a latent pixel, as 2 x 2, that share one coarse pass through their middle; 1 shares none."""
+    """Neighbouring rays of a latent pixel, as 2 x 2, that share one coarse pass through their middle, where they are no
+    further apart than a cell of the grid that says what is empty; 1 shares none."""
     jitter: bool = True
     """Whether rays pass a random place in their part of the pixel at every step of training, and not its centre."""
     explore: float = 0.02

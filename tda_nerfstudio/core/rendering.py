@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import NamedTuple
 
 import torch
@@ -101,6 +101,19 @@ def render_rays(
     return Rendering(2 * latent.flatten(0, 1) - 1, opacity.flatten(), depth.flatten())
 
 
+def footprint(view: cameras.View, size: float, box: Float[Tensor, "2 3"]) -> Float[Tensor, " view"]:
+    """Return the width, in world units, that so many image pixels have in the middle of a box."""
+    return size * (view.c2w[:, :, 3] - box.mean(0)).norm(dim=-1) / view.fx
+
+
+def _each(wide: Bool[Tensor, " view"], render: Callable[[Tensor], Rendering]) -> Rendering:
+    """Render two kinds of views apart, and put their rows back in order."""
+    order = torch.cat([wide.nonzero()[:, 0], (~wide).nonzero()[:, 0]])
+    parts = zip(render(order[: int(wide.sum())]), render(order[int(wide.sum()) :]), strict=True)
+    rows = [torch.cat(part).view(len(wide), -1, *part[0].shape[1:])[order.argsort()].flatten(0, 1) for part in parts]
+    return Rendering(*rows)
+
+
 def bundled(rays: Tensor, side: int, together: int) -> Tensor:
     """Arrange side x side rays, [pixel, ray, ...] in row-major order, by bundles: [pixel, bundle, ray, ...]."""
     across = side // together
@@ -163,10 +176,16 @@ def render_views(
     samples are jittered and some pixels explore; without, the result is deterministic. A pixel has side x side rays, by
     default as many as `sampling` says.
     """
+    given = (f, background, sampling, generators, occupied, side)
     device, (views, pixels), channels = centres.device, centres.shape[:2], scenes.channels
     sub = math.isqrt(background.shape[-1] // channels)
     side, noise, jitter, explore = side or sampling.rays(sub, bool(generators)), None, None, None
     together = sampling.together(side)
+    wide = footprint(view, f * together / side, scenes.box) > scenes.cell_side()
+    if wide.any() and not wide.all() and not generators:
+        return _each(wide, lambda own: render_views(scenes, planes, slot[own], view[own], centres[own], *given))
+    if wide.any():
+        together = 1  # what is thinner than a bundle would be lost
     bundles = (side // together) ** 2
 
     def draw(*shape: int) -> Tensor:

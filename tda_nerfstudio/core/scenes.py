@@ -98,6 +98,10 @@ class LatentScenes(nn.Module):
         """Factor from world lengths to the unit of densities, half of the box' longest side."""
         return 2 / (self.box[1] - self.box[0]).amax()
 
+    def cell_side(self) -> Tensor:
+        """Return the longest side, in world units, of a cell of the grid that says where a scene is empty."""
+        return (self.box[1] - self.box[0]).amax() / self.config.grid
+
     def features(self, planes: Tensor, points: Float[Tensor, "point 3"], slot: Tensor) -> Float[Tensor, "point hidden"]:
         """Compute the MLP's hidden layer at world points. `slot` is each point's scene among `planes`."""
         return softplus(self.hidden(triplane.sample(planes, self.unit(points), slot)))

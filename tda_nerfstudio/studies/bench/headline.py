@@ -71,7 +71,7 @@ RATIOS: tuple[tuple[str, str, str, dict[str, Any]], ...] = (
         "RGB step on a whole image, our RGB path / Decode-Scene of ours, per image",
         "rgb: rgb, whole image",
         "ours: decode-scene",
-        {"at_least": 20, "images": True},
+        {"images": True},
     ),
     ("one view: RGB on the plain path / ours", "plain: view, rgb", "ours: view", {"at_least": 15}),
     ("  the same, 2 x 2 rays a latent pixel", "plain: view, rgb", "ours: view, 2 x 2 rays", {"at_least": 15}),
