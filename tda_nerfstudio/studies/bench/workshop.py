@@ -44,7 +44,7 @@ class BenchSizes:
     image: int = 128
     scenes: int = 40
     autoencoder: AutoencoderConfig = field(default_factory=AutoencoderConfig)
-    triplane: TriPlaneConfig = field(default_factory=TriPlaneConfig)
+    triplane: TriPlaneConfig = field(default_factory=lambda: TriPlaneConfig(macro_channels=22))
     sampling: SamplingConfig = field(default_factory=SamplingConfig)
     rgb_triplane: TriPlaneConfig = field(default_factory=lambda: TriPlaneConfig(64, 16, 0, 0))
     rgb_sampling: SamplingConfig = field(default_factory=SamplingConfig)
