@@ -64,7 +64,7 @@ def _glance(scene: Scene) -> _Glance:
     distances = (scene.train.c2w[:, :, 3] - centre).norm(dim=-1)
     for view in views:
         try:
-            mask, busy = silhouette(scene, view)
+            mask, busy, _ = silhouette(scene, view)
         except TdaError:
             continue
         unclear += busy

@@ -76,7 +76,7 @@ def _cuts(scene: Scene, count: int) -> list[Cut]:
     cuts = []
     for view in spread(scene.train.c2w[:, :, 2], count):
         try:
-            mask, _ = silhouette(scene, view)
+            mask = silhouette(scene, view).mask
         except TdaError:  # training reports it
             continue
         if mask is not None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import torch
 import torch.nn.functional as F
@@ -28,21 +29,29 @@ class Cut:
     whole: bool  # the silhouette does not touch the border: everything outside the image is empty
 
 
-def silhouette(scene: Scene, view: int) -> tuple[Bool[Tensor, "height width"] | None, bool]:
-    """Find the object's pixels by alpha, or else as those that are not white; None when neither separates it.
+class Silhouette(NamedTuple):
+    """Where a view shows its object."""
 
-    Also say whether the reason is a busy background: opaque, and not white at the image's border.
-    """
+    mask: Bool[Tensor, "height width"] | None
+    """The object's pixels; None where neither alpha nor colour separates them."""
+    busy: bool
+    """Whether that is because of a busy background: opaque, and not white at the image's border."""
+    by_alpha: bool
+    """Whether alpha says so. By colour, white parts of an object look like background."""
+
+
+def silhouette(scene: Scene, view: int) -> Silhouette:
+    """Find the object's pixels by alpha, or else as those that are not white."""
     size, picture = (scene.width, scene.height), scene.train.pictures[view]
     alpha = read_alpha(picture, size)
-    if alpha is not None and not (alpha == 255).all():
+    if by_alpha := alpha is not None and not (alpha == 255).all():
         mask = alpha > 0
     else:
         dark = (read_image(picture, *size) < _WHITE).any(-1)
         if _border(dark).any():
-            return None, True
+            return Silhouette(None, True, False)
         mask = _between(dark, 0) & _between(dark, 1)  # white parts of an object are not holes
-    return (mask if mask.any() else None), False
+    return Silhouette(mask if mask.any() else None, False, by_alpha)
 
 
 def _border(mask: Tensor) -> Tensor:
@@ -70,15 +79,14 @@ def voxel_centres(box: Float[Tensor, "2 3"], cells: int) -> tuple[Float[Tensor, 
     return torch.stack(torch.meshgrid(*lines, indexing="ij"), -1).reshape(-1, 3), voxel
 
 
-def visual_hull(cuts: Sequence[Cut], box: Float[Tensor, "2 3"], cells: int) -> Bool[Tensor, "G G G"]:
-    """Mark the cells of a box that all cuts keep, indexed [x, y, z]: no view shows background through all of one."""
+def visual_hull(cuts: Sequence[Cut], box: Float[Tensor, "2 3"], cells: int, enough: int = 1) -> Bool[Tensor, "G G G"]:
+    """Mark the cells of a box that cuts keep, indexed [x, y, z]: less than `enough` views show background there."""
     centres, voxel = voxel_centres(box, cells)
-    left = torch.arange(len(centres))
+    against = torch.zeros(len(centres), dtype=torch.int)
     for cut in cuts:
-        left = left[is_kept(centres[left], cut, 0.5 * voxel.norm().item())]
-    hull = torch.zeros(len(centres), dtype=torch.bool)
-    hull[left] = True
-    return hull.view(cells, cells, cells)
+        left = (against < enough).nonzero()[:, 0]
+        against[left] += ~is_kept(centres[left], cut, 0.5 * voxel.norm().item())
+    return (against < enough).view(cells, cells, cells)
 
 
 def is_kept(points: Float[Tensor, "point 3"], cut: Cut, reach: float) -> Bool[Tensor, " point"]:

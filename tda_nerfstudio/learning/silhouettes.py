@@ -10,7 +10,7 @@ from jaxtyping import Bool, Float, Int
 from torch import Tensor
 from torch.nn.functional import max_pool2d, pad
 
-from tda_nerfstudio.atlas.carving import cut_of, silhouette, visual_hull
+from tda_nerfstudio.atlas.carving import Silhouette, cut_of, silhouette, visual_hull
 from tda_nerfstudio.base.errors import TdaError
 from tda_nerfstudio.core.cameras import parts_shape
 from tda_nerfstudio.learning.views import SceneViews
@@ -55,25 +55,31 @@ class Silhouettes:
     def hull(self, row: int, box: Float[Tensor, "2 3"], cells: int) -> Bool[Tensor, "G G G"] | None:
         """Carve a scene's visual hull out of the cells of a box. None if no view has a silhouette, or nothing is left.
 
-        Nothing is left where silhouettes contradict each other, as those of a wrong camera do.
+        Silhouettes by colour may have holes where an object is white: then half of the views have to agree that a cell
+        is empty. Nothing is left where silhouettes contradict each other, as those of a wrong camera do.
         """
         scene = self.views.atlas.scenes[row]
-        masks = [(view, self._mask(row, view)) for view in range(len(scene.train))]
-        cuts = [cut_of(scene, view, mask) for view, mask in masks if mask is not None]
-        hull = visual_hull(cuts, box, cells) if cuts else None
+        cuts, by_alpha = [], True
+        for view in range(len(scene.train)):
+            found = self._find(row, view)
+            if found is not None and found.mask is not None:
+                cuts.append(cut_of(scene, view, found.mask))
+                by_alpha = by_alpha and found.by_alpha
+        hull = visual_hull(cuts, box, cells, 1 if by_alpha else -(-len(cuts) // 2)) if cuts else None
         return hull if hull is not None and hull.any() else None
 
-    def _mask(self, row: int, view: int) -> Bool[Tensor, "height width"] | None:
+    def _find(self, row: int, view: int) -> Silhouette | None:
         try:
-            return silhouette(self.views.atlas.scenes[row], view)[0]
+            return silhouette(self.views.atlas.scenes[row], view)
         except TdaError:  # reported where its pixels are needed
             return None
 
     def _find_near(self, index: int) -> Int[Tensor, " part"] | None:
         row = self.views.train.scene_of(index)
-        mask = self._mask(row, index - self.views.train.offsets[row])
-        if mask is None:
+        found = self._find(row, index - self.views.train.offsets[row])
+        if found is None or found.mask is None:
             return None
+        mask = found.mask
         rows, columns = self.size
         right, below = columns * self.part - mask.shape[1], rows * self.part - mask.shape[0]
         near = max_pool2d(pad(mask[None].float(), (0, right, 0, below)), self.part)

@@ -55,7 +55,7 @@ def box(tmp_path: Path) -> Path:
 def at_object(found: Silhouettes, view: int) -> Tensor:
     """Compute which parts are at most MARGIN parts away from one that shows the object, straight from the alpha."""
     row = found.views.train.scene_of(view)
-    mask = silhouette(found.views.atlas.scenes[row], view - found.views.train.offsets[row])[0]
+    mask = silhouette(found.views.atlas.scenes[row], view - found.views.train.offsets[row]).mask
     assert mask is not None
     shown = max_pool2d(mask[None].float(), found.part)
     return max_pool2d(shown, 2 * MARGIN + 1, stride=1, padding=MARGIN).flatten() > 0
