@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -69,6 +70,14 @@ def test_every_view_carves_and_none_adds():
         hull = visual_hull(cuts[:count], BOX, 16)
         assert (before | ~hull).all() and hull.sum() < before.sum()
         before = hull
+
+
+def test_a_vote_forgives_views_that_take_the_object_for_background():
+    cuts = sphere_cuts(64)
+    blind = [replace(cut, table=torch.zeros_like(cut.table)) for cut in cuts[:8]]
+    hull, away = visual_hull(blind + cuts[8:], BOX, 16, enough=9), distances(16)
+    assert hull[away < RADIUS].all() and not visual_hull(blind + cuts[8:], BOX, 16).any()
+    assert hull.float().mean() < 0.5
 
 
 def test_what_a_close_view_cuts_off_is_kept():

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 import torch
 from torch.nn.functional import avg_pool2d, max_pool2d, pixel_unshuffle
@@ -27,7 +29,10 @@ def test_settings_are_the_methods_own():
     assert sizes.rgb_sampling == model.sampling and sizes.rgb_triplane == model.triplane
     assert model.autoencoder.kind == RGB.kind
     latent = methods.tda_scenes.config.pipeline.model
-    assert (sizes.sampling, sizes.triplane) == (latent.sampling, latent.triplane)
+    assert (sizes.sampling, sizes.triplane) == (
+        latent.sampling,
+        replace(latent.triplane, macro_channels=22),
+    )  # as published
     for method in (methods.tda_ae, methods.tda_scenes, methods.tda_rgb):
         assert sizes.step == method.config.pipeline.datamanager.step_size
 
