@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from functools import cache
 
 import torch
 from jaxtyping import Bool, Float, Int
@@ -31,7 +30,7 @@ class Silhouettes:
     def __init__(self, views: SceneViews, f: int, sub: int) -> None:
         """Parts are those of latent pixels of f x f image pixels that have sub x sub parts."""
         self.views, self.size, self.part = views, parts_shape(views.height, views.width, f, sub), f // sub
-        self._near = cache(self._find_near)
+        self._near: dict[int, Tensor | None] = {}
 
     @property
     def parts(self) -> int:
@@ -44,7 +43,7 @@ class Silhouettes:
         """Draw parts of some views, most of them at the object; one generator serves each equal share of the views."""
         drawn, each = [], len(index) // len(generators)
         for i, view in enumerate(index.tolist()):
-            own, near = generators[i // each], self._near(view)
+            own, near = generators[i // each], self.near(view)
             anywhere = count if near is None else -(-count // ANYWHERE)
             parts = torch.randint(self.parts, (anywhere,), generator=own)
             if near is not None:
@@ -58,30 +57,35 @@ class Silhouettes:
         Silhouettes by colour may have holes where an object is white: then half of the views have to agree that a cell
         is empty. Nothing is left where silhouettes contradict each other, as those of a wrong camera do.
         """
-        scene = self.views.atlas.scenes[row]
+        scene, first = self.views.atlas.scenes[row], self.views.train.offsets[row]
         cuts, by_alpha = [], True
         for view in range(len(scene.train)):
-            found = self._find(row, view)
+            found = self._find(first + view)
             if found is not None and found.mask is not None:
                 cuts.append(cut_of(scene, view, found.mask))
                 by_alpha = by_alpha and found.by_alpha
         hull = visual_hull(cuts, box, cells, 1 if by_alpha else -(-len(cuts) // 2)) if cuts else None
         return hull if hull is not None and hull.any() else None
 
-    def _find(self, row: int, view: int) -> Silhouette | None:
-        try:
-            return silhouette(self.views.atlas.scenes[row], view)
-        except TdaError:  # reported where its pixels are needed
-            return None
+    def near(self, index: int) -> Int[Tensor, " part"] | None:
+        """List the parts of a view that are at the object, or None if that is not known."""
+        if index not in self._near:
+            self._find(index)
+        return self._near[index]
 
-    def _find_near(self, index: int) -> Int[Tensor, " part"] | None:
+    def _find(self, index: int) -> Silhouette | None:
+        """Read a view's silhouette, and keep the parts at it."""
         row = self.views.train.scene_of(index)
-        found = self._find(row, index - self.views.train.offsets[row])
-        if found is None or found.mask is None:
-            return None
-        mask = found.mask
+        try:
+            found = silhouette(self.views.atlas.scenes[row], index - self.views.train.offsets[row])
+        except TdaError:  # reported where its pixels are needed
+            found = None
+        self._near[index] = None if found is None or found.mask is None else self._parts_near(found.mask)
+        return found
+
+    def _parts_near(self, mask: Bool[Tensor, "height width"]) -> Int[Tensor, " part"]:
         rows, columns = self.size
         right, below = columns * self.part - mask.shape[1], rows * self.part - mask.shape[0]
         near = max_pool2d(pad(mask[None].float(), (0, right, 0, below)), self.part)
         near = max_pool2d(near, 2 * MARGIN + 1, stride=1, padding=MARGIN)
-        return near.flatten().nonzero()[:, 0].int()
+        return near.flatten().nonzero()[:, 0].to(torch.int16 if self.parts < 1 << 15 else torch.int32)
