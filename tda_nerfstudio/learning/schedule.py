@@ -93,8 +93,11 @@ class Setting(NamedTuple):
     """Training views of a scene."""
 
     def visits(self, steps: int) -> float:
-        """Count the visits of so many steps. Larger images need more rays only for what is finer in them."""
-        return steps * self.share
+        """Count the visits of so many steps, fewer for one to three views, which are soon fitted too well.
+
+        Larger images do not get more steps: they need more rays only for what is finer in them.
+        """
+        return steps * self.share * min(1.0, (self.views / 4) ** 2)
 
     @property
     def tv_weight(self) -> float:
