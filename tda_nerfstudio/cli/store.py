@@ -110,7 +110,7 @@ def export_run(
     Args:
         load_config: Folder or config.yml of the run. Reading it can run code: name only runs that you trust.
         store: Folder of the store.
-        precision: Precision of micro planes; int4 costs 0.02 dB, int8 nothing that can be measured.
+        precision: Precision of micro planes; int4 costs 0.2 dB, int8 nothing that can be measured.
     """
     from tda_nerfstudio.plugin.run_store import export_run
 
