@@ -29,10 +29,10 @@ def test_shapes_of_parameters_and_planes():
     assert scenes.planes(torch.tensor([4, 1])).shape == (2, 3, 4, 4, 5)
 
 
-def test_the_defaults_are_the_papers():
+def test_the_defaults_are_the_papers_but_for_the_channels_of_base_planes():
     config = TriPlaneConfig()
-    assert (config.resolution, config.micro_channels, config.macro_channels, config.bases) == (64, 10, 22, 50)
-    assert config.channels == 32
+    assert (config.resolution, config.micro_channels, config.macro_channels, config.bases) == (64, 10, 6, 50)
+    assert config.channels == 16
 
 
 def test_planes_are_the_micro_row_and_its_mixture():
