@@ -44,7 +44,8 @@ def silhouette(scene: Scene, view: int) -> Silhouette:
     """Find the object's pixels by alpha, or else as those that are not white."""
     size, picture = (scene.width, scene.height), scene.train.pictures[view]
     alpha = read_alpha(picture, size)
-    if by_alpha := alpha is not None and not (alpha == 255).all():
+    by_alpha = alpha is not None and not bool((alpha == 255).all())
+    if alpha is not None and by_alpha:
         mask = alpha > 0
     else:
         dark = (read_image(picture, *size) < _WHITE).any(-1)
