@@ -169,6 +169,8 @@ class Learner:
         batch = self.batches.batch(span.start, span.phase, keep=self.keeps_space)
         buffers = [*self.scenes.buffers(), *self.codec.buffers()]
         before, seconds = [buffer.clone() for buffer in buffers], 0.0
+        for row, hull in self.hulls.items():  # as the first step will, so that rays are as short
+            self.scenes.occupied[row] &= hull
         for _ in range(2):
             began = time.perf_counter()
             self.training.backward(self.training.losses(span.phase, batch, span.start))
