@@ -35,11 +35,6 @@ class Phase:
         return "latent" in self.losses or "rgb" in self.losses
 
     @property
-    def whole(self) -> bool:
-        """Whether steps need whole views, since images are encoded or decoded; otherwise random parts of them do."""
-        return self.encodes or "rgb" in self.losses
-
-    @property
     def needs_images(self) -> bool:
-        """Whether steps read images; Encode-Scene reads cached latents alone."""
+        """Whether steps read images, and so see whole views; Encode-Scene reads cached latents alone, also in parts."""
         return self.encodes or "rgb" in self.losses

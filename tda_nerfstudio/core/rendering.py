@@ -101,9 +101,9 @@ def render_rays(
     return Rendering(2 * latent.flatten(0, 1) - 1, opacity.flatten(), depth.flatten())
 
 
-def footprint(view: cameras.View, size: float, box: Float[Tensor, "2 3"]) -> Float[Tensor, " view"]:
+def pixels_width(view: cameras.View, count: float, box: Float[Tensor, "2 3"]) -> Float[Tensor, " view"]:
     """Return the width, in world units, that so many image pixels have in the middle of a box."""
-    return size * (view.c2w[:, :, 3] - box.mean(0)).norm(dim=-1) / view.fx
+    return count * (view.c2w[:, :, 3] - box.mean(0)).norm(dim=-1) / view.fx
 
 
 def _each(wide: Bool[Tensor, " view"], render: Callable[[Tensor], Rendering]) -> Rendering:
@@ -181,7 +181,7 @@ def render_views(
     sub = math.isqrt(background.shape[-1] // channels)
     side, noise, jitter, explore = side or sampling.rays(sub, bool(generators)), None, None, None
     together = sampling.together(side)
-    wide = footprint(view, f * together / side, scenes.box) > scenes.cell_side()
+    wide = pixels_width(view, f * together / side, scenes.box) > scenes.cell_side()
     if wide.any() and not wide.all() and not generators:
         return _each(wide, lambda own: render_views(scenes, planes, slot[own], view[own], centres[own], *given))
     if wide.any():

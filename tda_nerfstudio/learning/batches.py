@@ -42,13 +42,11 @@ class StepSize:
 
     def takes_parts(self, phase: Phase) -> bool:
         """Whether a phase's steps see random parts of views, and not whole views."""
-        return self.rays is not None and not phase.whole
+        return self.rays is not None and not phase.needs_images
 
     def images(self, phase: Phase, scenes: int, parts: int) -> float:
         """Count the images of a phase's step. Random parts count as their share of a view's `parts`."""
-        if self.rays is None or not self.takes_parts(phase):
-            return self.at_once(scenes) * self.views
-        return self.at_once(scenes) * self.ray_views * self.rays / parts
+        return self.at_once(scenes) * (self.share(parts) if self.takes_parts(phase) else self.views)
 
 
 class Batches:

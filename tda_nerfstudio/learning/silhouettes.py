@@ -43,12 +43,7 @@ class Silhouettes:
         """Draw parts of some views, most of them at the object; one generator serves each equal share of the views."""
         drawn, each = [], len(index) // len(generators)
         for i, view in enumerate(index.tolist()):
-            own, near = generators[i // each], self.near(view)
-            anywhere = count if near is None else -(-count // ANYWHERE)
-            parts = torch.randint(self.parts, (anywhere,), generator=own)
-            if near is not None:
-                parts = torch.cat([near[torch.randint(len(near), (count - anywhere,), generator=own)].long(), parts])
-            drawn.append(parts)
+            drawn.append(draw_parts(self.near(view), self.parts, count, generators[i // each]))
         return torch.stack(drawn)
 
     def hull(self, row: int, box: Float[Tensor, "2 3"], cells: int) -> Bool[Tensor, "G G G"] | None:
@@ -86,6 +81,22 @@ class Silhouettes:
     def _parts_near(self, mask: Bool[Tensor, "height width"]) -> Int[Tensor, " part"]:
         rows, columns = self.size
         right, below = columns * self.part - mask.shape[1], rows * self.part - mask.shape[0]
-        near = max_pool2d(pad(mask[None].float(), (0, right, 0, below)), self.part)
-        near = max_pool2d(near, 2 * MARGIN + 1, stride=1, padding=MARGIN)
-        return near.flatten().nonzero()[:, 0].to(torch.int16 if self.parts < 1 << 15 else torch.int32)
+        near = parts_near(pad(mask, (0, right, 0, below)), self.part)
+        return near.to(torch.int16 if self.parts < 1 << 15 else torch.int32)
+
+
+def parts_near(mask: Bool[Tensor, "height width"], size: int) -> Int[Tensor, " part"]:
+    """List the parts of size x size pixels that are at a silhouette, or within the margin around it."""
+    near = max_pool2d(max_pool2d(mask[None].float(), size), 2 * MARGIN + 1, stride=1, padding=MARGIN)
+    return near.flatten().nonzero()[:, 0]
+
+
+def draw_parts(
+    near: Int[Tensor, " part"] | None, parts: int, count: int, generator: torch.Generator
+) -> Int[Tensor, " part"]:
+    """Draw some of a view's parts, most of them near its object if that is known."""
+    anywhere = count if near is None else -(-count // ANYWHERE)
+    drawn = torch.randint(parts, (anywhere,), generator=generator)
+    if near is None:
+        return drawn
+    return torch.cat([near[torch.randint(len(near), (count - anywhere,), generator=generator)].long(), drawn])

@@ -216,14 +216,14 @@ def test_encode_scene_needs_neither_images_nor_the_autoencoder(scenes):
             batch(images=None, latents=cached()),
             batch(images=None, parts=parts_of(torch.arange(VIEWS)[:, None])),
         )
-        assert not one.whole
+        assert not one.needs_images
         for data in (whole, some):
             assert set(step(one, scenes, Untouchable(), data)) == {"latent", "tv"}
 
 
 def test_decode_scene_needs_no_latents(scenes):
     (one,) = StageTwo(strategy="decode").phases()
-    assert one.whole and set(step(one, scenes, data=batch())) == {"rgb", "tv"}
+    assert one.needs_images and set(step(one, scenes, data=batch())) == {"rgb", "tv"}
 
 
 def test_images_that_do_not_divide_by_f_are_compared_where_they_are(scenes):

@@ -150,7 +150,6 @@ def test_the_final_rate_is_the_papers():
 def test_what_a_phase_needs(losses, rates, encodes, renders, needs_images):
     one = Phase("a", 1, dict.fromkeys(losses, 1.0), dict.fromkeys(rates, 1e-3))
     assert (one.encodes, one.renders, one.needs_images) == (encodes, renders, needs_images)
-    assert one.whole == needs_images  # networks see neighbouring pixels; cached latents are as good one by one
 
 
 def shape(phases: list[Phase]) -> list[tuple[str, float, set[str], set[str]]]:
@@ -256,7 +255,7 @@ def test_stage_one_in_the_standard_space_trains_the_autoencoder_as_long_on_image
     assert standard[0] == warmup
     assert {group: standard[1].rates[group] for group in CODEC_GROUPS} == {g: joint.rates[g] for g in CODEC_GROUPS}
     assert standard[1].final_rate == joint.final_rate and standard[1].latent_noise == joint.latent_noise
-    assert not standard[2].whole and joint.whole  # visits of random parts make up for those of whole views
+    assert not standard[2].needs_images and joint.needs_images  # visits of random parts make up for those of whole views
 
 
 def test_stage_ones_options_arrive():

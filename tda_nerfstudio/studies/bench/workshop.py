@@ -10,7 +10,7 @@ from typing import Any
 import torch
 from jaxtyping import Float, Int
 from torch import Tensor
-from torch.nn.functional import avg_pool2d, max_pool2d, pixel_shuffle, pixel_unshuffle
+from torch.nn.functional import avg_pool2d, pixel_shuffle, pixel_unshuffle
 
 from tda_nerfstudio.autoencoder.base import Autoencoder
 from tda_nerfstudio.autoencoder.build import build, resolve
@@ -22,7 +22,7 @@ from tda_nerfstudio.core.ray_sampling import SamplingConfig
 from tda_nerfstudio.core.scenes import LatentScenes, TriPlaneConfig
 from tda_nerfstudio.learning.batches import StepSize
 from tda_nerfstudio.learning.latents import PIXEL_VARIANCE
-from tda_nerfstudio.learning.silhouettes import ANYWHERE, MARGIN
+from tda_nerfstudio.learning.silhouettes import draw_parts, parts_near
 from tda_nerfstudio.studies.bench import ellipsoids, plain
 from tda_nerfstudio.studies.bench.timing import Stopwatch
 
@@ -134,12 +134,10 @@ class Workshop:
     ) -> Int[Tensor, "view part"]:
         """Draw parts of size x size pixels as training does: most of them at the vehicle."""
         background, drawn = torch.tensor(ellipsoids.BACKGROUND)[:, None, None], []
+        parts = (self.sizes.image // size) ** 2
         for v, c in zip(vehicle.tolist(), chosen.tolist(), strict=True):
-            seen = (self.pictures[v, c] != background).any(0, keepdim=True).float()
-            near = max_pool2d(max_pool2d(seen, size), 2 * MARGIN + 1, stride=1, padding=MARGIN).flatten()
-            at, anywhere = near.nonzero()[:, 0], -(-count // ANYWHERE)
-            parts = torch.randint(len(near), (anywhere,), generator=generator)
-            drawn.append(torch.cat([at[torch.randint(len(at), (count - anywhere,), generator=generator)], parts]))
+            near = parts_near((self.pictures[v, c] != background).any(0), size)
+            drawn.append(draw_parts(near, parts, count, generator))
         return torch.stack(drawn)
 
     def random_batch(self, step: int, scenes: int, images: int, rgb: bool = False) -> Batch:
