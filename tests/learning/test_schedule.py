@@ -255,7 +255,9 @@ def test_stage_one_in_the_standard_space_trains_the_autoencoder_as_long_on_image
     assert standard[0] == warmup
     assert {group: standard[1].rates[group] for group in CODEC_GROUPS} == {g: joint.rates[g] for g in CODEC_GROUPS}
     assert standard[1].final_rate == joint.final_rate and standard[1].latent_noise == joint.latent_noise
-    assert not standard[2].needs_images and joint.needs_images  # visits of random parts make up for those of whole views
+    assert (
+        not standard[2].needs_images and joint.needs_images
+    )  # visits of random parts make up for those of whole views
 
 
 def test_stage_ones_options_arrive():
