@@ -32,7 +32,12 @@ def _method(name: str, pipeline: TdaPipelineConfig) -> TdaTrainerConfig:
 
 
 tda_ae = MethodSpecification(
-    _method("tda-ae", TdaPipelineConfig(schedule=StageOne(), model=TdaModelConfig(autoencoder=COLOURS))),
+    _method(
+        "tda-ae",
+        TdaPipelineConfig(
+            schedule=StageOne(), model=TdaModelConfig(autoencoder=COLOURS, triplane=TriPlaneConfig(starter=32))
+        ),
+    ),
     description=described(
         "tda-ae",
         "Stage 1: learn the 3D-aware autoencoder (3Da-AE) together with N latent Tri-Plane scenes.",
@@ -40,6 +45,7 @@ tda_ae = MethodSpecification(
             "--pipeline.model.triplane.bases N": "base planes of all scenes (50)",
             "--pipeline.schedule.latent-visits N": "scenes alone (256 steps)",
             "--pipeline.schedule.joint-visits N": "a scene, everything moves (8)",
+            "--pipeline.schedule.start-visits N": "of the starter (96 steps)",
             "--pipeline.schedule.rates.GROUP R": "learning rates, see below",
         },
     ),

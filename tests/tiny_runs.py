@@ -32,6 +32,7 @@ def configure(tiny_atlas: Path, tmp_path_factory: pytest.TempPathFactory) -> Cal
         output: Path | None = None,
         hold_out: int = 8,
         kind: str = "light",
+        start: int = 0,
     ):
         config = deepcopy(getattr(methods, method.replace("-", "_")).config)
         config.output_dir = output or tmp_path_factory.mktemp("run")
@@ -44,10 +45,11 @@ def configure(tiny_atlas: Path, tmp_path_factory: pytest.TempPathFactory) -> Cal
         schedule, model = config.pipeline.schedule, config.pipeline.model
         model.triplane.resolution = 16
         if method == "tda-ae":
-            model.triplane.bases = 3
+            model.triplane.bases, model.triplane.starter = 3, 8
             model.autoencoder.kind = kind
             model.autoencoder.f, model.autoencoder.width, model.autoencoder.blocks = 4, 16, 1
             schedule.warmup_visits = schedule.latent_visits = schedule.joint_visits = 8
+            schedule.start_visits = start
         config.set_timestamp()
         resolve(config)
         return config

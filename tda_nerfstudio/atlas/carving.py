@@ -83,11 +83,37 @@ def voxel_centres(box: Float[Tensor, "2 3"], cells: int) -> tuple[Float[Tensor, 
 def visual_hull(cuts: Sequence[Cut], box: Float[Tensor, "2 3"], cells: int, enough: int = 1) -> Bool[Tensor, "G G G"]:
     """Mark the cells of a box that cuts keep, indexed [x, y, z]: less than `enough` views show background there."""
     centres, voxel = voxel_centres(box, cells)
-    against = torch.zeros(len(centres), dtype=torch.int)
+    return _agreed(centres, cuts, 0.5 * voxel.norm().item(), enough).view(cells, cells, cells)
+
+
+def outermost(hull: Bool[Tensor, "G G G"]) -> Bool[Tensor, "G G G"]:
+    """Mark the cells of a hull that have a neighbour, also across a corner, which is not of it."""
+    empty = F.pad((~hull)[None].float(), (1,) * 6, value=1.0)
+    return hull & (F.max_pool3d(empty, 3, 1)[0] > 0)
+
+
+def refined_hull(
+    hull: Bool[Tensor, "G G G"], cuts: Sequence[Cut], box: Float[Tensor, "2 3"], enough: int = 1
+) -> Bool[Tensor, "2G 2G 2G"]:
+    """Carve a hull again at twice its resolution: only what is in its outermost cells is tested."""
+    cells = 2 * len(hull)
+
+    def twice(grid: Tensor) -> Tensor:
+        return grid.repeat_interleave(2, 0).repeat_interleave(2, 1).repeat_interleave(2, 2).flatten()
+
+    centres, voxel = voxel_centres(box, cells)
+    fine, test = twice(hull), twice(outermost(hull)).nonzero()[:, 0]
+    fine[test] = _agreed(centres[test], cuts, 0.5 * voxel.norm().item(), enough)
+    return fine.view(cells, cells, cells)
+
+
+def _agreed(points: Float[Tensor, "point 3"], cuts: Sequence[Cut], reach: float, enough: int) -> Bool[Tensor, " point"]:
+    """Say at which points less than `enough` cuts show background."""
+    against = torch.zeros(len(points), dtype=torch.int)
     for cut in cuts:
         left = (against < enough).nonzero()[:, 0]
-        against[left] += ~is_kept(centres[left], cut, 0.5 * voxel.norm().item())
-    return (against < enough).view(cells, cells, cells)
+        against[left] += ~is_kept(points[left], cut, reach)
+    return against < enough
 
 
 def is_kept(points: Float[Tensor, "point 3"], cut: Cut, reach: float) -> Bool[Tensor, " point"]:

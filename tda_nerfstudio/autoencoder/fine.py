@@ -5,7 +5,7 @@ from __future__ import annotations
 from torch import Tensor, nn
 
 from tda_nerfstudio.autoencoder.base import Autoencoder
-from tda_nerfstudio.autoencoder.layers import ResidualBlock, Shortcut, conv, faint
+from tda_nerfstudio.core.layers import ResidualBlock, Shortcut, conv, faint
 
 
 class FineAutoencoder(Autoencoder):

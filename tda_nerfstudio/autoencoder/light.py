@@ -8,7 +8,7 @@ import torch
 from torch import Tensor, nn
 
 from tda_nerfstudio.autoencoder.base import Autoencoder, reduced_precision
-from tda_nerfstudio.autoencoder.layers import ResidualBlock, Shortcut, conv, faint
+from tda_nerfstudio.core.layers import ResidualBlock, Shortcut, conv, faint
 
 
 def frequencies(f: int, channels: int) -> tuple[Tensor, Tensor]:

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import NamedTuple, Protocol
 
 import torch
-from jaxtyping import Float, Int
+from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
 from tda_nerfstudio.base.randomness import seeded
@@ -15,6 +16,8 @@ from tda_nerfstudio.core.phase import Phase
 from tda_nerfstudio.core.ray_sampling import SamplingConfig
 from tda_nerfstudio.core.rendering import render_views
 from tda_nerfstudio.core.scenes import LatentScenes
+from tda_nerfstudio.core.surface import Surface
+from tda_nerfstudio.core.triplane import fuse
 
 
 class Codec(Protocol):
@@ -59,6 +62,10 @@ class Batch(NamedTuple):
     """Cached nu(E(x)), for phases in which the encoder does not train."""
     parts: Parts | None = None
     """The parts of latent pixels to render; None renders all."""
+    surfaces: tuple[Surface, ...] = ()
+    """What the starter sees of each scene, in phases in which it trains."""
+    hulls: Bool[Tensor, "scene G G G"] | None = None
+    """Cells that rays sample then."""
     seeds: tuple[str, ...] = ()
     """Seed of each scene's randomness; if empty, it follows from the scene's position in the batch."""
 
@@ -103,7 +110,7 @@ def objective(
             decoded = codec.decode(perturbed(z, phase.latent_noise, seed, step))[..., : batch.height, : batch.width]
             losses["ae"] = image_loss(decoded, batch.images)
     if phase.renders:
-        planes = scenes.planes(batch.scene)
+        planes = first_planes(scenes, batch.surfaces) if phase.starts else scenes.planes(batch.scene)
         render = render_batch if batch.parts is None else render_parts
         rendered = render(scenes, planes, codec, batch, sampling, seed, step)
         if "latent" in phase.losses and batch.parts is not None:
@@ -130,7 +137,7 @@ def render_batch(
     h, w = grid_size(batch.height, batch.width, codec.f)
     views = len(batch.slot)
     centres = pixel_centres(h, w, planes.device).expand(views, -1, -1)
-    how, background, occupied = generators_of(batch, seed, step), codec.background, scenes.occupied[batch.scene]
+    how, background, occupied = generators_of(batch, seed, step), codec.background, occupied_of(scenes, batch)
     given = (scenes, planes, batch.slot, batch.view, centres, codec.f)
     out = render_views(*given, background, sampling, how, occupied)
     return out.latent.view(views, h, w, -1).permute(0, 3, 1, 2)
@@ -146,11 +153,23 @@ def render_parts(
     centres = pixel_centres(rows, columns, planes.device)[index]
     within = (index // columns) % sub * sub + index % columns % sub
     background = codec.background.view(channels, sub**2).T[within]
-    how, occupied = generators_of(batch, seed, step), scenes.occupied[batch.scene]
+    how, occupied = generators_of(batch, seed, step), occupied_of(scenes, batch)
     side = max(sampling.rays(sub, training=True) // sub, 1)
     given = (scenes, planes, batch.slot, batch.view, centres, codec.f / sub)
     out = render_views(*given, background, sampling, how, occupied, side)
     return out.latent.view(*index.shape, channels).transpose(1, 2)
+
+
+def first_planes(scenes: LatentScenes, surfaces: Sequence[Surface]) -> Float[Tensor, "scene 3 R R F"]:
+    """Fuse the planes that the starter gives to scenes of which surfaces are known."""
+    learnt = scenes.weights.detach()
+    micro, weights = scenes.first_planes(learnt[learnt.isfinite().all(1)].mean(0), surfaces)
+    return fuse(micro, weights, scenes.base)
+
+
+def occupied_of(scenes: LatentScenes, batch: Batch) -> Bool[Tensor, "scene G G G"]:
+    """Return the cells that rays sample in each scene of a batch."""
+    return scenes.occupied[batch.scene] if batch.hulls is None else batch.hulls
 
 
 def generators_of(batch: Batch, seed: int, step: int) -> list[torch.Generator]:

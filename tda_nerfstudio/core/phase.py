@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-GROUPS = ("micro", "weights", "base", "mlp", "encoder", "decoder")
-"""Parameter groups: two that belong to scenes alone, two that all scenes share, and the autoencoder's two halves."""
+GROUPS = ("micro", "weights", "base", "mlp", "starter", "encoder", "decoder")
+"""Parameter groups: two that belong to scenes alone, three that all scenes share, and the autoencoder's two halves."""
 
 
 @dataclass(frozen=True)
@@ -28,6 +28,11 @@ class Phase:
     def encodes(self) -> bool:
         """Whether images are encoded at every step; otherwise latents are cached."""
         return "encoder" in self.rates or "ae" in self.losses
+
+    @property
+    def starts(self) -> bool:
+        """Whether scenes are rendered as the starter places them, and not as they are."""
+        return "starter" in self.rates
 
     @property
     def renders(self) -> bool:

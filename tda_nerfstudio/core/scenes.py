@@ -13,6 +13,8 @@ from torch import Tensor, nn
 from tda_nerfstudio.core import triplane
 from tda_nerfstudio.core.activation import softplus
 from tda_nerfstudio.core.occupancy import occupied_cells
+from tda_nerfstudio.core.starter import Starter
+from tda_nerfstudio.core.surface import Surface
 
 
 @dataclass
@@ -32,6 +34,8 @@ class TriPlaneConfig:
     """Width of the MLP's only hidden layer."""
     grid: int = 32
     """G: cells along each side of the grid that says where a scene is empty."""
+    starter: int = 0
+    """Width of the network that gives a new scene its first planes; 0: there is none."""
 
     @property
     def shares(self) -> bool:
@@ -52,9 +56,10 @@ class TriPlaneConfig:
 class LatentScenes(nn.Module):
     """N scenes, with density and latent colour at any point of each (T_s and the MLP of Sec. 3 of 2403.11678).
 
-    Parameters: micro [N, 3 R R F_mic] and weights [N, M], whose gradients are sparse; base [M, 3, R, R, F_mac]; and
-    the MLP, hidden and head. Buffers: box [2, 3], the lowest and highest corner of the space that the planes span, in
-    the world frame; occupied [N, G, G, G], indexed [x, y, z], the cells of the box that rays sample, at first all.
+    Parameters: micro [N, 3 R R F_mic] and weights [N, M], whose gradients are sparse; base [M, 3, R, R, F_mac]; the
+    MLP, hidden and head; and those of the starter, if there is one. Buffers: box [2, 3], the lowest and highest corner
+    of the space that the planes span, in the world frame; occupied [N, G, G, G], indexed [x, y, z], the cells of the
+    box that rays sample, at first all.
     """
 
     def __init__(self, scenes: int, latent_channels: int, config: TriPlaneConfig, seed: int = 0) -> None:
@@ -69,6 +74,9 @@ class LatentScenes(nn.Module):
             self.base = nn.Parameter(0.1 * torch.randn(bases, 3, r, r, config.macro_channels))
             self.hidden = nn.Linear(config.channels, config.hidden)
             self.head = nn.Linear(config.hidden, 1 + latent_channels)
+            starts = config.starter > 0 and config.micro_channels > 0
+            shared = config.channels - config.micro_channels
+            self.starter = Starter(config.micro_channels, shared, bases, config.starter) if starts else None
         self.register_buffer("box", torch.tensor([[-1.0] * 3, [1.0] * 3]))
         self.box: Tensor
         self.register_buffer("occupied", torch.ones(scenes, *[config.grid] * 3, dtype=torch.bool))
@@ -164,6 +172,24 @@ class LatentScenes(nn.Module):
             self.micro[row] = self.config.micro_spread * torch.randn(self.micro.shape[1:], generator=generator)
             self.weights[row] = torch.randn(self.weights.shape[1:], generator=generator) / max(len(self.base), 1) ** 0.5
         self.occupied.fill_(True)
+
+    def first_planes(
+        self, weights: Float[Tensor, " base"], surfaces: Sequence[Surface]
+    ) -> tuple[Float[Tensor, "scene 3 R R mic"], Float[Tensor, "scene base"]]:
+        """Give micro planes and weights to scenes of which only surfaces are known, by the starter.
+
+        `weights` are those that scenes have in the mean.
+        """
+        assert self.starter is not None
+        macro = triplane.fuse(self.micro.new_empty(1, 3, *[self.config.resolution] * 2, 0), weights[None], self.base)[0]
+        micro, more = self.starter(surfaces, macro)
+        return micro, weights + more
+
+    @torch.no_grad()
+    def start_row(self, row: int, weights: Float[Tensor, " base"], surface: Surface) -> None:
+        """Put a row where the starter says."""
+        micro, own = self.first_planes(weights, [surface])
+        self.micro[row], self.weights[row] = micro.flatten(), own[0]
 
     @torch.no_grad()
     def warm_start(self, weights: Float[Tensor, " base"], occupied: Bool[Tensor, "G G G"]) -> None:

@@ -11,10 +11,12 @@ from tda_nerfstudio.base.errors import TdaError
 
 
 class Beginning(NamedTuple):
-    """What every new scene begins with: weights of base planes and occupied cells. Its micro planes are 0."""
+    """What every new scene begins with. Its micro planes are 0, but where the starter gives it others."""
 
     weights: Float[Tensor, " base"]
     occupied: Bool[Tensor, "G G G"]
+    starts: bool = False
+    """Whether the starter, if there is one, gives planes and weights to scenes with silhouettes."""
 
 
 def mean_beginning(

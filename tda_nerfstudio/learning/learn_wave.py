@@ -134,7 +134,11 @@ def learn_wave(
     waves = plan(schedule, size, batches.parts, len(names), total=steps)
     if not waves:
         raise TdaError("The schedule has no steps: give some phase more visits, or `steps` of 1 or more.")
-    beginning = None if schedule.start == "cold" else lambda: Beginning(shared.weights, shared.occupied)
+    beginning = (
+        None
+        if schedule.start == "cold"
+        else lambda: Beginning(shared.weights, shared.occupied, schedule.start == "network")
+    )
     learner = Learner(table, codec, batches, waves[0], shared.config.sampling, seed, beginning, keeps_space=True)
     for step in track(range(waves[0].end), f"Learning {counted(len(names), 'scene')}"):
         if stopped():

@@ -15,11 +15,14 @@ from tda_nerfstudio.atlas.latent_cache import ENCODE_BATCH
 from tda_nerfstudio.autoencoder.base import Autoencoder
 from tda_nerfstudio.base.progress import track
 from tda_nerfstudio.base.randomness import seeded
+from tda_nerfstudio.core.objective import Batch
 from tda_nerfstudio.core.occupancy import due_scenes
+from tda_nerfstudio.core.phase import Phase
 from tda_nerfstudio.core.ray_sampling import SamplingConfig
 from tda_nerfstudio.core.scenes import LatentScenes
 from tda_nerfstudio.learning.batches import Batches
 from tda_nerfstudio.learning.beginning import Beginning
+from tda_nerfstudio.learning.clues import Clues
 from tda_nerfstudio.learning.schedule import Span, span_at
 from tda_nerfstudio.learning.training_step import TrainingStep
 from tda_nerfstudio.learning.waves import Wave
@@ -86,7 +89,24 @@ class Learner:
         Raises TdaError for a training image that cannot be read, unless the views tolerate it.
         """
         span = self.prepare(step)
-        return self.training.take(span.phase, self.batches.batch(step, span.phase), step)
+        return self.training.take(span.phase, self.batch(step, span.phase), step)
+
+    def batch(self, step: int, phase: Phase, keep: bool = True) -> Batch:
+        """Make the batch of a step, with what the starter sees if it trains. Raises TdaError as `step` does."""
+        batch = self.batches.batch(step, phase, keep)
+        if not phase.starts:
+            return batch
+        scene, visits = self.batches.draw(step)
+        drawn = [(row, self.batches.seeds[row], visit) for row, visit in zip(scene.tolist(), visits, strict=True)]
+        surfaces = tuple(self.clues.variant(*one).to(self.device) for one in drawn)
+        hulls = [self.hulls.get(row, torch.ones_like(self.scenes.occupied[row])) for row in scene.tolist()]
+        return batch._replace(surfaces=surfaces, hulls=torch.stack(hulls))
+
+    @cached_property
+    def clues(self) -> Clues:
+        """What the starter sees of scenes."""
+        sizes = self.scenes.config
+        return Clues(self.batches.silhouettes, self.scenes.box.cpu(), sizes.grid, sizes.resolution)
 
     def prepare(self, step: int) -> Span:
         """Do everything that comes before the losses of a step, and return the step's phase.
@@ -98,8 +118,8 @@ class Learner:
         if step == self.wave.start:
             if self.keeps_space:
                 self.place_scenes()
-            for row, hull in self.hulls.items():
-                self.scenes.occupied[row] = hull
+            else:
+                self.within_hulls()
         if span is not self.span:
             self.enter(span)
         if step == span.start:
@@ -117,7 +137,18 @@ class Learner:
         if self.beginning is None:
             self.scenes.cold_start([seeded(own, 0, "start") for own in self.batches.seeds])
         else:
-            self.scenes.warm_start(*(part.to(self.device) for part in self.beginning()))
+            weights, occupied, starts = self.beginning()
+            self.scenes.warm_start(weights.to(self.device), occupied.to(self.device))
+            if starts and self.scenes.starter is not None:
+                for row, hull in self.hulls.items():
+                    surface = self.clues.surface(row, range(self.batches.views.train.counts[row]), hull.cpu())
+                    self.scenes.start_row(row, weights.to(self.device), surface.to(self.device))
+        self.within_hulls()
+
+    def within_hulls(self) -> None:
+        """Let rays sample the visual hull of each scene that has one, and no more."""
+        for row, hull in self.hulls.items():
+            self.scenes.occupied[row] = hull
 
     @cached_property
     def hulls(self) -> dict[int, Bool[Tensor, "G G G"]]:
@@ -166,7 +197,7 @@ class Learner:
         cached latents of all views would soon be out of date.
         """
         self.training.move(span.phase.rates)
-        batch = self.batches.batch(span.start, span.phase, keep=self.keeps_space)
+        batch = self.batch(span.start, span.phase, keep=self.keeps_space)
         buffers = [*self.scenes.buffers(), *self.codec.buffers()]
         before, seconds = [buffer.clone() for buffer in buffers], 0.0
         for row, hull in self.hulls.items():  # as the first step will, so that rays are as short

@@ -46,6 +46,7 @@ def table_beside(scenes: LatentScenes, count: int) -> LatentScenes:
     """Make a table of `count` other scenes that has the same base planes, MLP and box: the same tensors, no copies."""
     table = LatentScenes(count, scenes.channels, scenes.config).to(scenes.box.device)
     table.base, table.hidden, table.head, table.box = scenes.base, scenes.hidden, scenes.head, scenes.box
+    table.starter = scenes.starter
     return table
 
 

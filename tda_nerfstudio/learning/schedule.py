@@ -20,6 +20,8 @@ WARMUP, SHORT_WARMUP = 600, 60
 """Stage 1's visits of warm-up for an autoencoder with random weights, and for one with pre-trained weights."""
 LONGER = 0.05
 """Visits in random parts that teach scenes as much as one in whole views, since steps are so much smaller."""
+STARTER_STEPS, START_TV = 6000, 0.01
+"""Most steps that teach the starter, and the weight of L_tv in them."""
 SCENE_RATES = {"micro": 1e-1, "weights": 1e-1}
 """Learning rates of a scene's own parameters: at 3e-2, 200 visits of stage 2 end 1.8 dB lower; 2e-1 gains 0.1 dB."""
 
@@ -91,6 +93,10 @@ class Setting(NamedTuple):
     """Share of a view that a step's rays of a scene are."""
     views: int = 40
     """Training views of a scene."""
+    scenes: int = 1
+    """Scenes that are learnt together."""
+    starter: bool = False
+    """Whether scenes have a starter."""
 
     def visits(self, steps: int) -> float:
         """Count the visits of so many steps, fewer for one to three views, which are soon fitted too well.
@@ -155,6 +161,9 @@ class StageOne(Schedule):
     with an autoencoder of that kind, 3d-aware with others."""
     ae_weight: float = 1.0
     """Weight of L_ae in the joint phase (the paper's 0.1 lets latents shrink)."""
+    start_visits: float | None = None
+    """Visits that teach the starter, the network that gives new scenes their first planes. By default 96 steps of every
+    scene, and no more than 6,000 in all."""
     latent_weight: float = 0.1
     """Weight of L_latent in the joint phase; near 1 all channels become one smooth silhouette, and colours are lost."""
     tv_weight: float = 3e-3
@@ -164,7 +173,9 @@ class StageOne(Schedule):
     warmup_rate: float = 3e-3
     """Learning rate of encoder and decoder in the warm-up."""
     rates: dict[str, float] = field(
-        default_factory=lambda: SCENE_RATES | {"base": 3e-2, "mlp": 1e-2, "encoder": 2e-3, "decoder": 2e-3}
+        default_factory=lambda: (
+            SCENE_RATES | {"base": 3e-2, "mlp": 1e-2, "starter": 4e-3, "encoder": 2e-3, "decoder": 2e-3}
+        )
     )
     """Learning rate of each parameter group at the start of every phase in which it moves, the warm-up left out."""
 
@@ -189,10 +200,18 @@ class StageOne(Schedule):
                 " Give --pipeline.model.autoencoder.kind fine, which starts alike, or light."
             )
         warmup = 0 if fine else SHORT_WARMUP if autoencoder.knows or autoencoder.start == "colours" else WARMUP
-        lengths = {"latent_visits": setting.visits(256), "joint_visits": 8 if fine else 300}
+        start = min(96, STARTER_STEPS / setting.scenes) * setting.share if setting.starter else 0
+        lengths = {"latent_visits": setting.visits(256), "joint_visits": 8 if fine else 300, "start_visits": start}
         return self._filled(warmup_visits=warmup, space=space, **lengths)
 
     def phases(self) -> list[Phase]:
+        if not self.start_visits:
+            return self._space_phases()
+        start = Phase("start", self.start_visits, {"latent": 1.0, "tv": START_TV}, moving(self.rates, "starter"))
+        return [*self._space_phases(), start]
+
+    def _space_phases(self) -> list[Phase]:
+        """List the phases that learn the latent space and the scenes in it."""
         own = self.fitted(Setting())
         scene_rates = moving(self.rates, "micro", "weights", "base", "mlp")
         joint_ae_rates = moving(self.rates, "encoder", "decoder")
@@ -226,9 +245,10 @@ class StageTwo(Schedule):
     """Encode-Scene fits cached latents; Decode-Scene fits images through the decoder; the paper's method does both."""
     shared: Literal["frozen", "finetune"] = "frozen"
     """Whether base planes, MLP and decoder stand still (scenes stay independent) or go on training, as published."""
-    start: Literal["mean", "cold", "least-squares"] = "mean"
-    """Where new scenes start: at the mean of stage 1's weights, micro planes zero; at random; or at the mean with
-    weights first fitted to the latents, while nothing else moves."""
+    start: Literal["network", "mean", "cold", "least-squares"] = "network"
+    """Where new scenes start: where stage 1's starter places them by their views; at the mean of stage 1's weights,
+    micro planes zero, which is also for scenes without silhouettes; at random; or at the mean with weights first fitted
+    to the latents, while nothing else moves."""
     encode_visits: float | None = None
     """Visits of Encode-Scene. By default 1,024 steps of every scene."""
     decode_visits: float | None = None

@@ -52,15 +52,23 @@ class Silhouettes:
         Silhouettes by colour may have holes where an object is white: then half of the views have to agree that a cell
         is empty. Nothing is left where silhouettes contradict each other, as those of a wrong camera do.
         """
+        cuts, enough = self.cuts(row)
+        hull = visual_hull(cuts, box, cells, enough) if cuts else None
+        return hull if hull is not None and hull.any() else None
+
+    def cuts(self, row: int, chosen: Sequence[int] | None = None) -> tuple[list[Cut], int]:
+        """Cut out what some of a scene's views show, by default all, and count those that are enough to empty a cell.
+
+        Views without a silhouette are left out.
+        """
         scene, first = self.views.atlas.scenes[row], self.views.train.offsets[row]
         cuts, by_alpha = [], True
-        for view in range(len(scene.train)):
+        for view in range(len(scene.train)) if chosen is None else chosen:
             found = self._find(first + view)
             if found is not None and found.mask is not None:
                 cuts.append(cut_of(scene, view, found.mask))
                 by_alpha = by_alpha and found.by_alpha
-        hull = visual_hull(cuts, box, cells, 1 if by_alpha else -(-len(cuts) // 2)) if cuts else None
-        return hull if hull is not None and hull.any() else None
+        return cuts, 1 if by_alpha else -(-len(cuts) // 2)
 
     def near(self, index: int) -> Int[Tensor, " part"] | None:
         """List the parts of a view that are at the object, or None if that is not known."""

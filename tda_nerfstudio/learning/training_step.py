@@ -30,6 +30,7 @@ def parameter_groups(scenes: LatentScenes, codec: Autoencoder) -> dict[str, list
         "weights": [scenes.weights],
         "base": [scenes.base],
         "mlp": [*scenes.hidden.parameters(), *scenes.head.parameters()],
+        "starter": list(scenes.starter.parameters()) if scenes.starter is not None else [],
         "encoder": list(codec.encoder.parameters()),
         "decoder": list(codec.decoder.parameters()),
     }
@@ -40,7 +41,7 @@ def make_optimizer(group: str, params: list[Parameter]) -> Optimizer:
     """Make the optimizer of a parameter group. The phase sets its learning rate before every step."""
     if group in ("micro", "weights"):
         return RowAdam(params)
-    return Muon(params) if group in ("encoder", "decoder") else Adam(params, betas=BETAS, fused=True)
+    return Muon(params) if group in ("starter", "encoder", "decoder") else Adam(params, betas=BETAS, fused=True)
 
 
 class TrainingStep:

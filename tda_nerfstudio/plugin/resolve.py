@@ -153,7 +153,9 @@ def _count_steps(config: RunConfig, atlas: Atlas) -> None:
     size, codec = config.pipeline.datamanager.step_size, config.pipeline.model.autoencoder
     parts = math.prod(parts_shape(atlas.height, atlas.width, codec.f, codec.sub or 1))
     schedule = config.pipeline.schedule = config.pipeline.schedule.fitted(
-        Setting(codec, size.share(parts), atlas.train_views)
+        Setting(
+            codec, size.share(parts), atlas.train_views, len(atlas.scenes), config.pipeline.model.triplane.starter > 0
+        )
     )
     waves = plan(schedule, size, parts, len(atlas.scenes), per_wave, total)
     if not waves:

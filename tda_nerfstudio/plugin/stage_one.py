@@ -122,7 +122,7 @@ def _parts_of_run(facts: dict[str, Any], where: str) -> SharedParts:
     config = SharedConfig(triplane, autoencoder, SamplingConfig(**facts["model"].get("sampling", {})))
     state = model_tensors(Path(facts["run"]) / facts["checkpoint"])
     state = {name.removeprefix("field."): tensor for name, tensor in state.items()}
-    weights, occupied = mean_beginning(state["scenes.weights"], state["scenes.occupied"], where)
+    weights, occupied, _ = mean_beginning(state["scenes.weights"], state["scenes.occupied"], where)
     shared = {
         name: tensor
         for name, tensor in state.items()

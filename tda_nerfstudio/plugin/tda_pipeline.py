@@ -195,7 +195,7 @@ class TdaPipeline(VanillaPipeline):
     def beginning(self) -> Beginning:
         """Return where new scenes begin. Raises TdaError as `stage_one` does."""
         parts, _ = self.stage_one()
-        return Beginning(parts.weights, parts.occupied)
+        return Beginning(parts.weights, parts.occupied, getattr(self.config.schedule, "start", None) == "network")
 
     def keep_latents(self, folder: Path) -> None:
         """Keep latents of training images in a folder, if the encoder never moves."""

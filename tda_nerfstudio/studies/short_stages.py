@@ -114,7 +114,7 @@ def stage_one(
     scenes, size = scenes.to(views.device), StepSize()
     batches = Batches(views, codec, size, seed)
     (wave,) = plan(
-        StageOne(warmup_visits=SHORT_WARMUP).fitted(Setting(config.autoencoder)),
+        StageOne(warmup_visits=SHORT_WARMUP).fitted(Setting(config.autoencoder, starter=scenes.starter is not None)),
         size,
         batches.parts,
         len(scenes),
@@ -139,7 +139,7 @@ def stage_two(
 ) -> LatentScenes:
     """Learn new scenes in the latent space of others. Raises TdaError where that goes wrong."""
     beginning, done = mean_beginning(scenes.weights.detach(), scenes.occupied, "Stage 1"), count()
-    shared = SharedParts(config, table_beside(scenes, 1), codec, *beginning)
+    shared = SharedParts(config, table_beside(scenes, 1), codec, beginning.weights, beginning.occupied)
     # Without held-out views nothing is scored on the way: SSIM needs torchmetrics.
     blind = [replace(scene, test=scene.test[:0]) for scene in views.atlas.scenes]
     learnt = learn_wave(

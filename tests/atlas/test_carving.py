@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 import torch
 
-from tda_nerfstudio.atlas.carving import Cut, cut_of, visual_hull, voxel_centres
+from tda_nerfstudio.atlas.carving import Cut, cut_of, outermost, refined_hull, visual_hull, voxel_centres
 from tda_nerfstudio.atlas.images import Picture
 from tda_nerfstudio.atlas.posed import PosedImages, Scene
 from tda_nerfstudio.core.cameras import orbit, pixel_centres, rays
@@ -95,3 +95,21 @@ def test_nothing_is_left_where_silhouettes_contradict_each_other():
     masks[0, 4:8, 30:34] = masks[1, 56:60, 30:34] = True
     scene = scene_of(view, 64)
     assert not visual_hull([cut_of(scene, number, masks[number]) for number in range(2)], BOX, 16).any()
+
+
+def test_a_hull_is_refined_to_what_carving_at_once_gives():
+    cuts = sphere_cuts(64)
+    coarse, at_once = visual_hull(cuts, BOX, 16), visual_hull(cuts, BOX, 32)
+    fine = refined_hull(coarse, cuts, BOX)
+    assert fine.shape == (32,) * 3 and not (at_once & ~fine).any()
+    assert (fine & ~at_once).sum() < 0.02 * at_once.sum()
+    again = refined_hull(coarse, [*cuts, replace(cuts[0], table=torch.zeros_like(cuts[0].table))], BOX, enough=2)
+    assert not (at_once & ~again).any()
+
+
+def test_the_outermost_cells_of_a_block_are_its_shell():
+    block = torch.zeros(6, 6, 6, dtype=torch.bool)
+    block[:4, 1:5, 1:5] = True
+    inner = torch.zeros_like(block)
+    inner[1:3, 2:4, 2:4] = True
+    assert torch.equal(outermost(block), block & ~inner)

@@ -9,9 +9,9 @@ import torch
 
 from tda_nerfstudio.autoencoder.build import build
 from tda_nerfstudio.autoencoder.config import AutoencoderConfig
-from tda_nerfstudio.autoencoder.layers import PixelNorm, ResidualBlock
 from tda_nerfstudio.autoencoder.light import frequencies
 from tda_nerfstudio.autoencoder.muon import Muon
+from tda_nerfstudio.core.layers import PixelNorm, ResidualBlock
 
 
 def light(f=8, channels=4, width=16, blocks=2, seed=0):

@@ -1,4 +1,4 @@
-"""Layers of our own autoencoders."""
+"""Layers of our own convolutional networks."""
 
 from __future__ import annotations
 
