@@ -123,14 +123,13 @@ class TdaPipeline(VanillaPipeline):
         self.model.field.active = self.datamanager.scene_names.index(self.datamanager.active_scene)
 
     def start_from_stage_one(self) -> None:
-        """Take over the shared parts, and put the scenes of the first wave where new ones begin.
+        """Take over the shared parts. The first step puts scenes where new ones begin.
 
         Raises TdaError for parts of other shapes, or an autoencoder of another hash.
         """
         parts, where = self.stage_one()
         stage_one.take_over(parts, where, self.model.field.scenes, self.model.autoencoder)
         self.check_autoencoder(where)
-        self.learner_at(0).place_scenes()
 
     def stage_one(self) -> tuple[SharedParts, str]:
         """Return the shared parts that stage 2 starts from, and the words that name their origin.

@@ -25,7 +25,7 @@ def warn_if_unlike(learner: Learner, stage_one: dict[str, Any] | None) -> None:
     usual = None if stage_one is None else stage_one.get("start_loss")
     if stage_one is None or usual is None or learner.beginning is None:
         return
-    found = first_loss(learner)
+    found = first_loss(learner, learner.beginning())
     if found > ALIKE * usual:
         warn(
             f"These scenes are unlike those that stage 1 at {stage_one['run']} knows: L_latent starts at {found:.2f},"

@@ -384,7 +384,7 @@ def test_rates_of_stage_two_arrive_in_every_phase() -> None:
         (
             RgbBaseline(rates={"micros": 0.1}),
             "--pipeline.schedule.rates names the parameter group 'micros', which does not exist. Did you mean 'micro'?"
-            " There are: micro, weights, base, mlp, encoder, decoder.",
+            " There are: micro, weights, base, mlp, starter, encoder, decoder.",
         ),
         (StageTwo(rates={"micro": 0.0}), "--pipeline.schedule.rates.micro must be above 0, not 0.0."),
         (StageOne(rates={"mlp": math.nan}), "--pipeline.schedule.rates.mlp must be above 0, not nan."),

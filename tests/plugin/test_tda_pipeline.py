@@ -23,8 +23,8 @@ def test_new_scenes_start_from_all_the_space_that_those_of_stage_one_fill(stage_
     monkeypatch.setattr(stage_one_module, "model_tensors", lambda path: given)
     pipeline = config.pipeline.setup(device="cpu")
     pipeline.start_from_stage_one()
-    occupied = pipeline.model.field.scenes.occupied
-    assert len(occupied) == 2 and occupied[:, :3].all() and occupied[:, 30:].all() and not occupied[:, 3:30].any()
+    occupied = pipeline.beginning().occupied
+    assert occupied[:3].all() and occupied[30:].all() and not occupied[3:30].any()
 
 
 def test_a_checkpoint_with_missing_unexpected_and_misshaped_tensors_is_refused_by_name(pipeline) -> None:

@@ -12,7 +12,8 @@ import pytest
 
 from tda_nerfstudio import methods
 from tda_nerfstudio.base.errors import TdaError
-from tda_nerfstudio.learning.first_loss import first_loss, own_first_loss
+from tda_nerfstudio.learning.beginning import mean_beginning
+from tda_nerfstudio.learning.first_loss import PROBE, first_loss, own_first_loss
 from tda_nerfstudio.plugin.resolve import resolve
 from tda_nerfstudio.plugin.stage_one import known as known_of_stage_one
 from tda_nerfstudio.plugin.stage_two import atlas_of_stage_one
@@ -140,7 +141,7 @@ def test_a_class_that_starts_far_from_stage_1s_own_is_named_loudly(configure, st
     trainer.setup()
     text = shown(capsys)
     assert "unlike" not in text
-    found = first_loss(trainer.pipeline.learner)
+    found = first_loss(trainer.pipeline.learner, trainer.pipeline.beginning())
     before = trainer.pipeline.model.field.scenes.weights.clone()
     warn_if_unlike(trainer.pipeline.learner, stage_one.manifest | {"run": "R", "start_loss": found / 1.5})
     assert (
@@ -157,6 +158,9 @@ def test_stage_1s_own_start_is_measured_without_a_change(pipeline) -> None:
     table = pipeline.model.field.scenes
     before = {name: value.clone() for name, value in table.state_dict().items()}
     loss = own_first_loss(pipeline.learner)
+    assert loss is not None
     assert loss > 0 and all((value == before[name]).all() for name, value in table.state_dict().items())
-    table.warm_start(table.weights.mean(0), table.occupied.any(0))
-    assert first_loss(pipeline.learner) == pytest.approx(loss, rel=1e-6)
+    mean = mean_beginning(table.weights.detach(), table.occupied, "")
+    table.warm_start(mean.weights, mean.occupied)
+    probed = [pipeline.learner.training.losses(PROBE, pipeline.learner.batches.batch(s, PROBE), s) for s in range(4)]
+    assert sum(float(each["latent"]) for each in probed) / 4 == pytest.approx(loss, rel=1e-6)
