@@ -12,6 +12,7 @@ from torch.nn.functional import avg_pool2d
 from tda_nerfstudio.atlas.carving import refined_hull, visual_hull
 from tda_nerfstudio.atlas.colouring import coloured_surface
 from tda_nerfstudio.base.randomness import seeded
+from tda_nerfstudio.core.objective import Batch
 from tda_nerfstudio.core.surface import Surface
 from tda_nerfstudio.learning.silhouettes import Silhouettes
 
@@ -21,6 +22,24 @@ VARIANTS = 4
 """Surfaces of a scene that the starter learns from; all but the first two are of few views."""
 FINE = 2
 """Image pixels along a cell of the surface, at most; larger images are reduced."""
+
+
+def recoloured(batch: Batch, seed: int, step: int) -> Batch:
+    """Swap the colour channels of each scene in what the starter sees and in what it has to show.
+
+    So it learns shapes that may have any colour, and not the colours of its scenes. Latents have to be pixels,
+    which all have one variance.
+    """
+    assert batch.parts is not None
+    generator = seeded(seed, step, "colours")
+    order = torch.stack([torch.randperm(3, generator=generator) for _ in batch.surfaces]).to(batch.slot.device)
+    surfaces = tuple(
+        each._replace(seen=torch.cat([each.seen[:, own], each.seen[:, 3:]], 1))
+        for each, own in zip(batch.surfaces, order, strict=True)
+    )
+    channels = order[batch.slot][..., None]
+    latents = batch.parts.latents.gather(1, channels.expand_as(batch.parts.latents))
+    return batch._replace(surfaces=surfaces, parts=batch.parts._replace(latents=latents))
 
 
 class Clues:

@@ -22,7 +22,7 @@ from tda_nerfstudio.core.ray_sampling import SamplingConfig
 from tda_nerfstudio.core.scenes import LatentScenes
 from tda_nerfstudio.learning.batches import Batches
 from tda_nerfstudio.learning.beginning import Beginning
-from tda_nerfstudio.learning.clues import Clues
+from tda_nerfstudio.learning.clues import Clues, recoloured
 from tda_nerfstudio.learning.schedule import Span, span_at
 from tda_nerfstudio.learning.training_step import TrainingStep
 from tda_nerfstudio.learning.waves import Wave
@@ -100,7 +100,8 @@ class Learner:
         drawn = [(row, self.batches.seeds[row], visit) for row, visit in zip(scene.tolist(), visits, strict=True)]
         surfaces = tuple(self.clues.variant(*one).to(self.device) for one in drawn)
         hulls = [self.hulls.get(row, torch.ones_like(self.scenes.occupied[row])) for row in scene.tolist()]
-        return batch._replace(surfaces=surfaces, hulls=torch.stack(hulls))
+        batch = batch._replace(surfaces=surfaces, hulls=torch.stack(hulls))
+        return recoloured(batch, self.seed, step) if self.codec.keeps_pixels and batch.parts is not None else batch
 
     @cached_property
     def clues(self) -> Clues:

@@ -83,7 +83,8 @@ class Silhouettes:
             found = silhouette(self.views.atlas.scenes[row], index - self.views.train.offsets[row])
         except TdaError:  # reported where its pixels are needed
             found = None
-        self._near[index] = None if found is None or found.mask is None else self._parts_near(found.mask)
+        if index not in self._near:
+            self._near[index] = None if found is None or found.mask is None else self._parts_near(found.mask)
         return found
 
     def _parts_near(self, mask: Bool[Tensor, "height width"]) -> Int[Tensor, " part"]:

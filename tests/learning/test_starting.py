@@ -62,3 +62,23 @@ def test_scenes_with_silhouettes_begin_where_the_starter_says_and_others_at_the_
     starting.beginning = lambda: Beginning(mean, torch.ones(32, 32, 32, dtype=torch.bool))
     starting.place_scenes()
     assert not scenes.micro.any()
+
+
+def test_colours_are_swapped_alike_in_what_is_seen_and_in_what_is_to_be_shown(starting: Learner) -> None:
+    last = starting.wave.spans[-1]
+    plain = starting.batches.batch(last.start, last.phase)
+    found = starting.batch(last.start, last.phase)
+    orders = set()
+    for slot, row in enumerate(found.scene.tolist()):
+        visit = starting.batches.draw(last.start)[1][slot]
+        seen = starting.clues.variant(row, starting.batches.seeds[row], visit).seen
+        order = [
+            [torch.equal(seen[:, i], found.surfaces[slot].seen[:, j]) for i in range(3)].index(True) for j in range(3)
+        ]
+        orders.add(tuple(order))
+        assert torch.equal(found.surfaces[slot].seen[:, 3:], seen[:, 3:])
+        views = found.slot == slot
+        assert torch.equal(found.parts.latents[views], plain.parts.latents[views][:, order])
+    assert len(orders) > 1
+    again = starting.batch(last.start, last.phase)
+    assert torch.equal(again.parts.latents, found.parts.latents)
