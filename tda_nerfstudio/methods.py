@@ -45,7 +45,7 @@ tda_ae = MethodSpecification(
             "--pipeline.model.triplane.bases N": "base planes of all scenes (50)",
             "--pipeline.schedule.latent-visits N": "scenes alone (256 steps)",
             "--pipeline.schedule.joint-visits N": "a scene, everything moves (8)",
-            "--pipeline.schedule.start-visits N": "of the starter (96 steps)",
+            "--pipeline.schedule.start-visits N": "of the starter (48 steps)",
             "--pipeline.schedule.rates.GROUP R": "learning rates, see below",
         },
     ),

@@ -105,10 +105,13 @@ class Setting(NamedTuple):
         """
         return steps * self.share * min(1.0, (self.views / 4) ** 2)
 
-    @property
-    def tv_weight(self) -> float:
-        """The weight of L_tv: the fewer views say how a scene looks, the more does smoothness."""
-        return round(min(1.0, 0.01 * max(1.0, 40 / max(self.views, 1)) ** 2), 4)
+    def tv_weight(self, power: int) -> float:
+        """The weight of L_tv: the fewer views say how a scene looks, the more does smoothness.
+
+        The higher the power, the more so: 2 for scenes of which nothing else is known, 1 for those that the starter
+        has placed.
+        """
+        return round(min(10.0 ** (power - 2), 0.01 * max(1.0, 40 / max(self.views, 1)) ** power), 4)
 
 
 @dataclass
@@ -162,7 +165,7 @@ class StageOne(Schedule):
     ae_weight: float = 1.0
     """Weight of L_ae in the joint phase (the paper's 0.1 lets latents shrink)."""
     start_visits: float | None = None
-    """Visits that teach the starter, the network that gives new scenes their first planes. By default 96 steps of every
+    """Visits that teach the starter, the network that gives new scenes their first planes. By default 48 steps of every
     scene, and no more than 6,000 in all."""
     latent_weight: float = 0.1
     """Weight of L_latent in the joint phase; near 1 all channels become one smooth silhouette, and colours are lost."""
@@ -200,7 +203,7 @@ class StageOne(Schedule):
                 " Give --pipeline.model.autoencoder.kind fine, which starts alike, or light."
             )
         warmup = 0 if fine else SHORT_WARMUP if autoencoder.knows or autoencoder.start == "colours" else WARMUP
-        start = min(96, STARTER_STEPS / setting.scenes) * setting.share if setting.starter else 0
+        start = min(48, STARTER_STEPS / setting.scenes) * setting.share if setting.starter else 0
         lengths = {"latent_visits": setting.visits(256), "joint_visits": 8 if fine else 300, "start_visits": start}
         return self._filled(warmup_visits=warmup, space=space, **lengths)
 
@@ -257,7 +260,8 @@ class StageTwo(Schedule):
     fit_visits: float | None = None
     """Visits in which weights are fitted, if scenes start by least squares. By default 64 steps of every scene."""
     tv_weight: float | None = None
-    """Weight of L_tv, a mean. By default 0.01 where there are 40 views or more, and up to 1 where there are few."""
+    """Weight of L_tv, a mean. By default 0.01 where there are 40 views or more, and where there are few up to 0.1, or 1
+    where no starter places scenes."""
     rates: dict[str, float] = field(default_factory=lambda: SCENE_RATES | {"base": 1e-2, "mlp": 1e-2, "decoder": 1e-4})
     """Learning rate of each parameter group at the start of every phase in which it moves: base, mlp (in Decode-Scene
     at a tenth) and decoder with --pipeline.schedule.shared finetune only."""
@@ -271,7 +275,7 @@ class StageTwo(Schedule):
         fine = setting.autoencoder.kind in FULL_RESOLUTION
         decode = 180 if not fine else 20 if self.strategy == "decode" else 0
         lengths = {"encode_visits": setting.visits(1024), "fit_visits": setting.visits(64), "decode_visits": decode}
-        return self._filled(tv_weight=setting.tv_weight, **lengths)
+        return self._filled(tv_weight=setting.tv_weight(2 if self.start != "network" else 1), **lengths)
 
     def phases(self) -> list[Phase]:
         fitted = self.fitted(Setting())
@@ -316,4 +320,4 @@ class RgbBaseline(Schedule):
 
     def fitted(self, setting: Setting) -> RgbBaseline:
         """Fill in what was left open."""
-        return self._filled(visits=setting.visits(1024), tv_weight=setting.tv_weight)
+        return self._filled(visits=setting.visits(1024), tv_weight=setting.tv_weight(2))

@@ -238,9 +238,25 @@ def test_scenes_get_as_many_steps_whatever_share_of_a_view_their_rays_are(schedu
 
 @pytest.mark.parametrize(("views", "weight"), [(200, 0.01), (40, 0.01), (20, 0.04), (8, 0.25), (3, 1.0), (1, 1.0)])
 def test_the_fewer_views_scenes_have_the_smoother_they_are(views: int, weight: float) -> None:
-    for schedule in (StageTwo(), RgbBaseline()):
+    for schedule in (StageTwo(start="mean"), RgbBaseline()):
         assert schedule.fitted(Setting(views=views)).tv_weight == pytest.approx(weight)
         assert all(one.losses["tv"] == 0.01 for one in schedule.phases())  # as for a class of many views
+
+
+@pytest.mark.parametrize(("views", "weight"), [(200, 0.01), (40, 0.01), (20, 0.02), (5, 0.08), (2, 0.1), (1, 0.1)])
+def test_scenes_that_the_starter_places_need_less_smoothness(views: int, weight: float) -> None:
+    assert StageTwo().fitted(Setting(views=views)).tv_weight == pytest.approx(weight)
+
+
+def test_the_starter_gets_a_number_of_steps_of_every_scene_and_no_more_than_some_in_all() -> None:
+    size = StepSize()
+    for scenes, steps in ((4, 48), (36, 432), (1000, 12000 // 8)):
+        setting = Setting(share=size.share(4096), scenes=scenes, starter=True)
+        schedule = StageOne(warmup_visits=0, latent_visits=0, joint_visits=0).fitted(setting)
+        (wave,) = plan(schedule, size, 4096, scenes)
+        assert [span.phase.name for span in wave.spans] == ["start"] and wave.end == steps
+    assert StageOne().fitted(Setting(scenes=36)).start_visits == 0
+    assert "start" not in [phase.name for phase in StageOne().phases()]
 
 
 def test_stage_one_in_the_standard_space_trains_the_autoencoder_as_long_on_images_alone():
