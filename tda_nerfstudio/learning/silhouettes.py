@@ -9,7 +9,7 @@ from jaxtyping import Bool, Float, Int
 from torch import Tensor
 from torch.nn.functional import max_pool2d, pad
 
-from tda_nerfstudio.atlas.carving import Silhouette, cut_of, silhouette, visual_hull
+from tda_nerfstudio.atlas.carving import Cut, Silhouette, cut_of, silhouette, visual_hull
 from tda_nerfstudio.base.errors import TdaError
 from tda_nerfstudio.core.cameras import parts_shape
 from tda_nerfstudio.learning.views import SceneViews

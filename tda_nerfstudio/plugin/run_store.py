@@ -35,7 +35,7 @@ def shared_parts(model: TdaModel, given: SharedParts | None) -> SharedParts:
     if given is not None:
         weights, occupied = given.weights, given.occupied
     else:
-        weights, occupied = mean_beginning(table.weights.detach(), table.occupied, "This run")
+        weights, occupied, _ = mean_beginning(table.weights.detach(), table.occupied, "This run")
     origin = {"start": "scratch", "source": None, "revision": None}  # a store needs none of them
     shared = SharedConfig(config.triplane, replace(resolve(config.autoencoder), **origin), config.sampling)
     return SharedParts(shared, table, model.autoencoder, weights, occupied)
