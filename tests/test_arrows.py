@@ -23,7 +23,7 @@ BELOW = {"learning", "store", "atlas", "autoencoder", "core", "base"}
 ALLOWED = {
     "base": {"base"},
     "core": {"core", "base"},
-    "atlas": {"atlas", "core.cameras", "core.view", "base"},
+    "atlas": {"atlas", "core.cameras", "core.surface", "core.view", "base"},
     "making": {"making", "atlas", "core.cameras", "core.view", "base"},
     "autoencoder": {"autoencoder", "core", "base"},
     "store": {"store", "autoencoder", "core", "base"},

@@ -23,7 +23,7 @@ from tda_nerfstudio.core.scenes import LatentScenes
 from tda_nerfstudio.learning.batches import Batches
 from tda_nerfstudio.learning.beginning import Beginning
 from tda_nerfstudio.learning.clues import Clues, recoloured
-from tda_nerfstudio.learning.schedule import Span, span_at
+from tda_nerfstudio.learning.timeline import Span, span_at
 from tda_nerfstudio.learning.training_step import TrainingStep
 from tda_nerfstudio.learning.waves import Wave
 

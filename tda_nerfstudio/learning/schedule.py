@@ -1,12 +1,11 @@
 """Schedules as plain data: which losses act, which parameter groups move, how fast and for how long.
 
-Stage 1, the strategies of stage 2 and the RGB baseline differ in training by their lists of phases only. Lengths are
-given in visits per scene (Sec. 4 of 2403.11678: epochs times training views), not in steps.
+Stage 1, the strategies of stage 2 and the RGB baseline differ in training by their lists of phases only.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any, Literal, NamedTuple, Self
 
@@ -14,8 +13,6 @@ from tda_nerfstudio.autoencoder.config import FULL_RESOLUTION, AutoencoderConfig
 from tda_nerfstudio.base.errors import TdaError, suggest
 from tda_nerfstudio.core.phase import GROUPS, Phase
 
-RAMP = 5
-"""Rounds over which learning rates rise in a new phase, since Adam's statistics of a scene are poor at first."""
 WARMUP, SHORT_WARMUP = 600, 60
 """Stage 1's visits of warm-up for an autoencoder with random weights, and for one with pre-trained weights."""
 LONGER = 0.05
@@ -24,64 +21,6 @@ STARTER_STEPS, START_TV = 6000, 0.01
 """Most steps that teach the starter, and the weight of L_tv in them."""
 SCENE_RATES = {"micro": 1e-1, "weights": 1e-1}
 """Learning rates of a scene's own parameters: at 3e-2, 200 visits of stage 2 end 1.8 dB lower; 2e-1 gains 0.1 dB."""
-
-
-class Span(NamedTuple):
-    """A phase placed on the run's absolute steps, [start, end).
-
-    Learning rates change between rounds only. Hence a scene learns the same however many others are learnt with it.
-    """
-
-    phase: Phase
-    start: int
-    end: int
-    round: float = 1.0
-    """Steps of a round, in which every scene is visited once."""
-
-    def rounds(self, step: int) -> int:
-        """Count the rounds of the phase that are complete before an absolute step."""
-        return int((step - self.start) / self.round + 1e-6)
-
-    def rate_share(self, step: int) -> float:
-        """Return the factor on the phase's learning rates at an absolute step: a short ramp, times the decay."""
-        ramp = min(1.0, (self.rounds(step) + 1) / RAMP)
-        return ramp * self.phase.final_rate ** self.share(step)
-
-    def share(self, step: int) -> float:
-        """Return the share of the phase that is complete before an absolute step, in whole rounds, from 0 to 1."""
-        return self.rounds(step) * self.round / max(self.end - self.start, 1)
-
-
-def timeline(
-    phases: Sequence[Phase],
-    scenes: int,
-    images_per_step: Callable[[Phase], float],
-    total: int | None = None,
-    round_steps: float = 1.0,
-) -> list[Span]:
-    """Place phases on steps: visits * scenes / images_per_step for each, rescaled to `total` steps if that is given.
-
-    A round takes `round_steps` steps. Each phase gets at least one step. If `total` is less than the number of phases,
-    the shortest ones are left out; so is a phase of 0 visits.
-    """
-    phases = [phase for phase in phases if phase.visits > 0]
-    steps = [phase.visits * scenes / images_per_step(phase) for phase in phases]
-    scale = 1.0 if total is None or not steps else total / sum(steps)
-    least = 1 if total is None or total >= len(phases) else 0
-    spans, reached, start = [], 0.0, 0
-    for i, (phase, length) in enumerate(zip(phases, steps, strict=True), 1):
-        reached += length * scale
-        end = max(round(reached), start + least)
-        if total is not None:
-            end = min(end, total - least * (len(phases) - i))
-        spans.append(Span(phase, start, end, round_steps))
-        start = end
-    return [span for span in spans if span.end > span.start]
-
-
-def span_at(spans: Sequence[Span], step: int) -> Span:
-    """Find the phase of a step. Steps beyond the end belong to the last one."""
-    return next((span for span in spans if step < span.end), spans[-1])
 
 
 class Setting(NamedTuple):

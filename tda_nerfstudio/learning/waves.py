@@ -13,7 +13,8 @@ from typing import NamedTuple
 
 from tda_nerfstudio.core.phase import Phase
 from tda_nerfstudio.learning.batches import StepSize
-from tda_nerfstudio.learning.schedule import Schedule, Span, span_at, timeline
+from tda_nerfstudio.learning.schedule import Schedule
+from tda_nerfstudio.learning.timeline import Span, span_at, timeline
 
 
 class Wave(NamedTuple):

@@ -16,7 +16,7 @@ from tda_nerfstudio.core import occupancy
 from tda_nerfstudio.learning import learner as learner_module
 from tda_nerfstudio.learning import training_step
 from tda_nerfstudio.learning.batches import Batches, StepSize
-from tda_nerfstudio.learning.schedule import RAMP
+from tda_nerfstudio.learning.timeline import RAMP
 
 MOVING = {
     "warm-up": {"encoder", "decoder"},

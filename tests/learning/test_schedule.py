@@ -12,19 +12,8 @@ from tda_nerfstudio.base.errors import TdaError
 from tda_nerfstudio.core.losses import LOSSES
 from tda_nerfstudio.core.phase import GROUPS, Phase
 from tda_nerfstudio.learning.batches import StepSize
-from tda_nerfstudio.learning.schedule import (
-    LONGER,
-    RAMP,
-    SHORT_WARMUP,
-    WARMUP,
-    RgbBaseline,
-    Setting,
-    Span,
-    StageOne,
-    StageTwo,
-    span_at,
-    timeline,
-)
+from tda_nerfstudio.learning.schedule import LONGER, SHORT_WARMUP, WARMUP, RgbBaseline, Setting, StageOne, StageTwo
+from tda_nerfstudio.learning.timeline import RAMP, Span, span_at, timeline
 from tda_nerfstudio.learning.waves import plan
 
 SCENE_GROUPS = {"micro", "weights", "base", "mlp"}

@@ -11,7 +11,7 @@ import torch
 from tda_nerfstudio.base.terminal import CONSOLE
 from tda_nerfstudio.core.phase import Phase
 from tda_nerfstudio.learning.forecast import in_short, in_words
-from tda_nerfstudio.learning.schedule import Span
+from tda_nerfstudio.learning.timeline import Span
 from tda_nerfstudio.learning.waves import Wave
 from tda_nerfstudio.plugin import training_line
 from tda_nerfstudio.plugin.training_line import TrainingLine

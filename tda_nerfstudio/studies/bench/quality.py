@@ -21,7 +21,7 @@ from tda_nerfstudio.core.occupancy import due_scenes
 from tda_nerfstudio.core.phase import Phase
 from tda_nerfstudio.core.scenes import LatentScenes
 from tda_nerfstudio.core.showing import march
-from tda_nerfstudio.learning.schedule import timeline
+from tda_nerfstudio.learning.timeline import timeline
 from tda_nerfstudio.studies.bench import ellipsoids, plain, training
 from tda_nerfstudio.studies.bench.training import Training
 from tda_nerfstudio.studies.bench.workshop import Workshop
