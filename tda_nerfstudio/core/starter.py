@@ -10,7 +10,7 @@ from collections.abc import Sequence
 import torch
 from jaxtyping import Float
 from torch import Tensor, nn
-from torch.nn.functional import pixel_shuffle, pixel_unshuffle
+from torch.nn.functional import pad, pixel_shuffle, pixel_unshuffle
 
 from tda_nerfstudio.core.layers import ResidualBlock, faint
 from tda_nerfstudio.core.surface import CLUES, LAYERS, Surface, columns
@@ -43,8 +43,9 @@ class Starter(nn.Module):
         self, surfaces: Sequence[Surface], macro: Float[Tensor, "3 R R shared"]
     ) -> tuple[Float[Tensor, "scene 3 R R own"], Float[Tensor, "scene base"]]:
         """Give micro planes, and what is added to the mean weights, whose fused base planes are `macro`."""
-        known, around = torch.stack([columns(each, macro.shape[1]) for each in surfaces]), macro.permute(0, 3, 1, 2)
-        scenes = len(known)
+        side = macro.shape[1]
+        around = pad(macro.permute(0, 3, 1, 2), (0, side % 2, 0, side % 2))  # halved inside
+        known, scenes = torch.stack([columns(each, around.shape[-1]) for each in surfaces]), len(surfaces)
         x = torch.cat(
             [
                 layer(torch.cat([known[:, p], around[p].expand(scenes, -1, -1, -1)], 1))
@@ -56,4 +57,4 @@ class Starter(nn.Module):
         x = self.after(x + pixel_shuffle(inner, 2))
         planes = torch.stack([layer(part) for layer, part in zip(self.out, x.chunk(len(AXES)), strict=True)], 1)
         weights = self.weights(inner.mean((2, 3)).unflatten(0, (len(AXES), scenes)).mean(0))
-        return planes.permute(0, 1, 3, 4, 2), weights
+        return planes.permute(0, 1, 3, 4, 2)[:, :, :side, :side], weights

@@ -28,6 +28,7 @@ BOUNDS: dict[str, tuple[int, int | None, str]] = {
     f"{TRIPLANE}micro-channels": (0, None, "A scene has that many features of its own."),
     f"{TRIPLANE}macro-channels": (0, None, "Base planes have that many features."),
     f"{TRIPLANE}hidden": (1, None, "It is the width of the MLP; the paper's is 64."),
+    f"{TRIPLANE}starter": (0, None, "It is the width of the network that gives new scenes their first planes."),
     f"{TRIPLANE}grid": (1, None, "Empty space is known in that many cells along each side."),
     "pipeline.scenes-per-wave": (1, None, "So many scenes are learnt at a time; without it, all of them."),
     "max-num-iterations": (1, None, "All phases are rescaled to that many steps in all."),

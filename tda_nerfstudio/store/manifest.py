@@ -101,6 +101,7 @@ def _check(config: SharedConfig, camera: DefaultCamera) -> None:
         "bases": (t.bases, 0, 4096),
         "hidden": (t.hidden, 1, 1024),
         "grid": (t.grid, 1, 256),
+        "starter": (t.starter, 0, 1024),
         "f": (a.f, 1, 64),
         "channels": (a.channels, 1, 1024),
         "width of the autoencoder": (a.width, 1, 1024),

@@ -66,7 +66,7 @@ def write_shared_parts(folder: Path, parts: SharedParts, camera: DefaultCamera, 
     for name, tensors in ((TENSORS, shown), (GROWTH, growth)):
         content = save(tensors)
         write_whole(folder / name, len(content), lambda file, content=content: file.write(content))
-    digest = _hash(asdict(parts.config), shown)
+    digest = _hash(_sizes(parts.config), shown)
     Manifest(digest, _hash({}, growth), parts.config, camera, dict(about)).write(folder)
     return digest
 
@@ -79,7 +79,7 @@ def shared_tensors(scenes: LatentScenes, autoencoder: Autoencoder) -> dict[str, 
 
 def shared_hash(parts: SharedParts) -> str:
     """Compute the hash that a store of these parts would have."""
-    return _hash(asdict(parts.config), _split(parts)[0])
+    return _hash(_sizes(parts.config), _split(parts)[0])
 
 
 def read_shared_parts(folder: Path) -> SharedParts:
@@ -91,7 +91,7 @@ def read_shared_parts(folder: Path) -> SharedParts:
     for name, wanted in ((TENSORS, manifest.hash), (GROWTH, manifest.growth)):
         with damage_named(folder / name, "The shared parts"):
             kept = load_file(folder / name)
-            found = _hash(asdict(config) if name == TENSORS else {}, kept)
+            found = _hash(_sizes(config) if name == TENSORS else {}, kept)
             if found != wanted:
                 raise ValueError(f"the hash of them and their sizes is {found}, and {MANIFEST} says {wanted}")
             state |= {key: value.float() if value.is_floating_point() else value for key, value in kept.items()}
@@ -132,6 +132,14 @@ def _check_shapes(state: Mapping[str, Tensor], scenes: LatentScenes, autoencoder
     found = {name: tensor.shape for name, tensor in state.items()}
     if other := sorted(name for name in wanted.keys() | found if wanted.get(name) != found.get(name)):
         raise ValueError(f"tensors are missing, unknown or of other shapes: {', '.join(other)[:200]}")
+
+
+def _sizes(config: SharedConfig) -> dict[str, Any]:
+    """Collect sizes for the hash. Stores that were made before there were starters have none in theirs."""
+    sizes = asdict(config)
+    if not config.triplane.starter:
+        del sizes["triplane"]["starter"]
+    return sizes
 
 
 def _hash(config: Mapping[str, Any], tensors: Mapping[str, Tensor]) -> str:

@@ -57,7 +57,8 @@ def test_scenes_without_a_starter_have_no_numbers_for_it(sizes: TriPlaneConfig) 
     assert scenes.starter is None and not any("starter" in name for name in scenes.state_dict())
 
 
-def test_it_needs_no_base_planes() -> None:
-    scenes = LatentScenes(1, 3, TriPlaneConfig(resolution=16, micro_channels=4, macro_channels=0, bases=0, starter=8))
-    micro, own = scenes.first_planes(torch.zeros(0), [ball(0.5, 0.2)])
-    assert micro.shape == (1, 3, 16, 16, 4) and own.shape == (1, 0)
+@pytest.mark.parametrize("resolution", [16, 17, 40])
+def test_it_needs_no_base_planes_and_gives_planes_of_any_size(resolution: int) -> None:
+    sizes = TriPlaneConfig(resolution, micro_channels=4, macro_channels=0, bases=0, starter=8)
+    micro, own = LatentScenes(1, 3, sizes).first_planes(torch.zeros(0), [ball(0.5, 0.2)])
+    assert micro.shape == (1, 3, resolution, resolution, 4) and own.shape == (1, 0)

@@ -13,9 +13,10 @@ import torch
 from tda_nerfstudio.base.errors import StoreError, TdaError
 from tda_nerfstudio.core import showing
 from tda_nerfstudio.core.cameras import orbit
+from tda_nerfstudio.core.scenes import LatentScenes
 from tda_nerfstudio.store.learnt_scene import Record
-from tda_nerfstudio.store.manifest import MANIFEST
-from tda_nerfstudio.store.shared_parts import GROWTH, TENSORS, write_shared_parts
+from tda_nerfstudio.store.manifest import MANIFEST, DefaultCamera
+from tda_nerfstudio.store.shared_parts import GROWTH, TENSORS, SharedParts, read_shared_parts, write_shared_parts
 from tda_nerfstudio.store.store import SCENES, Store
 
 
@@ -225,3 +226,29 @@ def test_it_renders_on_the_device_that_is_asked_for(folder, store):
     assert opened["van"].render(opened.orbit(1)).device.type == "cpu"
     moved = opened.shared.to(torch.device("meta"))
     assert moved.scenes.box.is_meta and moved.autoencoder.background.is_meta and not opened.shared.scenes.box.is_meta
+
+
+def test_a_store_from_before_there_were_starters_opens(store):
+    path = store.folder / MANIFEST
+    content = json.loads(path.read_text())
+    del content["sizes"]["triplane"]["starter"]
+    path.write_text(json.dumps(content))
+    opened = Store(store.folder)
+    assert not opened.verify() and opened.shared.scenes.starter is None and len(opened) == 3
+
+
+def test_a_store_keeps_the_starter_for_more_scenes_and_images_do_not_depend_on_it(tmp_path, shared_config, codec):
+    triplane = replace(shared_config.triplane, resolution=16, grid=16, starter=8)
+    table = LatentScenes(1, 4, triplane, seed=1)
+    with torch.no_grad():
+        for tensor in table.parameters():
+            tensor.copy_(tensor.half().float())
+    occupied, weights = torch.ones(16, 16, 16, dtype=torch.bool), torch.zeros(4)
+    parts = SharedParts(replace(shared_config, triplane=triplane), table, codec, weights, occupied)
+    digest = write_shared_parts(tmp_path / "one", parts, DefaultCamera(12, 8, 10.0, 3.0), {})
+    found = read_shared_parts(tmp_path / "one").scenes
+    for name, tensor in table.starter.state_dict().items():
+        assert torch.equal(found.starter.state_dict()[name], tensor), name
+    with torch.no_grad():
+        table.starter.weights.bias += 1
+    assert write_shared_parts(tmp_path / "other", parts, DefaultCamera(12, 8, 10.0, 3.0), {}) == digest
