@@ -35,12 +35,17 @@ class TriPlaneConfig:
     grid: int = 32
     """G: cells along each side of the grid that says where a scene is empty."""
     starter: int = 0
-    """Width of the network that gives a new scene its first planes; 0: there is none."""
+    """Width of the network that gives a new scene its first micro planes; 0: there is none."""
 
     @property
     def shares(self) -> bool:
         """Whether scenes have base planes in common."""
         return self.bases > 0 and self.macro_channels > 0
+
+    @property
+    def starts(self) -> bool:
+        """Whether a network gives new scenes their first planes."""
+        return self.starter > 0 and self.micro_channels > 0
 
     @property
     def micro_spread(self) -> float:
@@ -74,9 +79,9 @@ class LatentScenes(nn.Module):
             self.base = nn.Parameter(0.1 * torch.randn(bases, 3, r, r, config.macro_channels))
             self.hidden = nn.Linear(config.channels, config.hidden)
             self.head = nn.Linear(config.hidden, 1 + latent_channels)
-            starts = config.starter > 0 and config.micro_channels > 0
             shared = config.channels - config.micro_channels
-            self.starter = Starter(config.micro_channels, shared, bases, config.starter) if starts else None
+            starter = Starter(config.micro_channels, shared, bases, config.starter) if config.starts else None
+            self.starter = starter
         self.register_buffer("box", torch.tensor([[-1.0] * 3, [1.0] * 3]))
         self.box: Tensor
         self.register_buffer("occupied", torch.ones(scenes, *[config.grid] * 3, dtype=torch.bool))

@@ -77,7 +77,7 @@ class Clues:
             hull = refined_hull(hull, cuts, self.box, enough)
         views = self.silhouettes.views
         index = torch.tensor(few) + views.train.offsets[row]
-        images = views.images(views.train, index).cpu()
+        images = views.images(views.train, index, keep=False).cpu()
         smaller = max(max(images.shape[-2:]) // (FINE * self.resolution), 1)
         view = views.train.view[index]
         if smaller > 1:

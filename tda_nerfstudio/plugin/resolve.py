@@ -152,10 +152,14 @@ def _count_steps(config: RunConfig, atlas: Atlas) -> None:
     total, per_wave = config.max_num_iterations, config.pipeline.scenes_per_wave
     size, codec = config.pipeline.datamanager.step_size, config.pipeline.model.autoencoder
     parts = math.prod(parts_shape(atlas.height, atlas.width, codec.f, codec.sub or 1))
-    schedule = config.pipeline.schedule = config.pipeline.schedule.fitted(
-        Setting(
-            codec, size.share(parts), atlas.train_views, len(atlas.scenes), config.pipeline.model.triplane.starter > 0
+    triplane, start_visits = config.pipeline.model.triplane, getattr(config.pipeline.schedule, "start_visits", None)
+    if start_visits and not triplane.starts:
+        raise TdaError(
+            "--pipeline.schedule.start-visits teaches the starter, and there is none. Leave it out, or give"
+            " --pipeline.model.triplane.starter and micro-channels of 1 or more."
         )
+    schedule = config.pipeline.schedule = config.pipeline.schedule.fitted(
+        Setting(codec, size.share(parts), atlas.train_views, len(atlas.scenes), triplane.starts)
     )
     waves = plan(schedule, size, parts, len(atlas.scenes), per_wave, total)
     if not waves:

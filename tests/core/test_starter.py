@@ -54,7 +54,7 @@ def test_it_learns_to_tell_scenes_apart() -> None:
 @pytest.mark.parametrize("sizes", [TriPlaneConfig(starter=0), TriPlaneConfig(starter=8, micro_channels=0)])
 def test_scenes_without_a_starter_have_no_numbers_for_it(sizes: TriPlaneConfig) -> None:
     scenes = LatentScenes(1, 3, sizes)
-    assert scenes.starter is None and not any("starter" in name for name in scenes.state_dict())
+    assert scenes.starter is None and not sizes.starts and not any("starter" in name for name in scenes.state_dict())
 
 
 @pytest.mark.parametrize("resolution", [16, 17, 40])

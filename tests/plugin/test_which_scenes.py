@@ -162,5 +162,7 @@ def test_stage_1s_own_start_is_measured_without_a_change(pipeline) -> None:
     assert loss > 0 and all((value == before[name]).all() for name, value in table.state_dict().items())
     mean = mean_beginning(table.weights.detach(), table.occupied, "")
     table.warm_start(mean.weights, mean.occupied)
-    probed = [pipeline.learner.training.losses(PROBE, pipeline.learner.batches.batch(s, PROBE), s) for s in range(4)]
+    probed = [
+        pipeline.learner.training.losses(PROBE, pipeline.learner.batches.batch(s, PROBE, False), s) for s in range(4)
+    ]
     assert sum(float(each["latent"]) for each in probed) / 4 == pytest.approx(loss, rel=1e-6)
