@@ -20,7 +20,7 @@ AUTOENCODER = ["--pipeline.model.autoencoder.kind", "light", "--pipeline.model.a
 AUTOENCODER += ["--pipeline.model.autoencoder.width", "16", "--pipeline.model.autoencoder.blocks", "1"]
 TRIPLANE = ["--pipeline.model.triplane.resolution", "16", "--pipeline.model.triplane.bases", "3"]
 SCHEDULE = [f"--pipeline.schedule.{name}-visits" for name in ("warmup", "latent", "joint")]
-EVEN_PHASES = [word for option in SCHEDULE for word in (option, "8")]
+EVEN_PHASES = [word for option in SCHEDULE for word in (option, "8")] + ["--pipeline.schedule.start-visits", "0"]
 FRAMES = str.maketrans(dict.fromkeys("│╭╮╰╯─┃┏┓┗┛━", " "))
 CUT = """
 import os, sys

@@ -14,9 +14,9 @@ TRIPLANE = "--pipeline.model.triplane."
 VARIANTS = {
     "micro": [f"{TRIPLANE}macro-channels", "0", f"{TRIPLANE}bases", "0"],
     "macro": [f"{TRIPLANE}micro-channels", "0"],
-    "one": [f"{TRIPLANE}bases", "1"],
+    "one": [f"{TRIPLANE}bases", "1", "--pipeline.schedule.start-visits", "8"],
 }
-STARTS = {"micro": "cold", "macro": "least-squares", "one": "mean"}
+STARTS = {"micro": "cold", "macro": "least-squares", "one": "network"}
 NUMBERS = {"micro": (3 * 16 * 16 * 10, 0), "macro": (0, 3), "one": (3 * 16 * 16 * 10, 1)}
 """Own numbers of a scene: of its micro planes, and its weights."""
 
@@ -52,6 +52,10 @@ def test_both_stages_train_and_open(variants: tuple, name: str) -> None:
         assert (scenes.micro.shape, scenes.weights.shape) == tuple((count, size) for size in NUMBERS[name])
 
 
+def test_the_last_steps_of_stage_one_teach_the_starter(variants: tuple) -> None:
+    assert "│ start " in variants[0]["one"].text and "│ start " not in variants[0]["micro"].text
+
+
 def test_a_start_by_least_squares_moves_weights_first(variants: tuple) -> None:
     assert "│ least-squares" in variants[0]["macro two"].text
     assert "│ least-squares" not in variants[0]["micro two"].text
@@ -66,10 +70,22 @@ def test_least_squares_need_base_planes(variants: tuple) -> None:
 
 def test_scenes_without_micro_planes_go_on_bit_by_bit(variants: tuple, train_and_cut, command) -> None:
     words, folder = [str(word) for word in variants[1]["macro two"]], variants[2] / "tda-scenes/macro"
+    assert_goes_on(words, folder, 2, train_and_cut, command)
+
+
+def test_a_run_that_is_cut_while_the_starter_learns_goes_on_bit_by_bit(
+    variants: tuple, stage_one_words: list[str], train_and_cut, command
+) -> None:
+    words = [*stage_one_words, *VARIANTS["one"], "--output-dir", str(variants[2].parent), "--timestamp", "one"]
+    assert_goes_on(words, variants[2] / "tda-ae/one", 10, train_and_cut, command)
+
+
+def assert_goes_on(words: list[str], folder: Path, step: int, train_and_cut, command) -> None:
+    """Expect a finished run to end alike when it is made again, cut in a step, and gone on with."""
     (path,) = (folder / "nerfstudio_models").iterdir()
     uncut = torch.load(path, weights_only=True)["pipeline"]
     shutil.rmtree(folder)
-    assert train_and_cut(2, signal.SIGINT, *words).code == 130
+    assert train_and_cut(step, signal.SIGINT, *words).code == 130
     assert command("ns-train", *words).code == 0
     cut = torch.load(path, weights_only=True)["pipeline"]
     assert all(torch.equal(cut[key], value) for key, value in uncut.items())
