@@ -182,7 +182,7 @@ def test_broken_scenes_are_named_counted_and_left_out_while_the_others_train(tra
 
 def test_ten_steps_rescale_the_phases_and_drop_none(trained, folder: Path) -> None:
     steps = phases(trained["broken"].text)
-    assert list(steps) == ["warm-up", "latent", "joint"]
+    assert list(steps) == ["warm-up", "latent", "joint", "start"]
     assert sum(steps.values()) == 10
     assert min(steps.values()) >= 1
     run = folder / "out/broken/tda-ae/b"
