@@ -50,15 +50,16 @@ class Clues:
         self.silhouettes, self.box, self.cells, self.resolution = silhouettes, box, cells, resolution
         self._kept: dict[tuple[int, int], Surface] = {}
 
-    def variant(self, row: int, seed: str, visit: int) -> Surface:
-        """Return a scene's surface for one visit, as all its views show it or a few."""
+    def variant(self, row: int, seed: str, visit: int, hull: Bool[Tensor, "G G G"] | None = None) -> Surface:
+        """Return a scene's surface for one visit, of all its views or of few; `hull` is what all of them carve."""
         key = row, visit % VARIANTS
         if key not in self._kept:
             count = self.silhouettes.views.train.counts[row]
             generator = seeded(seed, key[1], "clues")
             share = float(torch.rand((), generator=generator)) if key[1] >= 2 else 1.0
             chosen = torch.randperm(count, generator=generator)[: round(count**share)].tolist()
-            self._kept[key] = self.surface(row, chosen)
+            known = hull.cpu() if hull is not None and len(chosen) == count else None
+            self._kept[key] = self.surface(row, chosen, known)
         return self._kept[key]
 
     def surface(self, row: int, chosen: Sequence[int], hull: Bool[Tensor, "G G G"] | None = None) -> Surface:

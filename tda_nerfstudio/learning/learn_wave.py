@@ -130,7 +130,9 @@ def learn_wave(
     parts = shared.to(device)
     table, codec = table_beside(parts.scenes, len(names)), parts.autoencoder
     batches = Batches(chosen, codec, size, seed, folder=latents)
-    schedule = schedule.fitted(Setting(shared.config.autoencoder, size.share(batches.parts), views.train_views))
+    sizes, starts = shared.config, shared.config.triplane.starts
+    setting = Setting(sizes.autoencoder, size.share(batches.parts), views.train_views, len(names), starts)
+    schedule = schedule.fitted(setting)
     waves = plan(schedule, size, batches.parts, len(names), total=steps)
     if not waves:
         raise TdaError("The schedule has no steps: give some phase more visits, or `steps` of 1 or more.")

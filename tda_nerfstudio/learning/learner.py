@@ -98,7 +98,7 @@ class Learner:
             return batch
         scene, visits = self.batches.draw(step)
         drawn = [(row, self.batches.seeds[row], visit) for row, visit in zip(scene.tolist(), visits, strict=True)]
-        surfaces = tuple(self.clues.variant(*one).to(self.device) for one in drawn)
+        surfaces = tuple(self.clues.variant(*one, self.hulls.get(one[0])).to(self.device) for one in drawn)
         hulls = [self.hulls.get(row, torch.ones_like(self.scenes.occupied[row])) for row in scene.tolist()]
         batch = batch._replace(surfaces=surfaces, hulls=torch.stack(hulls))
         return recoloured(batch, self.seed, step) if self.codec.keeps_pixels and batch.parts is not None else batch
@@ -141,7 +141,7 @@ class Learner:
             weights, occupied, starts = self.beginning()
             self.scenes.warm_start(weights.to(self.device), occupied.to(self.device))
             if starts and self.scenes.starter is not None:
-                for row, hull in self.hulls.items():
+                for row, hull in track(self.hulls.items(), "Placing scenes", len(self.hulls)):
                     surface = self.clues.surface(row, range(self.batches.views.train.counts[row]), hull.cpu())
                     self.scenes.start_row(row, weights.to(self.device), surface.to(self.device))
         self.within_hulls()

@@ -214,7 +214,8 @@ class StageTwo(Schedule):
         fine = setting.autoencoder.kind in FULL_RESOLUTION
         decode = 180 if not fine else 20 if self.strategy == "decode" else 0
         lengths = {"encode_visits": setting.visits(1024), "fit_visits": setting.visits(64), "decode_visits": decode}
-        return self._filled(tv_weight=setting.tv_weight(2 if self.start != "network" else 1), **lengths)
+        placed = self.start == "network" and setting.starter
+        return self._filled(tv_weight=setting.tv_weight(1 if placed else 2), **lengths)
 
     def phases(self) -> list[Phase]:
         fitted = self.fitted(Setting())

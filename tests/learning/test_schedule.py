@@ -234,7 +234,9 @@ def test_the_fewer_views_scenes_have_the_smoother_they_are(views: int, weight: f
 
 @pytest.mark.parametrize(("views", "weight"), [(200, 0.01), (40, 0.01), (20, 0.02), (5, 0.08), (2, 0.1), (1, 0.1)])
 def test_scenes_that_the_starter_places_need_less_smoothness(views: int, weight: float) -> None:
-    assert StageTwo().fitted(Setting(views=views)).tv_weight == pytest.approx(weight)
+    assert StageTwo().fitted(Setting(views=views, starter=True)).tv_weight == pytest.approx(weight)
+    mean, without = StageTwo(start="mean"), Setting(views=views)
+    assert StageTwo().fitted(without).tv_weight == mean.fitted(without).tv_weight
 
 
 def test_the_starter_gets_a_number_of_steps_of_every_scene_and_no_more_than_some_in_all() -> None:
