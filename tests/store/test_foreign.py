@@ -6,6 +6,7 @@ import json
 import resource
 import socket
 from collections.abc import Callable
+from copy import deepcopy
 from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
@@ -73,7 +74,10 @@ def change(store: Store, edit: Callable[[dict[str, Any]], object]) -> Path:
     path = store.folder / MANIFEST
     content = json.loads(path.read_text())
     edit(content["sizes"])
-    content["shared"] = shared_parts._hash(content["sizes"], load_file(store.folder / shared_parts.TENSORS))
+    hashed = deepcopy(content["sizes"])
+    if not hashed["triplane"]["starter"]:
+        del hashed["triplane"]["starter"]
+    content["shared"] = shared_parts._hash(hashed, load_file(store.folder / shared_parts.TENSORS))
     path.write_text(json.dumps(content))
     return store.folder
 
