@@ -63,16 +63,18 @@ def read_atlas(
     eval_every: int = 8,
     default_key: str | None = None,
     train_views: int | None = None,
+    size: tuple[int, int] | None = None,
 ) -> Atlas:
     """Read the scenes below `root` that `scenes` selects, or the one scene that `root` itself is.
 
     With `train_views`, a scene keeps so many of its training views, from as different sides as possible.
-    All scenes get the image size that most of them have. A scene is left out, with the reason in `broken`, if it cannot
-    be read, if its images have another shape, if its cameras are far off, or if no file can have its name.
-    Raises TdaError when there is no folder, no scene in it, nothing selected or no good scene.
+    All scenes get the image size that most of them have, or the given (width, height) in pixels. A scene is left out,
+    with the reason in `broken`, if it cannot be read, if its images have another shape, if its cameras are far off, or
+    if no file can have its name. Raises TdaError when there is no folder, no scene in it, nothing selected or, where no
+    size is given, no good scene.
     """
     root = Path(os.path.normpath(Path(root).expanduser().absolute()))  # links are kept: a scene has its link's name
-    folders = _scene_folders(root)
+    folders = scene_folders(root)
     numbered = [name for name, folder in folders.items() if has_layout(folder)]
     good: list[Scene] = []
     broken: dict[str, str] = {}
@@ -85,10 +87,10 @@ def read_atlas(
             good.append(scene if train_views is None else _with_few_views(scene, train_views))
         except TdaError as error:
             broken[name] = str(error)
-    if not good:
+    if not good and size is None:
         reason = next(iter(broken.values()))
         raise TdaError(f"No good scene in {root}: all {len(broken)} are broken. The first: {reason}")
-    width, height = Counter((scene.width, scene.height) for scene in good).most_common(1)[0][0]
+    width, height = size or Counter((scene.width, scene.height) for scene in good).most_common(1)[0][0]
     fitting: list[Scene] = []
     for scene in good:
         if (scene.width, scene.height) == (width, height):
@@ -126,7 +128,7 @@ def _far_off(scenes: Sequence[Scene]) -> dict[str, str]:
     }
 
 
-def _scene_folders(root: Path) -> dict[str, Path]:
+def scene_folders(root: Path) -> dict[str, Path]:
     """List scene folders by name, in sorted order: those with a layout, and those that seem meant as scenes.
 
     Other folders are no scenes, such as outputs/, or camera_paths/, which nerfstudio's viewer writes into the data.

@@ -12,6 +12,9 @@ from tda_nerfstudio.atlas.carving import Cut, cut_of, is_kept, silhouette, voxel
 from tda_nerfstudio.atlas.posed import Scene
 from tda_nerfstudio.base.errors import TdaError
 
+TOLERANCE = 0.05
+"""Share of a box' side by which new scenes may leave it: fitted boxes carry that much margin."""
+
 
 def fit_box(
     scenes: Sequence[Scene], views_per_scene: int = 12, max_scenes: int = 64, grid: int = 64, margin: float = 0.05
@@ -115,3 +118,15 @@ def _hull(
             ends = kept if bounds is None else torch.cat([kept, bounds])
             bounds = torch.stack([ends.amin(0), ends.amax(0)])
     return bounds, voxel
+
+
+def reach_out(box: Float[Tensor, "2 3"], scenes: Sequence[Scene]) -> str:
+    """Say by what share of its side scenes leave a box, as "x by 12 %"; "" where it is no more than `TOLERANCE`.
+
+    Raises TdaError as `fit_box` does.
+    """
+    needed, box = fit_box(scenes), box.cpu()
+    outside = torch.maximum(box[0] - needed[0], needed[1] - box[1]) / (box[1] - box[0])
+    if float(outside.max()) <= TOLERANCE:
+        return ""
+    return ", ".join(f"{axis} by {100 * float(v):.0f} %" for axis, v in zip("xyz", outside, strict=True) if v > 0)

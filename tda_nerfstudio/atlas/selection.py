@@ -10,7 +10,9 @@ from pathlib import Path
 from typing import Any
 
 from tda_nerfstudio.base.errors import TdaError, suggest
+from tda_nerfstudio.base.terminal import CONSOLE, warn
 
+SPLITS = "splits.json"
 JSON_LIMIT = 64 * 2**20  # bytes; a transforms.json of 10,000 frames is about 8 MB
 _RANGE = re.compile(r"(-?\d+)?:(-?\d+)?(?::(-?\d+)?)?")
 _SPLIT_FILE = re.compile(r"(.+\.json)(?:#(.*))?")
@@ -58,6 +60,26 @@ def read_json(path: Path) -> Any:
         raise TdaError(f"{path} does not exist. Check the path; it is relative to {Path.cwd()}.") from None
     except (OSError, ValueError, RecursionError) as error:
         raise TdaError(f"{path} is not valid JSON ({error}). Write it again.") from error
+
+
+def split_of(data: Path, key: str, option: str) -> tuple[str, ...]:
+    """Choose scenes by the atlas' own splits.json, and say so, if that has a list for the method `key`.
+
+    `option` is what chooses scenes on the command line.
+    """
+    path = data / SPLITS
+    content = read_json(path) if path.is_file() else None
+    if content is None:
+        return ()
+    if not isinstance(content, dict) or not isinstance(content.get(key), list):
+        warn(f"{path} has no list of scenes for {key}: all scenes are used. Choose some with {option}.")
+        return ()
+    CONSOLE.print(
+        f"Using {SPLITS} of the atlas: the {len(content[key])} scenes that it has for {key}. All scenes: {option} '*'",
+        soft_wrap=True,
+        highlight=False,
+    )
+    return (str(path),)
 
 
 def _matches(

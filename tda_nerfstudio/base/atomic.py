@@ -2,17 +2,26 @@
 
 from __future__ import annotations
 
+import io
 import os
 import tempfile
+import uuid
 from collections.abc import Callable
 from pathlib import Path
 from typing import IO, Any
 
 from tda_nerfstudio.base.errors import TdaError
+from tda_nerfstudio.base.places import is_remote, reached
 
 
 def require_writable(folder: Path) -> None:
     """Raise TdaError unless files can be written below a folder, which need not exist yet."""
+    if is_remote(folder):
+        with reached(folder):
+            probe = folder / f".{uuid.uuid4().hex}.tmp"
+            probe.write_bytes(b"")
+            probe.unlink()
+        return
     try:
         parent = next(path for path in (folder.absolute(), *folder.absolute().parents) if path.exists())
         with tempfile.TemporaryFile(dir=parent):
@@ -27,8 +36,14 @@ def replace_file(path: Path, write: Callable[[IO[bytes]], object], beside: Path 
     """Let `write` fill a temporary file, then move it to `path`.
 
     The temporary file is in the same folder, or in `beside`, which must be on the same disk. Raises OSError when the
-    file cannot be written; the old one is then unchanged.
+    file cannot be written; the old one is then unchanged. In a bucket, one request writes the whole file.
     """
+    if is_remote(path):
+        content = io.BytesIO()
+        write(content)
+        with reached(path):
+            path.write_bytes(content.getvalue())
+        return
     path.parent.mkdir(parents=True, exist_ok=True)
     temporary = (beside or path.parent) / f".{path.name}.{os.getpid()}.tmp"
     try:

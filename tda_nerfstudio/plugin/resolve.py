@@ -5,10 +5,9 @@ from __future__ import annotations
 import math
 from pathlib import Path
 
-import torch
-
 from tda_nerfstudio.atlas.atlas import Atlas
-from tda_nerfstudio.atlas.bounds import fit_box
+from tda_nerfstudio.atlas.bounds import reach_out
+from tda_nerfstudio.atlas.selection import split_of
 from tda_nerfstudio.autoencoder.build import resolve as resolve_autoencoder
 from tda_nerfstudio.base.atomic import require_writable
 from tda_nerfstudio.base.errors import TdaError, counted
@@ -24,11 +23,9 @@ from tda_nerfstudio.plugin.run_note import check_note, make_note, read_note, wri
 from tda_nerfstudio.plugin.stage_two import atlas_of_stage_one, take_from_stage_one
 from tda_nerfstudio.plugin.tda_dataparser import TdaAtlas
 from tda_nerfstudio.plugin.tda_pipeline import TdaPipelineConfig
-from tda_nerfstudio.plugin.which_scenes import split_of
+from tda_nerfstudio.plugin.which_scenes import OPTION
 
 DEMO_SCENES = 32
-BOX_TOLERANCE = 0.05
-"""Share of the box' side by which new scenes may leave it: fitted boxes carry that much margin."""
 
 
 def resolve(config: RunConfig) -> None:
@@ -73,7 +70,7 @@ def _find_atlas(config: RunConfig) -> None:
     parser.split_key = parser.split_key or config.method_name
     if config.folder is None:
         parser.names = parser.broken = None
-        parser.scenes = parser.scenes or split_of(config.data, parser.split_key or "")
+        parser.scenes = parser.scenes or split_of(config.data, parser.split_key or "", OPTION)
     parser.scenes = tuple(_absolute(selector, config.data) for selector in parser.scenes)
     parser.test_views = tuple(_absolute(selector, config.data) for selector in parser.test_views)
     config.output_dir = config.output_dir.expanduser().resolve()
@@ -131,17 +128,15 @@ def _check_box(parser: TdaAtlas, may_fail: bool) -> None:
     Where images cannot be read, that is said, or raised as TdaError unless it `may_fail`.
     """
     try:
-        box, needed = parser.box(), fit_box(parser.atlas().scenes)
+        beyond = reach_out(parser.box(), parser.atlas().scenes)
     except TdaError as error:
         if not may_fail:
             raise
         CONSOLE.print(f"Whether scenes reach out of the box is not known: {error}", style="yellow", markup=False)
         return
-    outside = torch.maximum(box[0] - needed[0], needed[1] - box[1]) / (box[1] - box[0])
-    if float(outside.max()) > BOX_TOLERANCE:
-        shares = ", ".join(f"{axis} by {100 * float(v):.0f} %" for axis, v in zip("xyz", outside, strict=True) if v > 0)
+    if beyond:
         warn(
-            f"Some of these scenes reach out of stage 1's box: {shares} of its side. What lies outside is not seen."
+            f"Some of these scenes reach out of stage 1's box: {beyond} of its side. What lies outside is not seen."
             " Scale them like stage 1's scenes, or train tda-ae with --pipeline.datamanager.dataparser.box around all"
             " of them."
         )

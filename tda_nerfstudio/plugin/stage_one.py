@@ -41,25 +41,28 @@ def finished_runs(output_dir: Path) -> list[dict[str, Any]]:
     return [facts for _, facts in sorted(found, key=lambda pair: -pair[0])]
 
 
-def find(output_dir: Path, chosen: Path | None, fingerprint: str | None = None) -> dict[str, Any]:
+def find(
+    output_dir: Path, chosen: Path | None, fingerprint: str | None = None, option: str = "--pipeline.autoencoder"
+) -> dict[str, Any]:
     """Read the finished.json of the chosen run, or of the `tda-ae` run that finished last below the output directory.
 
-    Raises TdaError when there is none, for another method's run, and for an autoencoder of another fingerprint.
+    `option` is what chooses it. Raises TdaError when there is none, for another method's run, and for an autoencoder of
+    another fingerprint.
     """
     runs = finished_runs(output_dir) if chosen is None else [read_finished(chosen)]
     if not runs:
         raise TdaError(
-            f"No finished tda-ae run below {output_dir.resolve()}, and tda-scenes needs one to start from. Run"
-            " `ns-train tda-ae --data ATLAS` first, or name a run with --pipeline.autoencoder PATH."
+            f"No finished tda-ae run below {output_dir.resolve()}, and new scenes need one to start from. Run"
+            f" `ns-train tda-ae --data ATLAS` first, or name a run with {option} PATH."
         )
     facts = runs[0]
     if facts["method"] != "tda-ae":
-        raise TdaError(f"{facts['run']} is a {facts['method']} run; --pipeline.autoencoder needs a tda-ae run.")
+        raise TdaError(f"{facts['run']} is a {facts['method']} run; {option} needs a tda-ae run.")
     found = facts["model"]["fingerprint"]
     if fingerprint not in (None, found):
         raise TdaError(
             f"Stage 1 at {facts['run']} has an autoencoder with hash {found}, but this configuration expects"
-            f" {fingerprint}. Name the run it was made with: --pipeline.autoencoder PATH."
+            f" {fingerprint}. Name the run it was made with: {option} PATH."
         )
     return facts
 

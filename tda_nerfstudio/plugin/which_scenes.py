@@ -7,31 +7,13 @@ from collections.abc import Collection, Sequence
 from pathlib import Path
 from typing import Any
 
-from tda_nerfstudio.atlas.selection import read_json
+from tda_nerfstudio.atlas.selection import SPLITS
 from tda_nerfstudio.base.errors import TdaError
 from tda_nerfstudio.base.terminal import CONSOLE, warn
 from tda_nerfstudio.plugin.tda_dataparser import TdaAtlas, TdaAtlasConfig
 from tda_nerfstudio.store.store import Store
 
-SPLITS = "splits.json"
 OPTION = "--pipeline.datamanager.dataparser.scenes"
-
-
-def split_of(data: Path, key: str) -> tuple[str, ...]:
-    """Choose scenes by the atlas' own splits.json, and say so, if that has a list for the method `key`."""
-    path = data / SPLITS
-    content = read_json(path) if path.is_file() else None
-    if content is None:
-        return ()
-    if not isinstance(content, dict) or not isinstance(content.get(key), list):
-        warn(f"{path} has no list of scenes for {key}: all scenes are used. Choose some with {OPTION}.")
-        return ()
-    CONSOLE.print(
-        f"Using {SPLITS} of the atlas: the {len(content[key])} scenes that it has for {key}. All scenes: {OPTION} '*'",
-        soft_wrap=True,
-        highlight=False,
-    )
-    return (str(path),)
 
 
 def left_over(data: Path, known: Collection[str]) -> tuple[str, ...]:

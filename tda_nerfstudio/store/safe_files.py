@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import errno
 import shutil
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -12,6 +11,7 @@ from typing import IO
 from tda_nerfstudio.base.atomic import replace_file
 from tda_nerfstudio.base.errors import StoreError
 from tda_nerfstudio.base.names import NAMES, is_safe
+from tda_nerfstudio.base.places import FULL
 
 
 def check_name(name: object, where: Path) -> str:
@@ -45,7 +45,7 @@ def write_whole(path: Path, size: int, write: Callable[[IO[bytes]], object]) -> 
     try:
         replace_file(path, write)
     except OSError as error:
-        if error.errno not in (errno.ENOSPC, errno.EDQUOT):
+        if error.errno not in FULL:
             raise
         free = shutil.disk_usage(path.parent).free
         missing = f"{max(size - free, 1) / 2**20:.1f} MiB more are needed" if size > free else "its quota is used up"

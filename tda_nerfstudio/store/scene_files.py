@@ -19,6 +19,7 @@ from typing import Any
 import torch
 
 from tda_nerfstudio.base.errors import StoreError
+from tda_nerfstudio.base.places import nearby, read_range
 from tda_nerfstudio.core.scenes import TriPlaneConfig
 from tda_nerfstudio.store.learnt_scene import LearntScene, PackedScenes, Record
 from tda_nerfstudio.store.precision import PRECISIONS, STEPS, Precision
@@ -30,6 +31,8 @@ ABOUT = "tda"
 """The only key of a file's metadata, since safetensors writes several in any order: base64 of zlib of JSON."""
 LONGEST_HEADER = 8 << 20
 """Bytes of a file's header, at most: enough for thousands of scenes, too few to fill the memory."""
+USUAL_HEADER = 16 << 10
+"""Bytes to read at first, as a second request to a bucket takes long."""
 TOGETHER = 64
 """Scenes to put into one file where there are many."""
 
@@ -113,7 +116,7 @@ class SceneFile:
             from safetensors import safe_open
 
             expected, parts = self._expected(), {}
-            with safe_open(self.path, "pt") as file:
+            with nearby(self.path) as local, safe_open(local, "pt") as file:
                 if set(file.keys()) != expected.keys():
                     raise ValueError(f"it holds {sorted(file.keys())}, not {sorted(expected)}")
                 for key, (shape, dtype) in expected.items():
@@ -136,7 +139,7 @@ class SceneFile:
         if self._checked:
             return
         with damage_named(self.path, "The file of scenes"), self.path.open("rb") as file:
-            found = hashlib.file_digest(file, "sha256").hexdigest()[:32]
+            found = hashlib.file_digest(file, "sha256").hexdigest()[:32]  # type: ignore[arg-type]
             if found != self.path.stem:
                 raise ValueError(f"its bytes have the hash {found}, not the one in its name")
         self._checked = True
@@ -156,11 +159,11 @@ class SceneFile:
 
 def _read_about(path: Path) -> dict[str, Any]:
     """Read a file's metadata alone, without trusting the length that it gives for its header."""
-    with path.open("rb") as file:
-        length = int.from_bytes(file.read(8), "little")
-        if not 2 <= length <= LONGEST_HEADER:
-            raise ValueError(f"it says that its header has {length} bytes")
-        header = json.loads(file.read(length))
+    head = read_range(path, 0, USUAL_HEADER)
+    length = int.from_bytes(head[:8], "little")
+    if not 2 <= length <= LONGEST_HEADER:
+        raise ValueError(f"it says that its header has {length} bytes")
+    header = json.loads((head if 8 + length <= len(head) else read_range(path, 0, 8 + length))[8 : 8 + length])
     text = header["__metadata__"][ABOUT]
     if not text.startswith("{"):  # the first files had it as plain JSON
         text = zlib.decompressobj().decompress(b64decode(text, validate=True), LONGEST_HEADER)

@@ -84,13 +84,13 @@ def shared_hash(parts: SharedParts) -> str:
 
 def read_shared_parts(folder: Path) -> SharedParts:
     """Read all that scenes share. Raises StoreError when anything is damaged or does not fit the manifest."""
-    from safetensors.torch import load_file
+    from safetensors.torch import load
 
     manifest, state = Manifest.read(folder), {}
     config = manifest.config
     for name, wanted in ((TENSORS, manifest.hash), (GROWTH, manifest.growth)):
         with damage_named(folder / name, "The shared parts"):
-            kept = load_file(folder / name)
+            kept = load((folder / name).read_bytes())
             found = _hash(_sizes(config) if name == TENSORS else {}, kept)
             if found != wanted:
                 raise ValueError(f"the hash of them and their sizes is {found}, and {MANIFEST} says {wanted}")

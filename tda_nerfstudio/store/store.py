@@ -2,30 +2,30 @@
 
 from __future__ import annotations
 
-import json
 import time
 from collections.abc import Collection, Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from functools import cached_property
 from pathlib import Path
 from typing import Any
 
 import torch
 
-from tda_nerfstudio.base.atomic import write_text
 from tda_nerfstudio.base.errors import StoreError, counted, listed, suggest
+from tda_nerfstudio.base.places import bytes_in, is_remote, place, reached
 from tda_nerfstudio.core.cameras import View, orbit
 from tda_nerfstudio.core.view import Size, image_size
+from tda_nerfstudio.store.aside import put_aside, read_aside, take_back
 from tda_nerfstudio.store.learnt_scene import LearntScene, PackedScenes, Record
 from tda_nerfstudio.store.manifest import Manifest
 from tda_nerfstudio.store.precision import Precision
-from tda_nerfstudio.store.safe_files import check_name, damage_named
 from tda_nerfstudio.store.scene_files import SUFFIX, TOGETHER, SceneFile, write_packed, write_scenes
 from tda_nerfstudio.store.shared_parts import SharedParts, read_shared_parts
 from tda_nerfstudio.store.stored_scene import StoredScene, mean_psnr
 
-SCENES, ASIDE = "scenes", "quarantine"
-LONGEST_NOTE = 1 << 20
-"""Bytes."""
+SCENES = "scenes"
+REQUESTS = 16
+"""Files that are opened at once in a bucket."""
 STALE = 3600
 """Age in seconds from which a temporary file counts as left behind by a process that was killed."""
 
@@ -34,21 +34,21 @@ class Store(Mapping[str, StoredScene]):
     """A mapping from names to scenes. Files of scenes never change, and the scenes are those of all files that exist.
 
     Where two files hold a scene of the same name, the one written last counts. Scenes render on `device`: by default
-    a GPU if there is one, else the CPU. Opening raises StoreError for a folder that is no store or has a damaged
-    manifest; damaged files of scenes are left out, with their errors in `damaged`.
+    a GPU if there is one, else the CPU. The folder may be an address such as s3://bucket/store. Opening raises
+    StoreError for a folder that is no store or has a damaged manifest; damaged files of scenes are left out, with their
+    errors in `damaged`.
     """
 
     def __init__(self, folder: Path | str, device: torch.device | str | None = None) -> None:
-        self.folder = Path(folder)
+        self.folder = place(folder)
         self.device = torch.device(device or ("cuda" if torch.cuda.is_available() else "cpu"))
-        self.manifest = Manifest.read(self.folder)
-        self.files: list[SceneFile] = []
-        self.damaged: list[StoreError] = []
-        for path in sorted((self.folder / SCENES).glob(f"*{SUFFIX}")):
-            try:
-                self.files.append(self._open(path))
-            except StoreError as error:
-                self.damaged.append(error)
+        with reached(self.folder):
+            self.manifest = Manifest.read(self.folder)
+            paths = sorted((self.folder / SCENES).glob(f"*{SUFFIX}"))
+        with ThreadPoolExecutor(REQUESTS if is_remote(self.folder) else 1) as pool:
+            found = list(pool.map(self._tried, paths))
+        self.files = [file for file in found if isinstance(file, SceneFile)]
+        self.damaged = [file for file in found if isinstance(file, StoreError)]
         self._index()
 
     def __repr__(self) -> str:
@@ -135,7 +135,7 @@ class Store(Mapping[str, StoredScene]):
         self._index()
         for record in file.records:
             if record.finished:
-                self._note(record.name).unlink(missing_ok=True)
+                take_back(self.folder, record.name)
         return path
 
     def put_aside(self, name: str, reason: str, provenance: Mapping[str, Any]) -> None:
@@ -143,21 +143,11 @@ class Store(Mapping[str, StoredScene]):
 
         Raises StoreError for an unsafe name.
         """
-        check_name(name, self.folder)
-        content = {"scene": name, "reason": reason, "provenance": dict(provenance)}
-        write_text(self._note(name), json.dumps(content, indent=1) + "\n")
+        put_aside(self.folder, name, reason, provenance)
 
     def aside(self) -> dict[str, str]:
         """Return the reason for each scene that could not be learnt. Raises StoreError for a damaged note."""
-        found = {}
-        for path in sorted((self.folder / ASIDE).glob("*.json")):
-            with damage_named(path, "The note"):
-                note = json.loads(path.read_bytes()[:LONGEST_NOTE])
-                found[check_name(note["scene"], path)] = str(note["reason"])
-        return found
-
-    def _note(self, name: str) -> Path:
-        return self.folder / ASIDE / f"{name}.json"
+        return read_aside(self.folder)
 
     def remove(self, *names: str) -> None:
         """Remove scenes; the other scenes of their files are moved to new files first, bit for bit.
@@ -196,7 +186,7 @@ class Store(Mapping[str, StoredScene]):
 
     def size(self) -> int:
         """Count the bytes of the whole folder."""
-        return sum(path.stat().st_size for path in self.folder.rglob("*") if path.is_file())
+        return bytes_in(self.folder)
 
     def orbit(self, count: int, elevation: float = 18.0, size: Size | None = None) -> View:
         """Place cameras on a full turn around the box, at the distance from which the training images were taken.
@@ -213,6 +203,12 @@ class Store(Mapping[str, StoredScene]):
         if name not in self._where:
             raise StoreError(f"{self.folder} ({listed(self.names)}) holds no scene '{name}'.{suggest(str(name), self)}")
         return self._where[name]
+
+    def _tried(self, path: Path) -> SceneFile | StoreError:
+        try:
+            return self._open(path)
+        except StoreError as error:
+            return error
 
     def _open(self, path: Path) -> SceneFile:
         return SceneFile(path, self.manifest.hash, self.manifest.config.triplane)

@@ -163,7 +163,7 @@ def test_stage_two_without_a_stage_one_says_what_to_run_first(command, tiny_atla
     result = command("ns-train", "tda-scenes", "--data", tiny_atlas, "--output-dir", tmp_path / "none")
     assert result.code == 1
     assert "Traceback" not in result.text
-    assert f"No finished tda-ae run below {tmp_path}/none, and tda-scenes needs one to start from." in result.flat
+    assert f"No finished tda-ae run below {tmp_path}/none, and new scenes need one to start from." in result.flat
     assert "Run `ns-train tda-ae --data ATLAS` first" in result.flat
 
 

@@ -12,12 +12,12 @@ import pytest
 import torch
 import yaml
 
+from tda_nerfstudio.atlas.selection import split_of
 from tda_nerfstudio.base.errors import TdaError
 from tda_nerfstudio.plugin.config_file import opening
 from tda_nerfstudio.plugin.finished import read_finished
 from tda_nerfstudio.plugin.open_run import open_run
 from tda_nerfstudio.plugin.tda_trainer import TdaTrainerConfig
-from tda_nerfstudio.plugin.which_scenes import split_of
 
 
 def load(run: Path) -> TdaTrainerConfig:
@@ -189,10 +189,10 @@ def test_an_atlas_own_split_is_used_where_nobody_chose(configure, tiny_atlas: Pa
 
 
 def test_other_splits_choose_nothing(tmp_path: Path) -> None:
-    assert split_of(tmp_path, "tda-ae") == ()
+    assert split_of(tmp_path, "tda-ae", "--scenes") == ()
     for content in (["a"], {"train": ["a"]}, {"tda-ae": "a"}):
         (tmp_path / "splits.json").write_text(json.dumps(content))
-        assert split_of(tmp_path, "tda-ae") == ()
+        assert split_of(tmp_path, "tda-ae", "--scenes") == ()
 
 
 @pytest.mark.slow

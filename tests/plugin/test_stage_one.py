@@ -38,7 +38,7 @@ def test_no_stage_one_says_where_it_was_looked_for_and_what_to_do(tmp_path: Path
     with pytest.raises(TdaError) as caught:
         stage_one.find(tmp_path, None)
     assert str(caught.value) == (
-        f"No finished tda-ae run below {tmp_path}, and tda-scenes needs one to start from. Run `ns-train tda-ae --data"
+        f"No finished tda-ae run below {tmp_path}, and new scenes need one to start from. Run `ns-train tda-ae --data"
         " ATLAS` first, or name a run with --pipeline.autoencoder PATH."
     )
 

@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 
 from tda_nerfstudio import methods
+from tda_nerfstudio.atlas.selection import split_of
 from tda_nerfstudio.base.errors import TdaError
 from tda_nerfstudio.learning.beginning import mean_beginning
 from tda_nerfstudio.learning.first_loss import PROBE, first_loss, own_first_loss
@@ -18,7 +19,6 @@ from tda_nerfstudio.plugin.resolve import resolve
 from tda_nerfstudio.plugin.stage_one import known as known_of_stage_one
 from tda_nerfstudio.plugin.stage_two import atlas_of_stage_one
 from tda_nerfstudio.plugin.unlike_stage_one import warn_if_unlike
-from tda_nerfstudio.plugin.which_scenes import split_of
 
 pytestmark = pytest.mark.slow
 
@@ -130,7 +130,7 @@ def test_nobody_s_choice_of_stage_1s_atlas_is_what_stage_1_did_not_see(known, ti
 
 def test_a_splits_file_without_a_list_for_the_method_is_named(tmp_path, capsys) -> None:
     (tmp_path / "splits.json").write_text('{"train": ["a"]}')
-    assert split_of(tmp_path, "tda-ae") == ()
+    assert split_of(tmp_path, "tda-ae", "--scenes") == ()
     assert "splits.json has no list of scenes for tda-ae: all scenes are used." in shown(capsys)
 
 
