@@ -69,6 +69,17 @@ def reached(path: Path) -> Iterator[None]:
         ) from error
 
 
+def has_file(path: Path) -> bool:
+    """Whether there is a file. Raises TdaError for a bucket that cannot be asked."""
+    if not is_remote(path):
+        return path.is_file()
+    with reached(path):
+        try:
+            return path.fs.info(path.path)["type"] == "file"  # type: ignore[attr-defined]
+        except FileNotFoundError:
+            return False
+
+
 def read_range(path: Path, start: int, stop: int) -> bytes:
     """Read some bytes of a file, or fewer where it ends before."""
     if is_remote(path):

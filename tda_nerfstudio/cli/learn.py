@@ -71,13 +71,11 @@ def _make_store(data: str, store: str, autoencoder: Path | None) -> None:
     """Make a store from a stage 1, unless there is one."""
     from tda_nerfstudio.base.atomic import require_writable
     from tda_nerfstudio.base.errors import TdaError
-    from tda_nerfstudio.base.places import place, reached
+    from tda_nerfstudio.base.places import place
     from tda_nerfstudio.store.shared_parts import is_store
 
     folder = place(store)
-    with reached(folder):
-        there = is_store(folder)
-    if there:
+    if is_store(folder):
         if autoencoder is not None:
             raise TdaError(f"{store} is a store already and keeps its shared parts: leave --autoencoder out.")
         return

@@ -13,7 +13,7 @@ app = tyro.extras.SubcommandApp()
 
 
 @app.command
-def info(store: tyro.conf.Positional[Path]) -> None:
+def info(store: tyro.conf.Positional[str]) -> None:
     """List a store's scenes with their metrics, and its size.
 
     Args:
@@ -47,7 +47,7 @@ def info(store: tyro.conf.Positional[Path]) -> None:
 
 
 @app.command
-def verify(store: tyro.conf.Positional[Path]) -> None:
+def verify(store: tyro.conf.Positional[str]) -> None:
     """Read every file of a store and check its hash; the exit code is 1 if something is wrong.
 
     Args:
@@ -63,7 +63,7 @@ def verify(store: tyro.conf.Positional[Path]) -> None:
 
 
 @app.command
-def add(store: tyro.conf.Positional[Path], other: tyro.conf.Positional[Path], scenes: tuple[str, ...] = ()) -> None:
+def add(store: tyro.conf.Positional[str], other: tyro.conf.Positional[str], scenes: tuple[str, ...] = ()) -> None:
     """Copy scenes, bit for bit, from another store with the same shared parts; known names replace the old scenes.
 
     Args:
@@ -80,7 +80,7 @@ def add(store: tyro.conf.Positional[Path], other: tyro.conf.Positional[Path], sc
 
 
 @app.command
-def remove(store: tyro.conf.Positional[Path], scenes: tyro.conf.Positional[tuple[str, ...]]) -> None:
+def remove(store: tyro.conf.Positional[str], scenes: tyro.conf.Positional[tuple[str, ...]]) -> None:
     """Remove scenes from a store.
 
     Args:
@@ -102,7 +102,7 @@ def remove(store: tyro.conf.Positional[Path], scenes: tyro.conf.Positional[tuple
 @app.command
 def export_run(
     load_config: tyro.conf.Positional[Path],
-    store: tyro.conf.Positional[Path],
+    store: tyro.conf.Positional[str],
     precision: Literal["int4", "int8", "fp16", "fp32"] = "int4",
 ) -> None:
     """Put the scenes of a finished run into a store, which is made if there is none.
@@ -120,7 +120,7 @@ def export_run(
 
 @app.command
 def lighten(
-    store: tyro.conf.Positional[Path],
+    store: tyro.conf.Positional[str],
     out: tyro.conf.Positional[Path],
     bases: int | None = None,
     precision: Literal["int4", "int8", "fp16", "fp32"] = "int4",

@@ -64,7 +64,7 @@ class Driver:
     def run(self, lease: Lease) -> bool:
         """Learn until nothing is left; returns False where it was asked to stop before that."""
         deadline = float("inf")
-        with signals_deferred(self._note), self.board.shown(), self._engine() as engine:
+        with self._engine() as engine, signals_deferred(self._note), self.board.shown():  # Ray has own handlers
             for outcome in engine(self.jobs):
                 if lease.lost:
                     raise TdaError(
@@ -129,9 +129,12 @@ def what_next(outcome: Outcome) -> tuple[list[Job], list[str]]:
     """Say which waves to learn again after one was lost, and which scenes to give up.
 
     A wave that was lost twice is cut in two; each half is cut again as soon as it is lost. So a scene that takes its
-    worker down is alone in the end and is given up. That a machine fails is no fault of scenes, at first.
+    worker down is alone in the end and is given up. A machine that cannot work gets no more waves, so that it counts
+    against none; one that dies does, after some times.
     """
     job = outcome.job
+    if outcome.kind == "machine" and outcome.where:
+        return [job], []
     if outcome.kind == "machine" and job.moved + 1 < MOST_MOVES:
         return [job._replace(moved=job.moved + 1)], []
     lost = job.lost + 1

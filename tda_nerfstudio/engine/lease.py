@@ -66,6 +66,8 @@ class Lease:
             self._wait_for_others()
             if create(self.path, self._note().encode()):
                 break
+            if _read(self.path) is None:  # damaged, by a disk that was full
+                self.path.unlink(missing_ok=True)
         rivals = [note for note in self._others() if not _gone(note) and note["since"] <= self._since]
         if rivals:
             self.path.unlink(missing_ok=True)

@@ -20,7 +20,7 @@ from tda_nerfstudio.base.errors import TdaError
 from tda_nerfstudio.base.places import place
 from tda_nerfstudio.engine.outcome import Engine, Outcome
 from tda_nerfstudio.engine.plan import Job, Orders, Plan
-from tda_nerfstudio.engine.work import MachineError, Report, learn_job
+from tda_nerfstudio.engine.work import MachineError, Report, learn_job, of_machine
 from tda_nerfstudio.store.manifest import MANIFEST
 from tda_nerfstudio.store.shared_parts import GROWTH, TENSORS, SharedParts, read_shared_parts
 
@@ -74,7 +74,7 @@ class _Ray:
         if not workers:
             raise TdaError("This cluster has no free CPU. Start machines with `ray start`, or give --workers 1.")
         self.workers, self.most = workers, 2 * workers if workers == room else workers
-        self.task = ray.remote(_task).options(num_cpus=1, num_gpus=share, max_retries=0)
+        self.task = ray.remote(num_cpus=1, num_gpus=share, max_retries=0)(_task)
         self.given = [str(store), asdict(plan.orders), tda_nerfstudio.__version__]
         contents = {name: (store / name).read_bytes() for name in (MANIFEST, TENSORS, GROWTH)}
         self.parts = ray.put(contents)  # once for each machine
@@ -137,17 +137,17 @@ class _Ray:
     def _check_machines(self) -> None:
         """Let every machine look for package, store and the data of one scene. Raises TdaError for those that fail."""
         alive = [node["NodeID"] for node in self.ray.nodes() if node["Alive"] and _has_room(node["Resources"])]
-        check = self.ray.remote(_check).options(num_cpus=0, max_retries=0)
+        check = self.ray.remote(num_cpus=0, max_retries=0)(_check)
         prints = dict(list(self.plan.prints.items())[:1])
         refs = [check.options(label_selector={"ray.io/node-id": node}).remote(*self.given, prints) for node in alive]
-        problems = []
+        told, gone = [], []
         for ref in refs:
             try:
-                problems.append(self.ray.get(ref, timeout=120))
-            except self.ray.exceptions.RayError as error:
-                problems.append(f"A machine cannot start a task: {_first_line(error)}")
-        if found := [problem for problem in dict.fromkeys(problems) if problem]:
-            raise TdaError("\n".join(found))
+                told.append(self.ray.get(ref, timeout=120))
+            except self.ray.exceptions.RayError as error:  # a machine that has just been lost
+                gone.append(f"A machine cannot start a task: {_first_line(error)}")
+        if problems := [problem for problem in dict.fromkeys(told) if problem] or ([] if told else gone):
+            raise TdaError("\n".join(problems))
 
 
 def _task(
@@ -157,7 +157,8 @@ def _task(
     told = _here()
     try:
         _check_version(version)
-        parts = _parts(json.loads(contents[MANIFEST])["shared"], contents)
+        with of_machine():
+            parts = _parts(json.loads(contents[MANIFEST])["shared"], contents)
         report = learn_job(place(store), Orders.read(orders), prints, parts)
         assert report is not None
         return told | {"report": asdict(report)}

@@ -95,13 +95,18 @@ def newest_plan(store: Path) -> Plan | None:
     return _read(paths[-1]) if paths else None
 
 
-def keep_plan(store: Path, plan: Plan) -> Plan:
-    """Write a plan into a store. Returns it, or the one that somebody else wrote there at the same time."""
-    number, content = len(list((store / PLANS).glob("*.json"))), plan.content()
+def count_plans(store: Path) -> int:
+    """Count the plans of a store."""
+    return len(list((store / PLANS).glob("*.json")))
+
+
+def keep_plan(store: Path, plan: Plan, number: int) -> Plan:
+    """Write a plan into a store that had so many when it was made.
+
+    Returns it, or the one that somebody else has written there meanwhile.
+    """
     path = store / PLANS / f"{number:04d}.json"
-    if create(path, content):
-        return plan
-    return _read(path)
+    return plan if create(path, plan.content()) else _read(path)
 
 
 def _read(path: Path) -> Plan:

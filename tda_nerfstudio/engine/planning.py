@@ -20,7 +20,7 @@ from tda_nerfstudio.base.names import NAMES, is_safe
 from tda_nerfstudio.base.places import is_remote, place
 from tda_nerfstudio.base.terminal import warn
 from tda_nerfstudio.core.cameras import parts_shape
-from tda_nerfstudio.engine.plan import Orders, Plan, check_same, keep_plan, make_waves, newest_plan
+from tda_nerfstudio.engine.plan import Orders, Plan, check_same, count_plans, keep_plan, make_waves, newest_plan
 from tda_nerfstudio.engine.work import check_data
 from tda_nerfstudio.learning.batches import StepSize
 from tda_nerfstudio.learning.schedule import Setting, StageTwo
@@ -64,10 +64,14 @@ def find_plan(store: Store, inventory: Inventory, wishes: Wishes, done: Collecti
     those of the unfinished plan, and StoreError for a plan that was made with other shared parts.
     """
     wishes.check()
+    number = count_plans(store.folder)
     plan = None if replan else newest_plan(store.folder)
     if plan is None or not (left := [name for name in plan.names if name not in done]):
         new = _new(store, inventory, wishes, done)
-        return keep_plan(store.folder, new) if new.waves else new
+        if not new.waves:
+            return new
+        plan = keep_plan(store.folder, new, number)
+        left = plan.names
     check_same(plan, asdict(wishes), store.folder)
     if plan.orders.shared != store.manifest.hash:
         raise StoreError(

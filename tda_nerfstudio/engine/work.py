@@ -15,7 +15,7 @@ import torch
 from tda_nerfstudio.atlas.atlas import Atlas, read_atlas
 from tda_nerfstudio.atlas.inventory import MOVED, Inventory, data_here
 from tda_nerfstudio.base.errors import TdaError, listed
-from tda_nerfstudio.base.places import FULL, place, reached
+from tda_nerfstudio.base.places import FULL, place
 from tda_nerfstudio.engine.plan import Orders
 from tda_nerfstudio.learning.learn_wave import LearntWave, learn_wave
 from tda_nerfstudio.store.aside import put_aside, take_back
@@ -59,29 +59,20 @@ def learn_job(
     """
     began = time.perf_counter()
     check_store(store, orders)
-    with _scratch() as scratch, _one_thread():
-        with _of_machine():
-            atlas = _read(store, orders, prints, parts, scratch)
+    with of_machine(), tempfile.TemporaryDirectory(prefix="tda_") as scratch, _one_thread():
+        atlas = _read(store, orders, prints, parts, Path(scratch))
         read = time.perf_counter()
-        names = [name for name in prints if name in atlas.names]
-        learnt = LearntWave([], {"scenes": {}}, {})
+        names, size, schedule = [name for name in prints if name in atlas.names], orders.step_size, orders.schedule
+        learnt: LearntWave | None = LearntWave([], {"scenes": {}}, {})
         if names:
-            found = learn_wave(
-                atlas,
-                parts,
-                names,
-                orders.seed,
-                schedule=orders.schedule,
-                size=orders.step_size,
-                device=device,
-                stopped=stopped,
+            learnt = learn_wave(
+                atlas, parts, names, orders.seed, schedule=schedule, size=size, device=device, stopped=stopped
             )
-            if found is None:
-                return None
-            learnt = found
-    done = time.perf_counter()
-    aside = atlas.broken | learnt.aside
-    _publish(store, orders, learnt, aside)
+        if learnt is None:
+            return None
+        done = time.perf_counter()
+        aside = atlas.broken | learnt.aside
+        _publish(store, orders, learnt, aside)
     seconds = {"read": read - began, "learn": done - read, "publish": time.perf_counter() - done}
     psnr = {scene.record.name: scene.record.metrics.get("psnr") for scene in learnt.scenes}
     return Report(psnr, aside, {key: round(value, 3) for key, value in seconds.items()})
@@ -141,9 +132,7 @@ def _publish(store: Path, orders: Orders, learnt: LearntWave, aside: Mapping[str
 
 def check_store(store: Path, orders: Orders) -> None:
     """Raise MachineError where this machine does not see the plan's store: what it wrote would be lost."""
-    with reached(store):
-        there = is_store(store) and Manifest.read(store).hash == orders.shared
-    if not there:
+    if not is_store(store) or Manifest.read(store).hash != orders.shared:
         raise MachineError(
             f"{socket.gethostname()} does not see the store {store}, or another one than the plan's. Mount it there at"
             " the same path, or give one that all machines reach, such as s3://BUCKET/STORE."
@@ -151,7 +140,7 @@ def check_store(store: Path, orders: Orders) -> None:
 
 
 @contextmanager
-def _of_machine() -> Iterator[None]:
+def of_machine() -> Iterator[None]:
     """Turn an error of the disk into one that says which machine failed, and what to do."""
     try:
         yield
@@ -161,15 +150,6 @@ def _of_machine() -> Iterator[None]:
         raise MachineError(
             f"{socket.gethostname()} failed: {error}. {advice}, then run the same line again."
         ) from error
-
-
-@contextmanager
-def _scratch() -> Iterator[Path]:
-    """Make a folder on this machine's own disk, and remove it in the end."""
-    with _of_machine():
-        folder = tempfile.TemporaryDirectory(prefix="tda_")
-    with folder as path:
-        yield Path(path)
 
 
 @contextmanager

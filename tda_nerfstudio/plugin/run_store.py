@@ -10,6 +10,7 @@ from typing import Any
 from tda_nerfstudio.autoencoder.build import resolve
 from tda_nerfstudio.base.atomic import require_writable
 from tda_nerfstudio.base.errors import StoreError, TdaError, counted
+from tda_nerfstudio.base.places import place
 from tda_nerfstudio.base.progress import track
 from tda_nerfstudio.learning.beginning import mean_beginning
 from tda_nerfstudio.learning.learn_wave import learnt_scenes
@@ -66,11 +67,12 @@ def open_store(folder: Path, pipeline: TdaPipeline, given: SharedParts | None = 
     return store
 
 
-def export_run(load_config: Path, folder: Path, precision: Precision = "int4") -> Store:
+def export_run(load_config: Path, folder: Path | str, precision: Precision = "int4") -> Store:
     """Put the scenes of a finished run into a store in a folder.
 
     Raises TdaError for a run that is not finished and for one in waves, StoreError for a store of other shared parts.
     """
+    folder = place(folder)
     require_writable(folder)
     pipeline, manifest = open_run(load_config), read_finished(load_config)
     if len(pipeline.waves) > 1:

@@ -13,6 +13,7 @@ from tda_nerfstudio.autoencoder.architecture import check_architecture
 from tda_nerfstudio.autoencoder.config import AutoencoderConfig, InitialWeights, Kind
 from tda_nerfstudio.base.atomic import write_text
 from tda_nerfstudio.base.errors import StoreError
+from tda_nerfstudio.base.places import has_file
 from tda_nerfstudio.core.ray_sampling import SamplingConfig
 from tda_nerfstudio.core.scenes import TriPlaneConfig
 from tda_nerfstudio.store.safe_files import damage_named
@@ -67,7 +68,7 @@ class Manifest:
         Raises StoreError for a folder that is no store, and for a manifest that is damaged or names impossible sizes.
         """
         path = folder / MANIFEST
-        if not path.is_file():
+        if not has_file(path):
             raise StoreError(f"{folder} is no store: it has no {MANIFEST}. Give the folder that tda-scenes wrote.")
         with damage_named(path, "The manifest"):
             if path.stat().st_size > LARGEST_MANIFEST:

@@ -16,6 +16,7 @@ from torch import Tensor, nn
 
 from tda_nerfstudio.autoencoder.base import Autoencoder
 from tda_nerfstudio.autoencoder.build import build
+from tda_nerfstudio.base.places import has_file
 from tda_nerfstudio.core.scenes import LatentScenes
 from tda_nerfstudio.store.manifest import MANIFEST, DefaultCamera, Manifest, SharedConfig
 from tda_nerfstudio.store.safe_files import damage_named, write_whole
@@ -52,7 +53,7 @@ class SharedParts:
 
 def is_store(folder: Path) -> bool:
     """Tell whether a folder is a store."""
-    return (folder / MANIFEST).is_file()
+    return has_file(folder / MANIFEST)
 
 
 def write_shared_parts(folder: Path, parts: SharedParts, camera: DefaultCamera, about: Mapping[str, Any]) -> str:
