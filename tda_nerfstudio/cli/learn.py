@@ -63,8 +63,31 @@ def learn(
     _make_store(data, store, autoencoder)
     wishes = Wishes(scenes, scenes_per_wave, seed, visits, scenes_per_step, precision)
     how = How(engine, Cluster(address, workers, gpus_per_worker), part, replan, again)
-    if code := learn_inventory(data, store, wishes, how):
+    if code := learn_inventory(data, store, wishes, how).code:
         raise SystemExit(code)
+
+
+def scaling(
+    data: str,
+    store: str,
+    out: Path = Path("scaling"),
+    scenes: int = 96,
+    visits: float | None = None,
+    price: float = 0.04,
+) -> None:
+    """Measure what a store's scenes cost here, with one worker and with two, and simulate up to 512 workers from that.
+
+    Args:
+        data: The atlas, with at least so many scenes.
+        store: A store that has the shared parts; it does not change.
+        out: Folder for scaling.json and scaling.md.
+        scenes: Scenes to learn in each measurement.
+        visits: Visits of each scene, as for tda learn.
+        price: Of a worker's hour, in dollars.
+    """
+    from tda_nerfstudio.studies.scaling_run import measure
+
+    print(measure(data, store, out, scenes, visits, price))
 
 
 def _make_store(data: str, store: str, autoencoder: Path | None) -> None:

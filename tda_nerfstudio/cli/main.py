@@ -10,7 +10,7 @@ from typing import Annotated, Literal
 import tyro
 
 from tda_nerfstudio.base.errors import TdaError, counted
-from tda_nerfstudio.cli.learn import learn
+from tda_nerfstudio.cli.learn import learn, scaling
 from tda_nerfstudio.cli.store import app as store
 
 app = tyro.extras.SubcommandApp()
@@ -19,6 +19,7 @@ autoencoder = tyro.extras.SubcommandApp()
 app.command(atlas, name="atlas", help="Make atlases: folders of posed images, one sub-folder a scene.")
 app.command(autoencoder, name="ae", help="Make starting weights for the light autoencoder.")
 app.command(learn)
+app.command(scaling)
 app.command(store, name="store", help="Look into stores of learnt scenes, check them, move scenes in and out.")
 
 

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Collection
+from collections.abc import Collection, Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from statistics import median
-from typing import Literal
+from typing import Literal, NamedTuple
 
 from tda_nerfstudio.atlas.inventory import Inventory, data_here
 from tda_nerfstudio.base.atomic import require_writable
@@ -25,6 +25,7 @@ from tda_nerfstudio.engine.plan import Job, Plan
 from tda_nerfstudio.engine.planning import Wishes, find_plan
 from tda_nerfstudio.engine.work import Report, learn_job
 from tda_nerfstudio.store.aside import put_aside
+from tda_nerfstudio.store.manifest import Manifest
 from tda_nerfstudio.store.store import Store
 
 MOST_LOST, MOST_MOVES = 2, 4
@@ -58,13 +59,17 @@ class Driver:
         self.reasons = {name: reason for name, reason in aside.items() if name in own}
         self.board = Board(len(own), known, self.reasons)
         self.reports: list[Report] = []
+        self.clock: dict[str, float] = {}
+        """Seconds until the engine was `ready`, then until the first wave was back, but for that itself (`first`);
+        and the `driver`'s own work."""
         self.asked = 0
         """The number of the signal that asked to stop."""
 
     def run(self, lease: Lease) -> bool:
         """Learn until nothing is left; returns False where it was asked to stop before that."""
-        deadline = float("inf")
+        deadline, began = float("inf"), time.monotonic()
         with self._engine() as engine, signals_deferred(self._note), self.board.shown():  # Ray has own handlers
+            self.clock["ready"], used = time.monotonic() - began, time.process_time()
             for outcome in engine(self.jobs):
                 if lease.lost:
                     raise TdaError(
@@ -73,12 +78,16 @@ class Driver:
                     )
                 if outcome is not None:
                     self._take(outcome)
+                if len(self.reports) == 1 and "first" not in self.clock:
+                    own = sum(self.reports[0].seconds.values())
+                    self.clock["first"] = time.monotonic() - began - self.clock["ready"] - own
                 self.board.update()
                 if self.asked and deadline == float("inf"):
                     self.jobs.clear()
                     deadline = time.monotonic() + GRACE
                 if time.monotonic() > deadline:
                     break
+            self.clock["driver"] = time.process_time() - used
         return not self.asked
 
     def _note(self, number: int) -> None:
@@ -146,16 +155,26 @@ def what_next(outcome: Outcome) -> tuple[list[Job], list[str]]:
     return [Job(job.wave, part, lost - 1, job.moved) for part in (job.names[:middle], job.names[middle:])], []
 
 
-def learn_inventory(data: str, store: str, wishes: Wishes, how: How) -> int:
-    """Learn all scenes of an atlas that a store lacks, and print a table. Returns the exit code.
+class Result(NamedTuple):
+    """What became of a call of `learn_inventory`."""
 
-    That is 0 when every scene is learnt or set aside with its reason, and 128 and more where it was stopped by a
-    signal. Raises TdaError for whatever cannot work, most of it before the work.
+    code: int = 0
+    """0 when every scene is learnt or set aside with its reason; 128 and more where a signal stopped it."""
+    reports: Sequence[Report] = ()
+    """Of the waves that were learnt."""
+    clock: Mapping[str, float] = {}
+    """Seconds that `planning`, and what `Driver.clock` has, took."""
+
+
+def learn_inventory(data: str, store: str, wishes: Wishes, how: How) -> Result:
+    """Learn all scenes of an atlas that a store lacks, and print a table.
+
+    Raises TdaError for whatever cannot work, most of it before the work.
     """
-    folder = place(store)
-    opened = Store(folder)
-    require_writable(opened.folder)
-    with Lease(opened.folder, how.shard, lambda text: CONSOLE.print(text, style="yellow", markup=False)) as lease:
+    folder, began = place(store), time.monotonic()
+    Manifest.read(folder)
+    require_writable(folder)
+    with Lease(folder, how.shard, lambda text: CONSOLE.print(text, style="yellow", markup=False)) as lease:
         opened = Store(folder)
         done = {name for name in opened if opened.record(name).finished}
         aside = {name: reason for name, reason in opened.aside().items() if name not in done}
@@ -167,17 +186,18 @@ def learn_inventory(data: str, store: str, wishes: Wishes, how: How) -> int:
         driver = Driver(opened, plan, how, done, aside)
         if not driver.jobs:
             CONSOLE.print(f"Nothing to learn: {_held(opened, plan, aside)}", markup=False, soft_wrap=True)
-            return 0
+            return Result()
         _announce(driver)
+        driver.clock["planning"] = time.monotonic() - began
         finished = driver.run(lease)
         opened = Store(folder)
         _report(driver, opened)
     if not finished:
-        return 128 + driver.asked
+        return Result(128 + driver.asked, driver.reports, driver.clock)
     missing = [name for name in _own(driver) if name not in opened and name not in driver.reasons]
     if missing:
         raise TdaError(f"{listed(missing)} of the plan are not in {folder} after all. Run the same line again.")
-    return 0
+    return Result(0, driver.reports, driver.clock)
 
 
 def _own(driver: Driver) -> list[str]:
