@@ -35,6 +35,7 @@ TABLE = [
     (r"^tda run configs/cars-cpu\.yml --data ATLAS", "tda run short/configs/cars-cpu.yml --data atlas"),
     (r"^tda run configs/ablations/start\.yml", "tda run short/configs/ablations/start.yml"),
     (r"^(ns-train tda-(?:ae|scenes|rgb) .*?)(\s+#.*)?$", rf"\1 --max-num-iterations {STEPS}"),
+    (r"^(tda learn .*?)(\s+#.*)?$", r"\1 --visits 1"),
     (r"^(tda atlas demo (?!.*--scenes).*?)(\s+#.*)?$", r"\1 --scenes 6 --views 8 --test-views 2 --size 32"),
     (r"^(tda atlas meshes .*?)(\s+#.*)?$", r"\1 --views 4 --test-views 1 --size 32"),
     (r"--scenes \d+ --views \d+ --size \d+", "--scenes 6 --views 8 --test-views 2 --size 32"),
@@ -46,7 +47,7 @@ TABLE = [
 SERVERS = ("ns-viewer", "tda view")
 """Commands that go on until they are interrupted: their page must open."""
 ENDING = (
-    *("python", "pytest", "tda run", "tda atlas", "tda render", "tda sheet", "tda report", "tda store"),
+    *("python", "pytest", "tda run", "tda atlas", "tda render", "tda sheet", "tda report", "tda store", "tda learn"),
     *("ns-train tda-ae", "ns-train tda-scenes", "ns-train tda-rgb", "ns-eval", "ns-render"),
 )
 """Commands that end by themselves, with exit code 0."""

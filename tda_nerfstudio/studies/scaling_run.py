@@ -55,8 +55,8 @@ def measure(data: str, store: str, out: Path, scenes: int, visits: float | None,
     found = table(times, price=price)
     words = (
         f"{scenes} scenes took {alone:.0f} s with one worker and {together:.0f} s with two, start included:"
-        f" {alone / together:.2f} times as fast ({ratio:.2f} scenes/s with one). The simulation says {foreseen:.0f} s for"
-        f" two, which is {100 * abs(off):.0f} % {'more' if off > 0 else 'less'}.\n"
+        f" {alone / together:.2f} times as fast. Once started, one does {ratio:.2f} scenes/s. The simulation says"
+        f" {foreseen:.0f} s for two, which is {100 * abs(off):.0f} % {'more' if off > 0 else 'less'}.\n"
     )
     (out / "scaling.md").write_text(f"{words}\n{found}")
     return f"{words}\n{found}"

@@ -201,3 +201,28 @@ def test_an_address_that_does_not_answer_is_said_in_ten_seconds(command, new, ti
         words = ["--engine", "ray", "--address", address]
         result = command("tda", "learn", "--data", tiny_atlas, "--store", new().folder, *WORDS, *words)
     assert result.code == 1 and f"No Ray cluster can be used at --address {address}" in result.flat, result.text
+
+
+def test_who_has_not_the_token_is_not_let_in(node, command, new, tiny_atlas, cluster) -> None:
+    node()
+    line = ["tda", "learn", "--data", tiny_atlas, "--store", new().folder, *WORDS, "--engine", "ray"]
+    result = command(*line, "--address", cluster.address, RAY_AUTH_TOKEN="0123456789abcdef")
+    assert result.code == 1 and "No Ray cluster can be used at" in result.flat, result.text
+
+
+def test_a_cluster_that_is_started_here_listens_on_this_machine_alone(new, tiny_atlas, learnt) -> None:
+    store = new()
+    line = [TDA, "learn", "--data", tiny_atlas, "--store", store.folder, *WORDS, "--engine", "ray", "--workers", "2"]
+    driver = subprocess.Popen(list(map(str, line)), text=True, stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
+    wait(worker, driver)
+    heard = {
+        connection.laddr.ip
+        for process in psutil.process_iter()
+        if process.name() in ("raylet", "gcs_server") or process.cmdline()[:1] == ["ray::_task"]
+        for connection in process.net_connections("inet")
+        if connection.status == psutil.CONN_LISTEN
+    }
+    code, text = ended(driver)
+    assert code == 0, text
+    assert heard and heard <= {"127.0.0.1", "::1", "::ffff:127.0.0.1"}, heard
+    check_equal(store, learnt)
