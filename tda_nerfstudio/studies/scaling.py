@@ -76,39 +76,40 @@ def simulate(
 ) -> Forecast:
     """Run a plan with so many workers, event by event. `price` is that of a worker's hour in dollars.
 
-    Workers take waves from one driver, which serves one at a time. A wave that is lost goes to the end of the queue.
+    Workers bring waves to one driver and take the next, one after the other. A wave that is lost is learnt last.
     """
     draw, failing = random.Random(seed), faults or Faults(0, 0, 0, 0)
     begin = times.driver_start + scenes * times.listing
     waves = -(-scenes // per_wave)
     sizes = [scenes // waves + (k < scenes % waves) for k in range(waves)]
-    free = [(begin + times.worker_start, k) for k in range(workers)]
-    heapq.heapify(free)
+    events = [(begin + times.worker_start, k, 0, 0.0) for k in range(workers)]
+    heapq.heapify(events)  # when a worker is free, the worker, and the wave that it brings: its scenes and seconds
     driver, end, kept, lost = begin, begin, 0.0, 0
-    death = _draw(draw, failing.driver)
-    while sizes:
-        now, worker = heapq.heappop(free)
-        driver = max(driver, now) + times.dispatch
-        if driver > death:  # waves in flight go with it: each worker loses half of one on the average
-            again = begin + len(free) * times.worker_start / max(workers, 1)
-            lost += min(workers, len(sizes))
-            late = [max(at, driver + again) for at, _ in free]
-            free = [(at, k) for k, at in enumerate([*late, driver + again])]
-            heapq.heapify(free)
-            driver, death = driver + again, driver + again + _draw(draw, failing.driver)
+    death = begin + _draw(draw, failing.driver)
+    while events:
+        now, worker, brought, took = heapq.heappop(events)
+        if now > death:  # the waves in flight go with the driver; the same line starts everything again
+            flying = [event[2] for event in [(now, worker, brought, took), *events] if event[2]]
+            sizes, lost = flying + sizes, lost + len(flying)
+            driver = death + begin
+            events = [(driver + times.worker_start, k, 0, 0.0) for k in range(workers)]
+            death = driver + _draw(draw, failing.driver)
             continue
-        size = sizes.pop()
+        driver = max(driver, now)
+        if brought:
+            kept, end = kept + took, max(end, driver)
+        if not sizes:
+            continue
+        size, driver = sizes.pop(), driver + times.dispatch
         takes = (times.wave + size * times.scene) * max(draw.gauss(1, times.spread), 0.2)
         killed, gone = _draw(draw, failing.worker), _draw(draw, failing.machine)
         if min(killed, gone) < takes:
             lost += 1
             sizes.insert(0, size)
             pause = times.worker_start + (failing.back if gone < killed else 0)
-            heapq.heappush(free, (driver + min(killed, gone) + pause, worker))
-            continue
-        kept += takes
-        end = max(end, driver + takes)
-        heapq.heappush(free, (driver + takes, worker))
+            heapq.heappush(events, (driver + min(killed, gone) + pause, worker, 0, 0.0))
+        else:
+            heapq.heappush(events, (driver + takes, worker, size, takes))
     end += waves * times.opening
     size = scenes * times.scene_bytes + times.shared_bytes
     dollars = price * workers * end / 3600 / scenes * 1000
