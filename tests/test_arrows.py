@@ -29,7 +29,7 @@ ALLOWED = {
     "store": {"store", "autoencoder", "core", "base"},
     "learning": BELOW,
     "plugin": {"plugin", "making.demo"} | BELOW,
-    "engine": {"engine", "root"} | BELOW,
+    "engine": {"engine", "__version__"} | BELOW,
     "methods": {"plugin", "learning", "autoencoder", "core"},
     "studies": {"studies", "engine", "plugin", "making"} | BELOW,
     "studies.bench": {"studies.bench", "learning", "autoencoder", "core", "base"},

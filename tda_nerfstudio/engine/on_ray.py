@@ -15,9 +15,10 @@ from functools import cache
 from pathlib import Path
 from typing import Any, NamedTuple
 
-import tda_nerfstudio
+from tda_nerfstudio import __version__
 from tda_nerfstudio.base.errors import TdaError
 from tda_nerfstudio.base.places import place
+from tda_nerfstudio.base.terminal import hushed
 from tda_nerfstudio.engine.outcome import Engine, Outcome
 from tda_nerfstudio.engine.plan import Job, Orders, Plan
 from tda_nerfstudio.engine.work import MachineError, Report, learn_job, of_machine
@@ -30,6 +31,7 @@ TICK = 0.5
 """Seconds to wait for a task before something else is looked at."""
 LOOPBACK = {"RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER": "0", "RAY_AUTH_MODE": "token", "RAY_USAGE_STATS_ENABLED": "0"}
 """Settings of a cluster that is started here: it listens on this machine alone, and asks for a token even there."""
+QUIET: Any = {"log_to_driver": False, "configure_logging": False}
 CONNECT = "import sys, ray; print('ready', flush=True); ray.init(address=sys.argv[1], log_to_driver=False)"
 
 
@@ -51,11 +53,12 @@ def ray_engine(store: Path, plan: Plan, cluster: Cluster) -> Iterator[Engine]:
     Raises TdaError where Ray is missing or does not answer, and where a machine lacks the package, data or store.
     """
     ray = _import_ray(cluster)
-    _start(ray, cluster)
-    try:
-        yield _Ray(ray, store, plan, cluster)
-    finally:
-        ray.shutdown()
+    with hushed():
+        _start(ray, cluster)
+        try:
+            yield _Ray(ray, store, plan, cluster)
+        finally:
+            ray.shutdown()
 
 
 class _Ray:
@@ -75,7 +78,7 @@ class _Ray:
             raise TdaError("This cluster has no free CPU. Start machines with `ray start`, or give --workers 1.")
         self.workers, self.most = workers, 2 * workers if workers == room else workers
         self.task = ray.remote(num_cpus=1, num_gpus=share, max_retries=0)(_task)
-        self.given = [str(store), asdict(plan.orders), tda_nerfstudio.__version__]
+        self.given = [str(store), asdict(plan.orders), __version__]
         contents = {name: (store / name).read_bytes() for name in (MANIFEST, TENSORS, GROWTH)}
         self.parts = ray.put(contents)  # once for each machine
         self._check_machines()
@@ -188,9 +191,9 @@ def _check(store: str, orders: dict[str, Any], version: str, prints: dict[str, s
 
 
 def _check_version(version: str) -> None:
-    if tda_nerfstudio.__version__ != version:
+    if __version__ != version:
         raise MachineError(
-            f"{_here()['where']} has tda_nerfstudio {tda_nerfstudio.__version__}, and this line is of {version}."
+            f"{_here()['where']} has tda_nerfstudio {__version__}, and this line is of {version}."
             " Install the same version on all machines."
         )
 
@@ -237,7 +240,9 @@ def _import_ray(cluster: Cluster) -> Any:
 
 def _start(ray: Any, cluster: Cluster) -> None:
     if cluster.address is None:
-        ray.init(num_cpus=cluster.workers, include_dashboard=False, log_to_driver=False, configure_logging=False)
+        ray.init(
+            "local", num_cpus=cluster.workers, include_dashboard=False, log_to_driver=False, configure_logging=False
+        )
         return
     child = subprocess.Popen(
         [sys.executable, "-c", CONNECT, cluster.address], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
@@ -255,7 +260,7 @@ def _start(ray: Any, cluster: Cluster) -> None:
             f"No Ray cluster can be used at --address {cluster.address} ({reason[:300]}). Start one there with `ray"
             " start --head`, check host, port and RAY_AUTH_TOKEN, or leave --address out to use this machine alone."
         )
-    ray.init(address=cluster.address, log_to_driver=False, configure_logging=False)
+    ray.init(address=cluster.address, **QUIET)
 
 
 def _has_room(resources: Mapping[str, float]) -> bool:
