@@ -74,20 +74,22 @@ def scaling(
     scenes: int = 96,
     visits: float | None = None,
     price: float = 0.04,
+    scene_seconds: float | None = None,
 ) -> None:
     """Measure what a store's scenes cost here, with one worker and with two, and simulate up to 512 workers from that.
 
     Args:
         data: The atlas, with at least so many scenes.
         store: A store that has the shared parts; it does not change.
-        out: Folder for scaling.json and scaling.md.
+        out: Folder for scaling.json, which is measured once, and scaling.md.
         scenes: Scenes to learn in each measurement.
         visits: Visits of each scene, as for tda learn.
         price: Of a worker's hour, in dollars.
+        scene_seconds: Seconds of a scene to simulate with in place of the measured ones, as of larger images.
     """
-    from tda_nerfstudio.studies.scaling_run import measure
+    from tda_nerfstudio.studies.scaling_run import scaling
 
-    print(measure(data, store, out, scenes, visits, price))
+    print(scaling(data, store, out, scenes, visits, price, scene_seconds))
 
 
 def _make_store(data: str, store: str, autoencoder: Path | None) -> None:

@@ -10,6 +10,8 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import NamedTuple
 
+from tda_nerfstudio.learning.forecast import in_short
+
 
 @dataclass(frozen=True)
 class Times:
@@ -137,15 +139,13 @@ def table(
             found = simulate(count, number, times, Faults(), price=price)
             lines.append(
                 f"| {count:,} | {number} | {_duration(found.hours)} | {100 * found.busy:.0f} % | {found.lost:,} |"
-                f" {found.files:,} | {found.gigabytes:.2f} GB | ${found.dollars:.2f} |"
+                f" {found.files:,} | {found.gigabytes:.2f} GB | ${found.dollars:.3g} |"
             )
     return "\n".join(lines) + "\n"
 
 
 def _duration(hours: float) -> str:
-    if hours < 2:
-        return f"{60 * hours:.0f} min"
-    return f"{hours:.1f} h" if hours < 48 else f"{hours / 24:.1f} d"
+    return in_short(3600 * hours) if hours < 48 else f"{hours / 24:.1f} d"
 
 
 def read_times(path: Path) -> Times:

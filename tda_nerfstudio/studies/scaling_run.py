@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import json
 import shutil
 import tempfile
 import time
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
-from statistics import mean, median, pstdev
+from statistics import mean, pstdev
 
+from tda_nerfstudio.atlas.inventory import Inventory, data_here
 from tda_nerfstudio.base.errors import TdaError
 from tda_nerfstudio.base.places import place
 from tda_nerfstudio.engine.drive import How, Result, learn_inventory
@@ -17,16 +20,39 @@ from tda_nerfstudio.engine.planning import Wishes
 from tda_nerfstudio.store.manifest import MANIFEST
 from tda_nerfstudio.store.shared_parts import GROWTH, TENSORS
 from tda_nerfstudio.store.store import Store
-from tda_nerfstudio.studies.scaling import Times, simulate, table, write_times
+from tda_nerfstudio.studies.scaling import Times, read_times, simulate, table, write_times
 
+NAME = "scaling.json"
 SMALL, USUAL = 4, 16
 """Scenes of a wave: two sizes tell what a wave takes besides its scenes."""
 
 
-def measure(data: str, store: str, out: Path, scenes: int, visits: float | None, price: float) -> str:
-    """Learn the same scenes by one worker of Ray in small and in usual waves, and by two; return what was found.
+def scaling(
+    data: str, store: str, out: Path, scenes: int, visits: float | None, price: float, seconds: float | None = None
+) -> str:
+    """Measure unless the folder has a measurement, write the tables beside it, and return them.
 
-    Writes scaling.json and scaling.md into a folder. Raises TdaError for fewer than 32 scenes.
+    `seconds` are those of a scene to simulate with, in place of the measured ones, as of larger images.
+    """
+    if not (out / NAME).is_file():
+        measure(data, store, out, scenes, visits)
+    times, facts = read_times(out / NAME), json.loads((out / NAME).read_text())
+    if seconds is not None:
+        times = replace(times, scene=seconds)
+    alone, together, off = facts["one_worker"], facts["two_workers"], facts["foreseen"] / facts["two_workers"] - 1
+    words = (
+        f"{facts['scenes']} scenes took {alone:.0f} s with one worker and {together:.0f} s with two, with their start."
+        f" The simulation says {facts['foreseen']:.0f} s for two, {100 * abs(off):.0f} % {'more' if off > 0 else 'less'}."
+    )
+    found = f"{words}\n\nSimulated with {times.scene:.3g} s a scene:\n\n{table(times, price=price)}"
+    (out / "scaling.md").write_text(found)
+    return found
+
+
+def measure(data: str, store: str, out: Path, scenes: int, visits: float | None) -> None:
+    """Learn the same scenes by one worker of Ray in small and in usual waves, and by two; write scaling.json.
+
+    Raises TdaError for fewer than 32 scenes.
     """
     if scenes < 2 * USUAL:
         raise TdaError(f"--scenes {scenes}: {2 * USUAL} are needed at least, for two waves of {USUAL}.")
@@ -46,27 +72,22 @@ def measure(data: str, store: str, out: Path, scenes: int, visits: float | None,
         small, _, folder = learn(1, SMALL)
         shutil.rmtree(folder)
         one, alone, folder = learn(1, USUAL)
-        times = _times(small, one, folder, scenes)
+        times = _times(small, one, folder, scenes, _listing(data))
         _, together, _ = learn(2, USUAL)
     foreseen = 3600 * simulate(scenes, 2, times, per_wave=USUAL).hours
-    ratio, off = _rate(one, scenes, alone), foreseen / together - 1
     facts = {"scenes": scenes, "visits": visits, "one_worker": alone, "two_workers": together, "foreseen": foreseen}
-    write_times(out / "scaling.json", times, facts)
-    found = table(times, price=price)
-    words = (
-        f"{scenes} scenes took {alone:.0f} s with one worker and {together:.0f} s with two, start included:"
-        f" {alone / together:.2f} times as fast. Once started, one does {ratio:.2f} scenes/s. The simulation says"
-        f" {foreseen:.0f} s for two, which is {100 * abs(off):.0f} % {'more' if off > 0 else 'less'}.\n"
-    )
-    (out / "scaling.md").write_text(f"{words}\n{found}")
-    return f"{words}\n{found}"
+    write_times(out / NAME, times, facts)
 
 
-def _rate(result: Result, scenes: int, seconds: float) -> float:
-    return scenes / (seconds - result.clock["planning"] - result.clock["ready"] - result.clock["first"])
+def _listing(data: str) -> float:
+    """Time how long looking at a scene takes, over the whole atlas."""
+    began = time.monotonic()
+    inventory = Inventory(data_here(place(data)))
+    count = len(inventory.prints(list(inventory.folders)))
+    return (time.monotonic() - began) / count
 
 
-def _times(small: Result, usual: Result, folder: Path, scenes: int) -> Times:
+def _times(small: Result, usual: Result, folder: Path, scenes: int, listing: float) -> Times:
     """Take the times apart: what a wave takes is so much for itself and so much for each of its scenes."""
     short, long = _waves(small), _waves(usual)
     scene = max((mean(long) - mean(short)) / (USUAL - SMALL), 0.0)
@@ -80,8 +101,8 @@ def _times(small: Result, usual: Result, folder: Path, scenes: int) -> Times:
         wave=wave,
         spread=pstdev(long) / mean(long),
         worker_start=usual.clock["first"],
-        driver_start=usual.clock["ready"],
-        listing=median([small.clock["planning"], usual.clock["planning"]]) / scenes,
+        driver_start=usual.clock["ready"] + max(usual.clock["planning"] - scenes * listing, 0.0),
+        listing=listing,
         dispatch=usual.clock["driver"] / len(long),
         opening=opening,
         scene_bytes=kept / scenes,

@@ -11,7 +11,7 @@ import pytest
 
 from tda_nerfstudio.base.errors import TdaError
 from tda_nerfstudio.studies.scaling import Faults, Times, read_times, simulate, table, write_times
-from tda_nerfstudio.studies.scaling_run import measure
+from tda_nerfstudio.studies.scaling_run import scaling
 
 NOTHING = Times(0, 0, 0, 0, 0, 0, 0, 0, 0, 0)
 TIMES = Times(
@@ -76,5 +76,5 @@ def test_times_are_read_as_they_were_written(tmp_path: Path) -> None:
 
 def test_too_few_scenes_are_refused(tmp_path: Path) -> None:
     with pytest.raises(TdaError, match="--scenes 8: 32 are needed at least"):
-        measure("atlas", "store", tmp_path / "out", 8, None, 0.04)
+        scaling("atlas", "store", tmp_path / "out", 8, None, 0.04)
     shutil.rmtree(tmp_path)
