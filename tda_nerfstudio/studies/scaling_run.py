@@ -40,9 +40,10 @@ def scaling(
     if seconds is not None:
         times = replace(times, scene=seconds)
     alone, together, off = facts["one_worker"], facts["two_workers"], facts["foreseen"] / facts["two_workers"] - 1
+    compared = f"{100 * abs(off):.0f} % {'more' if off > 0 else 'less'}"
     words = (
         f"{facts['scenes']} scenes took {alone:.0f} s with one worker and {together:.0f} s with two, with their start."
-        f" The simulation says {facts['foreseen']:.0f} s for two, {100 * abs(off):.0f} % {'more' if off > 0 else 'less'}."
+        f" The simulation says {facts['foreseen']:.0f} s for two, which is {compared}."
     )
     found = f"{words}\n\nSimulated with {times.scene:.3g} s a scene:\n\n{table(times, price=price)}"
     (out / "scaling.md").write_text(found)
