@@ -11,7 +11,7 @@ from tda_nerfstudio.atlas.atlas import scene_folders
 from tda_nerfstudio.atlas.images import IMAGE_SUFFIXES
 from tda_nerfstudio.atlas.layouts.scene import LAYOUTS, has_layout
 from tda_nerfstudio.base.errors import TdaError
-from tda_nerfstudio.base.places import copy_in, is_remote, reached
+from tda_nerfstudio.base.places import fetch, is_remote, reached
 from tda_nerfstudio.base.progress import track
 
 MOVED = "TDA_DATA"
@@ -62,8 +62,11 @@ class Inventory:
         folder = into / (self.root.name or "atlas")
         folder.mkdir(parents=True)
         for name in names:
-            with reached(self.root):
-                copy_in(self.folders[name], folder / name)
+            if is_remote(self.root):
+                with reached(self.root):
+                    fetch(self.folders[name], [path for path, _ in self._listed[name]], folder / name)
+            else:
+                (folder / name).symlink_to(self.folders[name].absolute(), target_is_directory=True)
         return folder
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import errno
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path, PurePath
 from typing import Any, cast
@@ -132,9 +132,7 @@ def bytes_in(folder: Path) -> int:
     return sum(path.stat().st_size for path in folder.rglob("*") if path.is_file())
 
 
-def copy_in(folder: Path, into: Path) -> None:
-    """Put a folder's content into a new folder of this machine: by a link to it, or from a bucket by a copy."""
-    if is_remote(folder):
-        folder.fs.get(f"{folder.path}/", f"{into}/", recursive=True)  # type: ignore[attr-defined]
-    else:
-        into.symlink_to(folder.absolute(), target_is_directory=True)
+def fetch(folder: Path, files: Sequence[str], into: Path) -> None:
+    """Copy some files of a folder in a bucket, given by their paths in it, to a folder of this machine."""
+    theirs, ours = [f"{folder.path}/{file}" for file in files], [str(into / file) for file in files]  # type: ignore[attr-defined]
+    folder.fs.get(theirs, ours)  # type: ignore[attr-defined]

@@ -14,6 +14,8 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any, NamedTuple, Self
 
+import psutil
+
 from tda_nerfstudio.base.atomic import write_text
 from tda_nerfstudio.base.errors import TdaError
 from tda_nerfstudio.base.places import create
@@ -153,10 +155,4 @@ def _on_this_machine(note: dict[str, Any]) -> tuple[bool, bool]:
     """Tell whether a note is from this machine, and whether its process is alive there."""
     if note["host"] != socket.gethostname():
         return False, False
-    try:
-        os.kill(note["pid"], 0)
-    except ProcessLookupError:
-        return True, False
-    except PermissionError:
-        pass
-    return True, True
+    return True, psutil.pid_exists(note["pid"])

@@ -9,6 +9,7 @@ import os
 import subprocess
 import sys
 import tempfile
+import time
 from collections.abc import Iterator, Mapping
 from dataclasses import asdict
 from functools import cache
@@ -18,7 +19,7 @@ from typing import Any, NamedTuple
 from tda_nerfstudio import __version__
 from tda_nerfstudio.base.errors import TdaError
 from tda_nerfstudio.base.places import place
-from tda_nerfstudio.base.terminal import hushed
+from tda_nerfstudio.base.terminal import CONSOLE, hushed
 from tda_nerfstudio.engine.outcome import Engine, Outcome
 from tda_nerfstudio.engine.plan import Job, Orders, Plan
 from tda_nerfstudio.engine.work import MachineError, Report, learn_job, of_machine
@@ -27,6 +28,8 @@ from tda_nerfstudio.store.shared_parts import GROWTH, TENSORS, SharedParts, read
 
 ANSWER = 10.0
 """Seconds in which a cluster has to answer."""
+SELDOM = 30.0
+"""Seconds between looks at the cluster while nothing comes back."""
 TICK = 0.5
 """Seconds to wait for a task before something else is looked at."""
 LOOPBACK = {"RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER": "0", "RAY_AUTH_MODE": "token", "RAY_USAGE_STATS_ENABLED": "0"}
@@ -81,6 +84,7 @@ class _Ray:
         self.given = [str(store), asdict(plan.orders), __version__]
         contents = {name: (store / name).read_bytes() for name in (MANIFEST, TENSORS, GROWTH)}
         self.parts = ray.put(contents)  # once for each machine
+        self.looked = time.monotonic()
         self._check_machines()
 
     def __call__(self, jobs: list[Job]) -> Iterator[Outcome | None]:
@@ -91,6 +95,8 @@ class _Ray:
                     job = jobs.pop(0)
                     flying[self._submit(job.names)] = job
                 ready, _ = self.ray.wait(list(flying), num_returns=1, timeout=TICK)
+                if not ready:
+                    self._look_around()
                 yield from (self._outcome(ref, flying.pop(ref)) for ref in ready)
                 yield None
         finally:
@@ -107,6 +113,14 @@ class _Ray:
         elif self.failed:
             labels = {"ray.io/node-id": f"!in({','.join(self.failed)})"}
         return self.task.options(label_selector=labels).remote(*self.given, prints, self.parts)
+
+    def _look_around(self) -> None:
+        """Say when no machine is left, now and then."""
+        if time.monotonic() - self.looked < SELDOM:
+            return
+        self.looked = time.monotonic()
+        if not any(node["Alive"] and node["Resources"].get("CPU") for node in self.ray.nodes()):
+            CONSOLE.print("No machine of the cluster is left. Waiting for one; Ctrl-C stops.", style="yellow")
 
     def _outcome(self, ref: Any, job: Job) -> Outcome:
         error = self.ray.exceptions
@@ -139,7 +153,7 @@ class _Ray:
 
     def _check_machines(self) -> None:
         """Let every machine look for package, store and the data of one scene. Raises TdaError for those that fail."""
-        alive = [node["NodeID"] for node in self.ray.nodes() if node["Alive"] and _has_room(node["Resources"])]
+        alive = [node["NodeID"] for node in self.ray.nodes() if node["Alive"] and node["Resources"].get("CPU")]
         check = self.ray.remote(num_cpus=0, max_retries=0)(_check)
         prints = dict(list(self.plan.prints.items())[:1])
         refs = [check.options(label_selector={"ray.io/node-id": node}).remote(*self.given, prints) for node in alive]
@@ -261,10 +275,6 @@ def _start(ray: Any, cluster: Cluster) -> None:
             " start --head`, check host, port and RAY_AUTH_TOKEN, or leave --address out to use this machine alone."
         )
     ray.init(address=cluster.address, **QUIET)
-
-
-def _has_room(resources: Mapping[str, float]) -> bool:
-    return bool(resources.get("CPU"))
 
 
 def _first_line(error: Exception) -> str:

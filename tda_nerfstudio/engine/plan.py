@@ -13,7 +13,7 @@ from tda_nerfstudio.base.places import create
 from tda_nerfstudio.learning.batches import StepSize
 from tda_nerfstudio.learning.schedule import StageTwo
 from tda_nerfstudio.store.precision import Precision
-from tda_nerfstudio.store.safe_files import damage_named
+from tda_nerfstudio.store.safe_files import check_name, damage_named
 
 PLANS = "plans"
 """Folder of a store that has its plans, the newest one last."""
@@ -115,7 +115,7 @@ def _read(path: Path) -> Plan:
         content = json.loads(raw)
         if content["format"] != FORMAT:
             raise ValueError(f"its format is {str(content['format'])[:40]!r}, not {FORMAT!r}")
-        waves = tuple(tuple(map(str, wave)) for wave in content["waves"])
+        waves = tuple(tuple(check_name(name, path) for name in wave) for wave in content["waves"])
         return Plan(Orders.read(content["orders"]), waves, dict(content["prints"]), dict(content["left_out"]))
 
 
