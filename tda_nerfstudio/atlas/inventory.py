@@ -14,13 +14,15 @@ from tda_nerfstudio.base.errors import TdaError
 from tda_nerfstudio.base.places import fetch, is_remote, reached
 from tda_nerfstudio.base.progress import track
 
-MOVED = "TDA_DATA"
+DATA_VARIABLE = "TDA_DATA"
 """Environment variable that says where a machine has the atlas."""
 
 
 def data_here(data: Path) -> Path:
     """Say where this machine has an atlas: where $TDA_DATA says, else at the same path."""
-    return Path(os.environ[MOVED]).expanduser() if os.environ.get(MOVED) and not is_remote(data) else data
+    return (
+        Path(os.environ[DATA_VARIABLE]).expanduser() if os.environ.get(DATA_VARIABLE) and not is_remote(data) else data
+    )
 
 
 class Inventory:

@@ -13,7 +13,7 @@ from pathlib import Path
 import torch
 
 from tda_nerfstudio.atlas.atlas import Atlas, read_atlas
-from tda_nerfstudio.atlas.inventory import MOVED, Inventory, data_here
+from tda_nerfstudio.atlas.inventory import DATA_VARIABLE, Inventory, data_here
 from tda_nerfstudio.base.errors import TdaError, listed
 from tda_nerfstudio.base.places import FULL, place
 from tda_nerfstudio.engine.plan import Orders
@@ -106,7 +106,7 @@ def check_data(store: Path, orders: Orders, prints: Mapping[str, str]) -> Invent
     if prints and len(gone) == len(prints):
         raise MachineError(
             f"{socket.gethostname()} does not have the data: {data} holds none of {listed(prints)}. Put the atlas"
-            f" there, mount it at the same path, or set {MOVED} on that machine to the folder where it has it."
+            f" there, mount it at the same path, or set {DATA_VARIABLE} on that machine to the folder where it has it."
         )
     changed = [name for name in prints if found[name] not in ("", prints[name])]
     if gone or changed:

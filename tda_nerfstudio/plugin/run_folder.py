@@ -7,13 +7,11 @@ from collections.abc import Callable
 from itertools import count
 from pathlib import Path
 
+from tda_nerfstudio.atlas.inventory import DATA_VARIABLE
 from tda_nerfstudio.base.errors import TdaError
 from tda_nerfstudio.plugin.claim import claim
 from tda_nerfstudio.plugin.config_file import CONFIG
 from tda_nerfstudio.plugin.run_config import RunConfig
-
-DATA_VARIABLE = "TDA_DATA"
-"""Environment variable that says where the atlas of a run is now."""
 
 
 def settle(config: RunConfig, file: Path) -> None:
