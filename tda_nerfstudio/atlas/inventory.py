@@ -5,13 +5,14 @@ from __future__ import annotations
 import hashlib
 import os
 from collections.abc import Collection, Iterable
+from contextlib import suppress
 from pathlib import Path, PurePosixPath
 
 from tda_nerfstudio.atlas.atlas import scene_folders
 from tda_nerfstudio.atlas.images import IMAGE_SUFFIXES
 from tda_nerfstudio.atlas.layouts.scene import LAYOUTS, has_layout
 from tda_nerfstudio.base.errors import TdaError
-from tda_nerfstudio.base.places import fetch, is_remote, reached
+from tda_nerfstudio.base.places import fetch, is_remote, link_or_copy, reached
 from tda_nerfstudio.base.progress import track
 
 DATA_VARIABLE = "TDA_DATA"
@@ -68,7 +69,7 @@ class Inventory:
                 with reached(self.root):
                     fetch(self.folders[name], [path for path, _ in self._listed[name]], folder / name)
             else:
-                (folder / name).symlink_to(self.folders[name].absolute(), target_is_directory=True)
+                link_or_copy(self.folders[name], folder / name)
         return folder
 
 
@@ -91,10 +92,11 @@ def _walked(folder: Path) -> list[tuple[str, int]]:
             path = f"{below}/{entry.name}" if below else entry.name
             if entry.name.startswith("."):
                 continue
-            if entry.is_dir():
-                waiting.append(path)
-            else:
-                found.append((path, entry.stat(follow_symlinks=False).st_size))
+            with suppress(OSError):  # a link that leads nowhere, or in a circle
+                if entry.is_dir():
+                    waiting.append(path)
+                else:
+                    found.append((path, entry.stat().st_size))
     return found
 
 
@@ -107,9 +109,14 @@ def _listed(root: Path, names: Collection[str] | None) -> dict[str, list[tuple[s
         found |= root.fs.find(start + below, detail=True)  # type: ignore[attr-defined]
     for key, facts in found.items():
         name, _, path = key.removeprefix(start).partition("/")
-        if path and not any(part.startswith(".") for part in (name, *PurePosixPath(path).parts)):
+        if all(map(_is_plain, (name, *path.split("/")))):
             scenes.setdefault(name, []).append((path, int(facts["size"])))
     return {name: files for name, files in scenes.items() if any(_is_trace(path) for path, _ in files)}
+
+
+def _is_plain(part: str) -> bool:
+    """Whether a part of a key can be a file's name here, and leads nowhere else. Hidden ones are passed over."""
+    return bool(part) and part[0] != "." and part.isprintable() and not set(part) & set("\\:")
 
 
 def _is_trace(path: str) -> bool:

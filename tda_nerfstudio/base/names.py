@@ -11,4 +11,6 @@ def is_safe(name: object) -> bool:
     """Whether a name is a text that is safe as a file's name on every system (`NAMES`)."""
     if not isinstance(name, str) or not 0 < len(name) <= LONGEST_NAME:
         return False
-    return name.isprintable() and name[0] != "." and not set(name) & set("/\\:")
+    if not name.isprintable() or len(name.encode()) > LONGEST_NAME:
+        return False
+    return name[0] != "." and not set(name) & set("/\\:")

@@ -3,13 +3,21 @@
 from __future__ import annotations
 
 import errno
+import os
+import shutil
 import tempfile
+import uuid
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path, PurePath
 from typing import Any, cast
 
 from tda_nerfstudio.base.errors import TdaError
+
+
+class PlaceError(TdaError):
+    """A bucket that cannot be used, now at least."""
+
 
 EXTRAS = {"s3": "s3", "s3a": "s3", "gs": "gcs", "gcs": "gcs"}
 """The extra of this package that each kind of bucket needs."""
@@ -55,7 +63,7 @@ def is_remote(path: Path) -> bool:
 
 @contextmanager
 def reached(path: Path) -> Iterator[None]:
-    """Turn what goes wrong with a bucket (no network, no such bucket, no rights) into a TdaError that says so."""
+    """Turn what goes wrong with a bucket (no network, no such bucket, no rights) into a PlaceError that says so."""
     try:
         yield
     except TdaError:
@@ -63,7 +71,7 @@ def reached(path: Path) -> Iterator[None]:
     except Exception as error:
         if not is_remote(path) or (isinstance(error, OSError) and error.errno in FULL):
             raise
-        raise TdaError(
+        raise PlaceError(
             f"{path} cannot be used ({type(error).__name__}: {str(error)[:200]}). Look at the bucket's name, at your"
             " rights there, and at the server's address and keys (AWS_ENDPOINT_URL, AWS_ACCESS_KEY_ID, ...)."
         ) from error
@@ -102,27 +110,39 @@ def nearby(path: Path) -> Iterator[Path]:
 
 
 def create(path: Path, content: bytes) -> bool:
-    """Write a new file; returns False, and changes nothing, where there is one. Of several at once, one wins."""
+    """Write a new file; returns False, and changes nothing, where there is one. Of several at once, one wins.
+
+    Raises TdaError where it cannot be written.
+    """
     if is_remote(path):
-        try:
-            path.fs.pipe_file(path.path, content, mode="create")  # type: ignore[attr-defined]
-        except FileExistsError:
-            return False
+        with reached(path):
+            try:
+                path.fs.pipe_file(path.path, content, mode="create")  # type: ignore[attr-defined]
+            except OSError:
+                if not has_file(path):
+                    raise
+                return False
         return True
-    path.parent.mkdir(parents=True, exist_ok=True)
-    with tempfile.NamedTemporaryFile(dir=path.parent, prefix=".", suffix=".tmp") as file:
-        file.write(content)
-        file.flush()
+    temporary = path.parent / f".{path.name}.{uuid.uuid4().hex}.tmp"
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with temporary.open("xb") as file:
+            file.write(content)
+            file.flush()
+            os.fsync(file.fileno())
         try:
-            path.hardlink_to(file.name)
+            path.hardlink_to(temporary)
         except FileExistsError:
             return False
         except OSError:  # a disk without hard links
-            try:
-                path.open("xb").write(content)
-            except FileExistsError:
+            if path.exists():
                 return False
-    return True
+            temporary.replace(path)
+        return True
+    except OSError as error:
+        raise TdaError(f"{path} cannot be written ({error}). Make room there, or make it writable.") from error
+    finally:
+        temporary.unlink(missing_ok=True)
 
 
 def bytes_in(folder: Path) -> int:
@@ -130,6 +150,14 @@ def bytes_in(folder: Path) -> int:
     if is_remote(folder):
         return int(folder.fs.du(folder.path))  # type: ignore[attr-defined]
     return sum(path.stat().st_size for path in folder.rglob("*") if path.is_file())
+
+
+def link_or_copy(folder: Path, into: Path) -> None:
+    """Link to a folder of this machine, or copy it where links are not allowed."""
+    try:
+        into.symlink_to(folder.absolute(), target_is_directory=True)
+    except OSError:
+        shutil.copytree(folder, into)
 
 
 def fetch(folder: Path, files: Sequence[str], into: Path) -> None:

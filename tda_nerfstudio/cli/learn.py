@@ -57,8 +57,8 @@ def learn(
                 raise TdaError(f"--{option} is for --engine ray. Add that, or leave --{option} out.")
     if workers is not None and workers < 1:
         raise TdaError(f"--workers {workers} must be at least 1.")
-    if gpus_per_worker is not None and not 0 <= gpus_per_worker <= 8:
-        raise TdaError(f"--gpus-per-worker {gpus_per_worker} must be from 0 to 8.")
+    if gpus_per_worker is not None and not (0 <= gpus_per_worker <= 1 or gpus_per_worker in range(2, 9)):
+        raise TdaError(f"--gpus-per-worker {gpus_per_worker} must be from 0 to 1, or a whole number up to 8.")
     part = Shard.read(shard)
     _make_store(data, store, autoencoder)
     wishes = Wishes(scenes, scenes_per_wave, seed, visits, scenes_per_step, precision)

@@ -14,6 +14,8 @@ from tda_nerfstudio.base.errors import counted
 from tda_nerfstudio.base.terminal import CONSOLE
 from tda_nerfstudio.learning.forecast import in_short
 
+OFTEN = 0.5
+"""Seconds between pictures while a wave is learnt."""
 SELDOM = 60.0
 """Seconds between lines where there is no terminal, as in the log of a job."""
 
@@ -26,7 +28,7 @@ class Board:
         self.total, self.psnr, self.aside = total, dict(before), set(aside)
         self.new, self.lost, self.within = 0, 0, 0.0
         """Scenes that this process has learnt, workers lost meanwhile, and the part of a wave that is done."""
-        self.began = self.told = time.monotonic()
+        self.began = self.told = self.drawn = time.monotonic()
 
     @property
     def done(self) -> int:
@@ -66,9 +68,13 @@ class Board:
             self._draw = lambda: bar.update(task, description=self.line(), completed=self.done + self.within)
             yield
 
-    def update(self) -> None:
-        """Show how far it is now."""
-        self._draw()
+    def update(self, now: bool = True) -> None:
+        """Show how far it is; without `now`, only if that was not shown just before."""
+        if not now and time.monotonic() - self.drawn < OFTEN:
+            return
+        self.drawn = time.monotonic()
+        if CONSOLE.is_terminal:
+            self._draw()
         if not CONSOLE.is_terminal and time.monotonic() - self.told > SELDOM:
             self.told = time.monotonic()
             CONSOLE.print(self.line(), markup=False, highlight=False, soft_wrap=True)

@@ -9,11 +9,11 @@ from dataclasses import dataclass
 from statistics import median
 from typing import Literal, NamedTuple
 
-from tda_nerfstudio.atlas.inventory import Inventory, data_here
+from tda_nerfstudio.atlas.inventory import DATA_VARIABLE, Inventory, data_here
 from tda_nerfstudio.base.atomic import require_writable
 from tda_nerfstudio.base.errors import TdaError, counted, listed
 from tda_nerfstudio.base.interrupts import signals_deferred
-from tda_nerfstudio.base.places import place
+from tda_nerfstudio.base.places import is_remote, place
 from tda_nerfstudio.base.progress import progress_to
 from tda_nerfstudio.base.terminal import CONSOLE, warn
 from tda_nerfstudio.engine.board import Board, summary
@@ -62,6 +62,9 @@ class Driver:
         self.clock: dict[str, float] = {}
         """Seconds until the engine was `ready`, then until the first wave was back, but for that itself (`first`);
         and the `driver`'s own work."""
+        self.suspects: dict[str, str] = {}
+        self.in_a_row = 0
+        """Scenes to give up, with the reasons, and the waves lost since the last one that was learnt."""
         self.asked = 0
         """The number of the signal that asked to stop."""
 
@@ -81,18 +84,24 @@ class Driver:
                 if len(self.reports) == 1 and "first" not in self.clock:
                     own = sum(self.reports[0].seconds.values())
                     self.clock["first"] = time.monotonic() - began - self.clock["ready"] - own
-                self.board.update()
+                self.board.update(now=outcome is not None)
                 if self.asked and deadline == float("inf"):
+                    CONSOLE.print("Stopping; what is learnt is in the store.", style="yellow", markup=False)
                     self.jobs.clear()
                     deadline = time.monotonic() + GRACE
                 if time.monotonic() > deadline:
                     break
             self.clock["driver"] = time.process_time() - used
+        if self.suspects and not self.reports:
+            name, reason = next(iter(self.suspects.items()))
+            raise TdaError(
+                f"No wave could be learnt, so that no scene is set aside. {name}: {reason} Look at this machine, at the"
+                " atlas and at the store, and run the same line again."
+            )
         return not self.asked
 
     def _note(self, number: int) -> None:
-        self.asked = number
-        CONSOLE.print("Stopping; what is learnt is in the store.", style="yellow", markup=False)
+        self.asked = number  # and no more: a signal may come in the middle of a print
 
     def _engine(self) -> AbstractContextManager[Engine]:
         if self.how.engine == "ray":
@@ -103,7 +112,7 @@ class Driver:
         def tell(what: str, share: float) -> None:
             if what.startswith("Learning"):
                 self.board.within = share * len(job.names)
-                self.board.update()
+                self.board.update(now=False)
 
         prints = {name: self.plan.prints[name] for name in job.names}
         with progress_to(tell):
@@ -114,20 +123,34 @@ class Driver:
         self.board.within = 0.0
         if outcome.report is not None:
             self.reports.append(outcome.report)
+            self.in_a_row = 0
+            self._give_up()
             self.board.psnr |= outcome.report.psnr
             self.board.new += len(outcome.report.psnr)
             self._set_aside(outcome.report.aside)
             return
         self.board.lost += 1
+        self.in_a_row += 1
         again, given_up = what_next(outcome)
         self.jobs += again if not self.asked else []
         where = f" on {outcome.where}" if outcome.where else ""
         what = f"Wave {outcome.job.wave} ({listed(outcome.job.names, most=3)}) was lost{where}: {outcome.reason}."
         CONSOLE.print(what, style="yellow", markup=False, highlight=False, soft_wrap=True)
-        for name in given_up:
-            reason = f"It was tried {outcome.job.lost + 1} times. {outcome.reason}."
+        if self.in_a_row > max(12, 3 * self.plan.orders.scenes_per_wave):
+            raise TdaError(
+                f"{self.in_a_row} waves in a row were lost, which is no fault of single scenes. The last one:"
+                f" {outcome.reason}. Look at the machines, and run the same line again."
+            )
+        self.suspects |= dict.fromkeys(given_up, f"It was tried {outcome.job.lost + 1} times. {outcome.reason}.")
+        if self.reports:
+            self._give_up()
+
+    def _give_up(self) -> None:
+        """Set scenes aside that took their workers down, once it is known that other waves can be learnt."""
+        for name, reason in self.suspects.items():
             put_aside(self.store.folder, name, reason, {"data": self.plan.orders.data})
-            self._set_aside({name: reason})
+        self._set_aside(self.suspects)
+        self.suspects = {}
 
     def _set_aside(self, reasons: dict[str, str]) -> None:
         self.reasons |= reasons
@@ -172,7 +195,12 @@ def learn_inventory(data: str, store: str, wishes: Wishes, how: How) -> Result:
     Raises TdaError for whatever cannot work, most of it before the work.
     """
     folder, began = place(store), time.monotonic()
+    folder = folder if is_remote(folder) else folder.absolute()  # machines have other working directories
     Manifest.read(folder)
+    if how.replan and how.shard.n > 1:
+        raise TdaError("--replan makes a new plan for all parts: run it once without --shard, or stop it soon after.")
+    if (here := data_here(place(data))) != place(data):
+        CONSOLE.print(f"{DATA_VARIABLE} is set: {here} is read in place of {data}.", style="yellow", markup=False)
     require_writable(folder)
     with Lease(folder, how.shard, lambda text: CONSOLE.print(text, style="yellow", markup=False)) as lease:
         opened = Store(folder)
@@ -180,7 +208,7 @@ def learn_inventory(data: str, store: str, wishes: Wishes, how: How) -> Result:
         aside = {name: reason for name, reason in opened.aside().items() if name not in done}
         if how.again:
             aside = {}
-        plan = find_plan(opened, Inventory(data_here(place(data))), wishes, {*done, *aside}, how.replan)
+        plan = find_plan(opened, Inventory(here), wishes, {*done, *aside}, how.replan)
         for name, reason in plan.left_out.items():
             warn(f"Scene {name!r} is left out: {reason}.")
         driver = Driver(opened, plan, how, done, aside)

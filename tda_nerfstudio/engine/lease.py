@@ -52,7 +52,7 @@ class Lease:
     """The right to work on a part of a store's plan, kept from the start to the end of a `with` block.
 
     Raises TdaError where somebody else has it. A note that is not renewed is waited for until it is too old; that of a
-    process which is known to be gone is not.
+    process of this machine that is gone is not.
     """
 
     def __init__(self, store: Path, shard: Shard, tell: Callable[[str], object] = print) -> None:
@@ -68,9 +68,12 @@ class Lease:
             self._wait_for_others()
             if create(self.path, self._note().encode()):
                 break
-            if _read(self.path) is None:  # damaged, by a disk that was full
+            found = _read(self.path)
+            if found is not None and found["token"] == self.token:  # the answer to a request was lost
+                break
+            if found is None:  # damaged, by a disk that was full
                 self.path.unlink(missing_ok=True)
-        rivals = [note for note in self._others() if not _gone(note) and note["since"] <= self._since]
+        rivals = [note for _, note in self._others() if note["since"] <= self._since]
         if rivals:
             self.path.unlink(missing_ok=True)
             raise self._refusal(rivals[0])
@@ -87,34 +90,39 @@ class Lease:
 
     def _note(self) -> str:
         self._since = getattr(self, "_since", time.time())
-        facts = {"token": self.token, "shard": list(self.shard), "host": socket.gethostname(), "pid": os.getpid()}
+        facts = {"token": self.token, "shard": list(self.shard)} | _this_process()
         return json.dumps(facts | {"since": self._since, "beat": time.time()}) + "\n"
 
     def _renew(self) -> None:
         while not self._ended.wait(BEAT):
-            with contextlib.suppress(OSError, TdaError):  # the next renewal may succeed
+            with contextlib.suppress(Exception):  # whatever it is: the next renewal may succeed
                 found = _read(self.path)
                 if found is not None and found["token"] != self.token:
                     self.lost = True
                     return
                 write_text(self.path, self._note())
 
-    def _others(self) -> list[dict[str, Any]]:
-        notes = [_read(path) for path in sorted((self.store / DRIVERS).glob("*-of-*.json"))]
-        foreign = [note for note in notes if note is not None and note["token"] != self.token]
-        return [note for note in foreign if self.shard.overlaps(Shard(*note["shard"]))]
+    def _others(self) -> list[tuple[Path, dict[str, Any]]]:
+        """List the notes of drivers that work on the same scenes."""
+        paths = sorted((self.store / DRIVERS).glob("*-of-*.json"))
+        notes = [(path, note) for path in paths if (note := _read(path)) is not None]
+        return [
+            pair for pair in notes if pair[1]["token"] != self.token and self.shard.overlaps(Shard(*pair[1]["shard"]))
+        ]
 
     def _wait_for_others(self) -> None:
-        """Wait until the notes of dead drivers are old enough, and remove them."""
-        first = {note["token"]: note["beat"] for note in self._others()}
-        said = False
+        """Wait until it is known of every note whether its driver lives, and remove those of the dead.
+
+        By this machine's clock: others may go wrong.
+        """
+        began, first, said = time.monotonic(), {}, False
         while others := self._others():
-            for note in others:
-                here, alive = _on_this_machine(note)
-                if _gone(note) or (here and not alive):
-                    _path(self.store, note).unlink(missing_ok=True)
-                elif alive or note["beat"] != first.setdefault(note["token"], note["beat"]):
+            for path, note in others:
+                alive = _is_alive(note)
+                if alive or note["beat"] != first.setdefault(note["token"], note["beat"]):
                     raise self._refusal(note)
+                if alive is False or time.monotonic() - began > DEAD:
+                    path.unlink(missing_ok=True)
                 elif not said:
                     said = True
                     self.tell(
@@ -131,28 +139,33 @@ class Lease:
         )
 
 
-def _path(store: Path, note: dict[str, Any]) -> Path:
-    return store / DRIVERS / f"{note['shard'][0]}-of-{note['shard'][1]}.json"
-
-
 def _read(path: Path) -> dict[str, Any] | None:
     """Read a note; None for one that was removed meanwhile or is damaged."""
     try:
         note = json.loads(path.read_bytes()[:4096])
-        kinds = {"token": str, "host": str, "pid": int, "since": float, "beat": float}
+        kinds = {"token": str, "host": str, "space": str, "pid": int, "born": float, "since": float, "beat": float}
         whole = all(isinstance(note[key], kind) for key, kind in kinds.items()) and len(note["shard"]) == 2
-        return note if whole else None
+        return note if whole and all(isinstance(k, int) for k in note["shard"]) else None
     except (OSError, ValueError, KeyError, TypeError):
         return None
 
 
-def _gone(note: dict[str, Any]) -> bool:
-    """Whether a note was not renewed for so long that its driver is dead."""
-    return time.time() - note["beat"] > DEAD
+def _this_process() -> dict[str, Any]:
+    """Say which process this is: a number alone is given again, and counted anew in every container."""
+    try:
+        space = str(Path("/proc/self/ns/pid").readlink())
+    except OSError:
+        space = ""
+    born = psutil.Process().create_time()
+    return {"host": socket.gethostname(), "space": space, "pid": os.getpid(), "born": born}
 
 
-def _on_this_machine(note: dict[str, Any]) -> tuple[bool, bool]:
-    """Tell whether a note is from this machine, and whether its process is alive there."""
-    if note["host"] != socket.gethostname():
-        return False, False
-    return True, psutil.pid_exists(note["pid"])
+def _is_alive(note: dict[str, Any]) -> bool | None:
+    """Tell whether a note's process lives, if it is one of this machine; None for others."""
+    here = _this_process()
+    if (note["host"], note["space"]) != (here["host"], here["space"]):
+        return None
+    try:
+        return abs(psutil.Process(note["pid"]).create_time() - note["born"]) < 1
+    except (psutil.Error, ValueError, OverflowError):
+        return False

@@ -18,7 +18,7 @@ from typing import Any, NamedTuple
 
 from tda_nerfstudio import __version__
 from tda_nerfstudio.base.errors import TdaError
-from tda_nerfstudio.base.places import place
+from tda_nerfstudio.base.places import PlaceError, place
 from tda_nerfstudio.base.terminal import CONSOLE, hushed
 from tda_nerfstudio.engine.outcome import Engine, Outcome
 from tda_nerfstudio.engine.plan import Job, Orders, Plan
@@ -71,11 +71,13 @@ class _Ray:
         self.ray, self.plan = ray, plan
         self.failed: dict[str, str] = {}
         """Why machines, by their ids, get no more waves."""
-        gpus, cpus = (ray.cluster_resources().get(kind, 0) for kind in ("GPU", "CPU"))
-        share = cluster.gpus_per_worker if cluster.gpus_per_worker is not None else 0.5 * bool(gpus)
-        if share and not gpus:
-            raise TdaError(f"--gpus-per-worker {share}: no machine of this cluster has a GPU. Give 0 or leave it out.")
-        room = int(gpus / share) if share else int(cpus)
+        gpus = ray.cluster_resources().get("GPU", 0)
+        self.share = share = cluster.gpus_per_worker if cluster.gpus_per_worker is not None else 0.5 * bool(gpus)
+        if share and not self._usable():
+            raise TdaError(
+                f"--gpus-per-worker {share}: no machine of this cluster has so many GPUs. Give 0 or leave it out."
+            )
+        room = sum(self._usable().values())
         workers = min(cluster.workers or room, room)
         if not workers:
             raise TdaError("This cluster has no free CPU. Start machines with `ray start`, or give --workers 1.")
@@ -114,12 +116,22 @@ class _Ray:
             labels = {"ray.io/node-id": f"!in({','.join(self.failed)})"}
         return self.task.options(label_selector=labels).remote(*self.given, prints, self.parts)
 
+    def _usable(self) -> dict[str, int]:
+        """Say for how many waves at once each machine has room that has not failed, by their ids."""
+        found = {}
+        for node in self.ray.nodes():
+            has = node["Resources"]
+            room = int(has.get("CPU", 0)) if not self.share else int(has.get("GPU", 0) / self.share)
+            if node["Alive"] and room and has.get("CPU") and node["NodeID"] not in self.failed:
+                found[node["NodeID"]] = room
+        return found
+
     def _look_around(self) -> None:
         """Say when no machine is left, now and then."""
         if time.monotonic() - self.looked < SELDOM:
             return
         self.looked = time.monotonic()
-        if not any(node["Alive"] and node["Resources"].get("CPU") for node in self.ray.nodes()):
+        if not self._usable():
             CONSOLE.print("No machine of the cluster is left. Waiting for one; Ctrl-C stops.", style="yellow")
 
     def _outcome(self, ref: Any, job: Job) -> Outcome:
@@ -144,19 +156,23 @@ class _Ray:
             return Outcome(job, "done", Report(**result["report"]), where=where)
         if result["kind"] == "machine":
             self.failed[machine] = result["reason"]
-            if not {node["NodeID"] for node in self.ray.nodes() if node["Alive"]} - set(self.failed):
+            if not self._usable():
                 raise TdaError(f"No machine of the cluster can go on. {' '.join(dict.fromkeys(self.failed.values()))}")
             return Outcome(job, "machine", reason=result["reason"], where=where)
+        if result["kind"] == "place":  # it may be reached again
+            return Outcome(job, "machine", reason=result["reason"])
         if result["kind"] == "data":
             raise TdaError(f"{result['reason']} (said by {where})")
         return Outcome(job, "failed", reason=result["reason"], where=where)
 
     def _check_machines(self) -> None:
         """Let every machine look for package, store and the data of one scene. Raises TdaError for those that fail."""
-        alive = [node["NodeID"] for node in self.ray.nodes() if node["Alive"] and node["Resources"].get("CPU")]
         check = self.ray.remote(num_cpus=0, max_retries=0)(_check)
         prints = dict(list(self.plan.prints.items())[:1])
-        refs = [check.options(label_selector={"ray.io/node-id": node}).remote(*self.given, prints) for node in alive]
+        refs = [
+            check.options(label_selector={"ray.io/node-id": node}).remote(*self.given, prints)
+            for node in self._usable()
+        ]
         told, gone = [], []
         for ref in refs:
             try:
@@ -181,6 +197,8 @@ def _task(
         return told | {"report": asdict(report)}
     except MachineError as error:
         return told | {"kind": "machine", "reason": str(error)}
+    except PlaceError as error:
+        return told | {"kind": "place", "reason": str(error)}
     except TdaError as error:
         return told | {"kind": "data", "reason": str(error)}
     except Exception as error:

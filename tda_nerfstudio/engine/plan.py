@@ -95,15 +95,15 @@ def newest_plan(store: Path) -> Plan | None:
     return _read(paths[-1]) if paths else None
 
 
-def count_plans(store: Path) -> int:
-    """Count the plans of a store."""
-    return len(list((store / PLANS).glob("*.json")))
+def next_number(store: Path) -> int:
+    """The number of the next plan of a store."""
+    return 1 + max((int(path.stem) for path in (store / PLANS).glob("*.json") if path.stem.isdecimal()), default=-1)
 
 
 def keep_plan(store: Path, plan: Plan, number: int) -> Plan:
-    """Write a plan into a store that had so many when it was made.
+    """Write a plan into a store under a number.
 
-    Returns it, or the one that somebody else has written there meanwhile.
+    Returns it, or the one that somebody else has written there since the number was asked for.
     """
     path = store / PLANS / f"{number:04d}.json"
     return plan if create(path, plan.content()) else _read(path)
@@ -116,7 +116,10 @@ def _read(path: Path) -> Plan:
         if content["format"] != FORMAT:
             raise ValueError(f"its format is {str(content['format'])[:40]!r}, not {FORMAT!r}")
         waves = tuple(tuple(check_name(name, path) for name in wave) for wave in content["waves"])
-        return Plan(Orders.read(content["orders"]), waves, dict(content["prints"]), dict(content["left_out"]))
+        plan = Plan(Orders.read(content["orders"]), waves, dict(content["prints"]), dict(content["left_out"]))
+        if missing := [name for name in plan.names if name not in plan.prints]:
+            raise ValueError(f"it has no fingerprint of {missing[0]!r}")
+        return plan
 
 
 def check_same(plan: Plan, given: Mapping[str, Any], store: Path) -> None:

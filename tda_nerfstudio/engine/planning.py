@@ -20,7 +20,7 @@ from tda_nerfstudio.base.names import NAMES, is_safe
 from tda_nerfstudio.base.places import is_remote, place
 from tda_nerfstudio.base.terminal import warn
 from tda_nerfstudio.core.cameras import parts_shape
-from tda_nerfstudio.engine.plan import Orders, Plan, check_same, count_plans, keep_plan, make_waves, newest_plan
+from tda_nerfstudio.engine.plan import Orders, Plan, check_same, keep_plan, make_waves, newest_plan, next_number
 from tda_nerfstudio.engine.work import check_data
 from tda_nerfstudio.learning.batches import StepSize
 from tda_nerfstudio.learning.schedule import Setting, StageTwo
@@ -64,8 +64,8 @@ def find_plan(store: Store, inventory: Inventory, wishes: Wishes, done: Collecti
     those of the unfinished plan, and StoreError for a plan that was made with other shared parts.
     """
     wishes.check()
-    number = count_plans(store.folder)
-    plan = None if replan else newest_plan(store.folder)
+    number = next_number(store.folder)
+    plan, new = None if replan else newest_plan(store.folder), None
     if plan is None or not (left := [name for name in plan.names if name not in done]):
         new = _new(store, inventory, wishes, done)
         if not new.waves:
@@ -79,7 +79,8 @@ def find_plan(store: Store, inventory: Inventory, wishes: Wishes, done: Collecti
             f" {store.manifest.hash}. Restore the store as it was, or add --replan to plan anew."
         )
     plan = replace(plan, orders=replace(plan.orders, data=str(inventory.root)))  # it may have been moved
-    check_data(store.folder, plan.orders, {name: plan.prints[name] for name in left})
+    if not new:
+        check_data(store.folder, plan.orders, {name: plan.prints[name] for name in left}, inventory)
     return plan
 
 
@@ -89,7 +90,8 @@ def _new(store: Store, inventory: Inventory, wishes: Wishes, done: Collection[st
     left_out = {name: f"a scene's name is {NAMES}; rename its folder" for name in chosen if not is_safe(name)}
     names = [name for name in chosen if name not in done and name not in left_out]
     camera, box = store.manifest.camera, store.shared.scenes.box
-    size, views = _sample(inventory, names, box) if names else ((camera.width, camera.height), 1)
+    usual = camera.width, camera.height
+    size, views = _sample(inventory, names, box, usual) if names else (usual, 1)
     step_size = StepSize(wishes.scenes_per_step or StepSize().scenes)
     codec = store.shared.autoencoder
     share = step_size.share(math.prod(parts_shape(size[1], size[0], codec.f, codec.sub)))
@@ -115,11 +117,19 @@ def _selectors(inventory: Inventory, wishes: Wishes) -> tuple[str, ...]:
     return () if is_remote(inventory.root) else split_of(inventory.root, METHOD, "--scenes")
 
 
-def _sample(inventory: Inventory, names: Sequence[str], box: Tensor) -> tuple[tuple[int, int], int]:
-    """Find the size of most images and the usual number of training views in some scenes; warn if they leave a box."""
+def _sample(
+    inventory: Inventory, names: Sequence[str], box: Tensor, usual: tuple[int, int]
+) -> tuple[tuple[int, int], int]:
+    """Find the size of most images and the usual number of training views in some scenes; warn if they leave a box.
+
+    Where none of them can be read, the size is `usual`.
+    """
     some = names[:: -(-len(names) // SAMPLE)]
     with tempfile.TemporaryDirectory(prefix="tda_") as scratch:
-        atlas = read_atlas(inventory.stage(some, Path(scratch)))
+        try:
+            atlas = read_atlas(inventory.stage(some, Path(scratch)))
+        except TdaError:  # all of them are broken, which is said where they are set aside
+            return usual, 1
         if beyond := reach_out(box, atlas.scenes):
             warn(
                 f"Some of these scenes reach out of the store's box: {beyond} of its side. What lies outside is not"

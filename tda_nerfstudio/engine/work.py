@@ -15,7 +15,7 @@ import torch
 from tda_nerfstudio.atlas.atlas import Atlas, read_atlas
 from tda_nerfstudio.atlas.inventory import DATA_VARIABLE, Inventory, data_here
 from tda_nerfstudio.base.errors import TdaError, listed
-from tda_nerfstudio.base.places import FULL, place
+from tda_nerfstudio.base.places import FULL, is_remote, place
 from tda_nerfstudio.engine.plan import Orders
 from tda_nerfstudio.learning.learn_wave import LearntWave, learn_wave
 from tda_nerfstudio.store.aside import put_aside, take_back
@@ -72,6 +72,8 @@ def learn_job(
             return None
         done = time.perf_counter()
         aside = atlas.broken | learnt.aside
+        if aside:  # not because this machine has lost sight of them meanwhile
+            check_data(store, orders, {name: prints[name] for name in aside})
         _publish(store, orders, learnt, aside)
     seconds = {"read": read - began, "learn": done - read, "publish": time.perf_counter() - done}
     psnr = {scene.record.name: scene.record.metrics.get("psnr") for scene in learnt.scenes}
@@ -94,16 +96,15 @@ def _read(store: Path, orders: Orders, prints: Mapping[str, str], parts: SharedP
     return replace(atlas, root=inventory.root, scenes=tuple(good), broken=atlas.broken | far)
 
 
-def check_data(store: Path, orders: Orders, prints: Mapping[str, str]) -> Inventory:
+def check_data(store: Path, orders: Orders, prints: Mapping[str, str], inventory: Inventory | None = None) -> Inventory:
     """Find a plan's scenes on this machine.
 
-    Raises MachineError where none of them is there, and TdaError where some are gone or have changed.
+    Raises MachineError where the atlas is not there, and TdaError where scenes are gone or have changed.
     """
-    data = data_here(place(orders.data))
-    inventory = Inventory(data, list(prints))
-    found = inventory.prints(prints)
+    inventory = inventory or Inventory(data_here(place(orders.data)), list(prints))
+    data, found = inventory.root, inventory.prints(prints)
     gone = [name for name, print_ in found.items() if not print_]
-    if prints and len(gone) == len(prints):
+    if len(gone) == len(prints) and _is_empty(data):
         raise MachineError(
             f"{socket.gethostname()} does not have the data: {data} holds none of {listed(prints)}. Put the atlas"
             f" there, mount it at the same path, or set {DATA_VARIABLE} on that machine to the folder where it has it."
@@ -130,6 +131,11 @@ def _publish(store: Path, orders: Orders, learnt: LearntWave, aside: Mapping[str
         put_aside(store, name, reason, {"data": orders.data, "seed": orders.seed})
 
 
+def _is_empty(data: Path) -> bool:
+    """Whether a machine has nothing where the atlas should be, as where a disk is not mounted."""
+    return not is_remote(data) and (not data.is_dir() or next(data.iterdir(), None) is None)
+
+
 def check_store(store: Path, orders: Orders) -> None:
     """Raise MachineError where this machine does not see the plan's store: what it wrote would be lost."""
     if not is_store(store) or Manifest.read(store).hash != orders.shared:
@@ -144,6 +150,10 @@ def of_machine() -> Iterator[None]:
     """Turn an error of the disk into one that says which machine failed, and what to do."""
     try:
         yield
+    except RuntimeError as error:
+        if "CUDA error" not in str(error):
+            raise
+        raise MachineError(f"{socket.gethostname()}: its GPU does not work any more ({str(error)[:200]}).") from error
     except OSError as error:
         room = f"Make room in {tempfile.gettempdir()}, or set TMPDIR there to a larger disk"
         advice = room if error.errno in FULL else "Look at its disks"

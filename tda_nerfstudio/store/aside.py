@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from tda_nerfstudio.base.atomic import write_text
+from tda_nerfstudio.base.places import reached
 from tda_nerfstudio.store.safe_files import check_name, damage_named
 
 ASIDE = "quarantine"
@@ -24,7 +25,8 @@ def put_aside(folder: Path, name: str, reason: str, provenance: Mapping[str, Any
 
 def take_back(folder: Path, name: str) -> None:
     """Remove the note about a scene, if there is one."""
-    _note(folder, name).unlink(missing_ok=True)
+    with reached(folder):
+        _note(folder, name).unlink(missing_ok=True)
 
 
 def read_aside(folder: Path) -> dict[str, str]:

@@ -11,7 +11,10 @@ from typing import IO
 from tda_nerfstudio.base.atomic import replace_file
 from tda_nerfstudio.base.errors import StoreError
 from tda_nerfstudio.base.names import NAMES, is_safe
-from tda_nerfstudio.base.places import FULL
+from tda_nerfstudio.base.places import FULL, PlaceError, is_remote
+
+NETWORK = ("botocore", "aiobotocore", "aiohttp", "asyncio", "s3fs", "gcsfs", "fsspec")
+"""Packages whose errors say nothing about a file, but that it was not reached."""
 
 
 def check_name(name: object, where: Path) -> str:
@@ -28,9 +31,11 @@ def damage_named(path: Path, what: str) -> Iterator[None]:
     """Turn any error while a file is read into a StoreError that names the file."""
     try:
         yield
-    except StoreError:
+    except (StoreError, PlaceError):
         raise
     except Exception as error:
+        if is_remote(path) and (isinstance(error, OSError) or type(error).__module__.startswith(NETWORK)):
+            raise PlaceError(f"{path} cannot be read now ({type(error).__name__}: {str(error)[:200]}).") from error
         raise StoreError(
             f"{what} {path} cannot be read ({type(error).__name__}: {str(error)[:200]}). Restore it, or remove it and"
             " learn its scenes again."

@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -167,8 +168,9 @@ class Store(Mapping[str, StoredScene]):
     def prune(self) -> None:
         """Delete files whose scenes were all written again later, and temporary files of writers that were killed."""
         for path in (self.folder / SCENES).glob(".*.tmp"):
-            if time.time() - path.stat().st_mtime > STALE:
-                path.unlink(missing_ok=True)
+            with suppress(FileNotFoundError):  # its writer has just finished
+                if time.time() - path.stat().st_mtime > STALE:
+                    path.unlink(missing_ok=True)
         for file in [file for file in self.files if not any(self._where[name] is file for name in file.names)]:
             file.path.unlink(missing_ok=True)
             self.files.remove(file)

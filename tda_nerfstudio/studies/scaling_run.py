@@ -68,6 +68,8 @@ def measure(data: str, store: str, out: Path, scenes: int, visits: float | None)
             wishes = Wishes((f"0:{scenes}",), per_wave, visits=visits)
             began = time.monotonic()
             result = learn_inventory(data, str(folder), wishes, How("ray", Cluster(workers=workers)))
+            if result.code or len(result.reports) < scenes // per_wave:
+                raise TdaError(f"The measurement was stopped, or {data} has fewer than {scenes} good scenes.")
             return result, time.monotonic() - began, folder
 
         small, _, folder = learn(1, SMALL)

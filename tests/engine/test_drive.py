@@ -216,7 +216,7 @@ def test_options_of_ray_are_refused_without_it(
     wanted = {
         "address": "--address is for --engine ray",
         "none": "--workers 0 must be at least 1",
-        "gpus": "--gpus-per-worker -1.0 must be from 0 to 8",
+        "gpus": "--gpus-per-worker -1.0 must be from 0 to 1",
         "shard": "--shard 2/2 is no part",
     }
     for key, text in wanted.items():
@@ -230,3 +230,33 @@ def test_ray_that_is_missing_is_named_with_its_extra(monkeypatch) -> None:
     on_ray._import_ray.cache_clear()
     with pytest.raises(TdaError, match=r"pip install 'tda-nerfstudio\[cluster\]'"):
         on_ray._import_ray(on_ray.Cluster())
+
+
+def test_where_nothing_can_be_learnt_no_scene_is_set_aside(new, tiny_atlas: Path, monkeypatch) -> None:
+    from tda_nerfstudio.engine import drive
+
+    def fail(*args: object) -> None:
+        raise RuntimeError("CUDA error: an illegal memory access was encountered")
+
+    store, words = new(), "No wave could be learnt, so that no scene is set aside. .* CUDA error"
+    monkeypatch.setattr(drive, "learn_job", fail)
+    with pytest.raises(TdaError, match=words):
+        learn_inventory(str(tiny_atlas), str(store.folder), SHORT, How())
+    assert not Store(store.folder).aside() and not list((store.folder / "drivers").iterdir())
+    monkeypatch.setattr(drive, "learn_job", learn_job)
+    assert learn_inventory(str(tiny_atlas), str(store.folder), SHORT, How()).code == 0 and len(Store(store.folder)) == 6
+
+
+def test_a_scene_that_fails_is_set_aside_and_the_others_are_learnt(new, tiny_atlas: Path, monkeypatch) -> None:
+    from tda_nerfstudio.engine import drive
+
+    def fail(store, orders, prints, *more):
+        if "vehicle_0003" in prints:
+            raise ValueError("an odd scene")
+        return learn_job(store, orders, prints, *more)
+
+    store = new()
+    monkeypatch.setattr(drive, "learn_job", fail)
+    assert learn_inventory(str(tiny_atlas), str(store.folder), SHORT, How()).code == 0
+    assert Store(store.folder).aside() == {"vehicle_0003": "It was tried 2 times. ValueError: an odd scene."}
+    assert len(Store(store.folder)) == 5

@@ -10,6 +10,7 @@ import sys
 import time
 from pathlib import Path
 
+import psutil
 import pytest
 
 from tda_nerfstudio.base.errors import TdaError
@@ -22,7 +23,7 @@ HERE = socket.gethostname()
 def note(store: Path, shard: tuple[int, int] = (0, 1), **facts: object) -> Path:
     """Write the note of another driver."""
     now = time.time()
-    content = {"token": "t", "shard": shard, "host": HERE, "pid": os.getpid(), "since": now, "beat": now}
+    content = {"token": "t", "shard": shard, "since": now, "beat": now} | module._this_process()
     path = store / DRIVERS / f"{shard[0]}-of-{shard[1]}.json"
     path.parent.mkdir(exist_ok=True)
     path.write_text(json.dumps(content | facts))
@@ -64,6 +65,22 @@ def test_a_process_of_this_machine_that_is_gone_is_not_waited_for(tmp_path: Path
     said: list[str] = []
     with Lease(tmp_path, Shard(), said.append):
         assert not said
+
+
+def test_a_number_that_was_given_to_another_process_since_is_not_taken_for_it(tmp_path: Path) -> None:
+    note(tmp_path, born=psutil.Process().create_time() - 100)
+    with Lease(tmp_path, Shard()) as lease:
+        assert json.loads(lease.path.read_text())["token"] == lease.token
+
+
+def test_clocks_of_other_machines_may_go_wrong(tmp_path: Path, monkeypatch) -> None:
+    monkeypatch.setattr(module, "DEAD", 1.0)
+    monkeypatch.setattr(module, "BEAT", 0.2)
+    for wrong in (-1e6, 1e6):
+        note(tmp_path, host="elsewhere", beat=time.time() + wrong, since=time.time() - 10)
+        began = time.monotonic()
+        with Lease(tmp_path, Shard(), lambda text: None):
+            assert time.monotonic() - began > 1
 
 
 def test_one_of_another_machine_is_waited_for_until_it_is_old(tmp_path: Path, monkeypatch) -> None:
