@@ -58,7 +58,7 @@ def test_nothing_heavy_is_loaded_and_the_dataparser_is_known(blocked: list) -> N
 UNIX_ONLY = ("resource", "fcntl", "pwd", "grp", "termios")
 WITHOUT_UNIX = """
 import importlib, pkgutil, sys
-import nerfstudio.scripts.train, torch, rich.progress, multiprocessing.util
+import nerfstudio.scripts.train, torch, rich.progress, multiprocessing.util, psutil
 for name in sys.argv[1:]:
     sys.modules[name] = None
 before = set(sys.modules)
