@@ -164,7 +164,8 @@ def test_a_python_block_of_readme_runs_as_written(block: str, stage_two, tiny_at
     (tmp_path / "more").symlink_to(tiny_atlas)
     code = block.replace("vehicle_0024", stage_two.manifest["scene_names"][0])
     check = """
-assert images.shape == (8, 3, 32, 32) and 0 <= images.min() < images.max() <= 1
+for shown, shape in ((images, (8, 3, 32, 32)), (large, (1, 3, 512, 512))):
+    assert shown.shape == shape and 0 <= shown.min() < shown.max() <= 1
 assert "vehicle_0003" in Store("RUN/store") and store.record("vehicle_0003").metrics["psnr"] > 0
 """
     words = [sys.executable, "-c", code + check]

@@ -21,9 +21,8 @@ DATA_VARIABLE = "TDA_DATA"
 
 def data_here(data: Path) -> Path:
     """Say where this machine has an atlas: where $TDA_DATA says, else at the same path."""
-    return (
-        Path(os.environ[DATA_VARIABLE]).expanduser() if os.environ.get(DATA_VARIABLE) and not is_remote(data) else data
-    )
+    moved = os.environ.get(DATA_VARIABLE)
+    return Path(moved).expanduser() if moved and not is_remote(data) else data
 
 
 class Inventory:

@@ -6,12 +6,13 @@ import io
 import os
 import tempfile
 import uuid
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import IO, Any
 
 from tda_nerfstudio.base.errors import TdaError
-from tda_nerfstudio.base.places import is_remote, reached
+from tda_nerfstudio.base.places import has_file, is_remote, reached
 
 
 def require_writable(folder: Path) -> None:
@@ -44,14 +45,48 @@ def replace_file(path: Path, write: Callable[[IO[bytes]], object], beside: Path 
         with reached(path):
             path.write_bytes(content.getvalue())
         return
+    with _written(path, write, beside or path.parent) as temporary:
+        temporary.replace(path)
+
+
+def create_file(path: Path, content: bytes) -> bool:
+    """Write a new file; returns False, and changes nothing, where there is one. Of several at once, one wins.
+
+    Raises TdaError where it cannot be written.
+    """
+    if is_remote(path):
+        with reached(path):
+            try:
+                path.fs.pipe_file(path.path, content, mode="create")  # type: ignore[attr-defined]
+            except OSError:
+                if not has_file(path):
+                    raise
+                return False
+        return True
+    try:
+        with _written(path, lambda file: file.write(content), path.parent) as temporary:
+            try:
+                path.hardlink_to(temporary)
+            except OSError:  # it is there, or the disk has no hard links
+                if path.exists():
+                    return False
+                temporary.replace(path)
+    except OSError as error:
+        raise TdaError(f"{path} cannot be written ({error}). Make room there, or make it writable.") from error
+    return True
+
+
+@contextmanager
+def _written(path: Path, write: Callable[[IO[bytes]], object], folder: Path) -> Iterator[Path]:
+    """Write the whole of a file for `path` into a temporary one in a folder, which is gone after the block."""
     path.parent.mkdir(parents=True, exist_ok=True)
-    temporary = (beside or path.parent) / f".{path.name}.{os.getpid()}.tmp"
+    temporary = folder / f".{path.name}.{uuid.uuid4().hex}.tmp"  # machines may share numbers of processes
     try:
         with temporary.open("wb") as file:
             write(file)
             file.flush()
             os.fsync(file.fileno())
-        temporary.replace(path)
+        yield temporary
     finally:
         temporary.unlink(missing_ok=True)
 

@@ -3,10 +3,8 @@
 from __future__ import annotations
 
 import errno
-import os
 import shutil
 import tempfile
-import uuid
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path, PurePath
@@ -107,42 +105,6 @@ def nearby(path: Path) -> Iterator[Path]:
         copy = Path(folder) / path.name
         copy.write_bytes(path.read_bytes())
         yield copy
-
-
-def create(path: Path, content: bytes) -> bool:
-    """Write a new file; returns False, and changes nothing, where there is one. Of several at once, one wins.
-
-    Raises TdaError where it cannot be written.
-    """
-    if is_remote(path):
-        with reached(path):
-            try:
-                path.fs.pipe_file(path.path, content, mode="create")  # type: ignore[attr-defined]
-            except OSError:
-                if not has_file(path):
-                    raise
-                return False
-        return True
-    temporary = path.parent / f".{path.name}.{uuid.uuid4().hex}.tmp"
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        with temporary.open("xb") as file:
-            file.write(content)
-            file.flush()
-            os.fsync(file.fileno())
-        try:
-            path.hardlink_to(temporary)
-        except FileExistsError:
-            return False
-        except OSError:  # a disk without hard links
-            if path.exists():
-                return False
-            temporary.replace(path)
-        return True
-    except OSError as error:
-        raise TdaError(f"{path} cannot be written ({error}). Make room there, or make it writable.") from error
-    finally:
-        temporary.unlink(missing_ok=True)
 
 
 def bytes_in(folder: Path) -> int:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Collection, Iterator, Mapping
 from contextlib import contextmanager
-from statistics import mean
+from statistics import fmean
 
 from rich.progress import BarColumn, Progress, TextColumn
 from rich.table import Table
@@ -39,7 +39,7 @@ class Board:
     def quality(self) -> float | None:
         """Mean PSNR of the scenes that have one, in dB."""
         found = [psnr for psnr in self.psnr.values() if psnr is not None]
-        return mean(found) if found else None
+        return fmean(found) if found else None
 
     @property
     def rate(self) -> float:
@@ -53,8 +53,8 @@ class Board:
             left = self.total - self.done - self.within
             parts += [f"{self.rate:.2g}/s" if self.rate < 10 else f"{self.rate:.0f}/s"]
             parts += [f"{in_short(left / self.rate)} left"] if left > 0 else []
-        if self.quality is not None:
-            parts.append(f"{self.quality:.2f} dB")
+        if (quality := self.quality) is not None:
+            parts.append(f"{quality:.2f} dB")
         parts += [f"{len(self.aside)} set aside"] if self.aside else []
         parts += [f"{self.lost} lost"] if self.lost else []
         return ", ".join(parts)
@@ -75,7 +75,7 @@ class Board:
         self.drawn = time.monotonic()
         if CONSOLE.is_terminal:
             self._draw()
-        if not CONSOLE.is_terminal and time.monotonic() - self.told > SELDOM:
+        elif time.monotonic() - self.told > SELDOM:
             self.told = time.monotonic()
             CONSOLE.print(self.line(), markup=False, highlight=False, soft_wrap=True)
 

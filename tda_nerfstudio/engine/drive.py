@@ -52,19 +52,21 @@ class Driver:
     def __init__(self, store: Store, plan: Plan, how: How, done: Collection[str], aside: dict[str, str]) -> None:
         self.store, self.plan, self.how = store, plan, how
         waves = list(enumerate(plan.waves))[how.shard.i :: how.shard.n]
-        own = {name for _, wave in waves for name in wave}
+        self.names = {name for _, wave in waves for name in wave}
+        """The scenes of its part of the plan."""
         left = [(k, tuple(name for name in wave if name not in done and name not in aside)) for k, wave in waves]
         self.jobs = [Job(k, names) for k, names in left if names]
-        known = {name: store.record(name).metrics.get("psnr") for name in own & set(done) if name in store}
-        self.reasons = {name: reason for name, reason in aside.items() if name in own}
-        self.board = Board(len(own), known, self.reasons)
+        known = {name: store.record(name).metrics.get("psnr") for name in self.names & set(done) if name in store}
+        self.reasons = {name: reason for name, reason in aside.items() if name in self.names}
+        self.board = Board(len(self.names), known, self.reasons)
         self.reports: list[Report] = []
         self.clock: dict[str, float] = {}
         """Seconds until the engine was `ready`, then until the first wave was back, but for that itself (`first`);
         and the `driver`'s own work."""
         self.suspects: dict[str, str] = {}
+        """Scenes to give up, with the reasons."""
         self.in_a_row = 0
-        """Scenes to give up, with the reasons, and the waves lost since the last one that was learnt."""
+        """Waves lost since the last one that was learnt."""
         self.asked = 0
         """The number of the signal that asked to stop."""
 
@@ -222,14 +224,10 @@ def learn_inventory(data: str, store: str, wishes: Wishes, how: How) -> Result:
         _report(driver, opened)
     if not finished:
         return Result(128 + driver.asked, driver.reports, driver.clock)
-    missing = [name for name in _own(driver) if name not in opened and name not in driver.reasons]
+    missing = [name for name in sorted(driver.names) if name not in opened and name not in driver.reasons]
     if missing:
         raise TdaError(f"{listed(missing)} of the plan are not in {folder} after all. Run the same line again.")
     return Result(0, driver.reports, driver.clock)
-
-
-def _own(driver: Driver) -> list[str]:
-    return [name for wave in driver.plan.waves[driver.how.shard.i :: driver.how.shard.n] for name in wave]
 
 
 def _announce(driver: Driver) -> None:

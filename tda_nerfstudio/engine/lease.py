@@ -16,9 +16,9 @@ from typing import Any, NamedTuple, Self
 
 import psutil
 
-from tda_nerfstudio.base.atomic import write_text
+from tda_nerfstudio.base.atomic import create_file, write_text
 from tda_nerfstudio.base.errors import TdaError
-from tda_nerfstudio.base.places import create
+from tda_nerfstudio.base.places import reached
 
 DRIVERS = "drivers"
 """Folder of a store that has the notes."""
@@ -66,7 +66,7 @@ class Lease:
     def __enter__(self) -> Self:
         while True:
             self._wait_for_others()
-            if create(self.path, self._note().encode()):
+            if create_file(self.path, self._note().encode()):
                 break
             found = _read(self.path)
             if found is not None and found["token"] == self.token:  # the answer to a request was lost
@@ -85,7 +85,7 @@ class Lease:
         self._ended.set()
         self._thread.join()
         if not self.lost:
-            with contextlib.suppress(OSError):
+            with contextlib.suppress(Exception):  # it will be too old soon
                 self.path.unlink(missing_ok=True)
 
     def _note(self) -> str:
@@ -104,24 +104,25 @@ class Lease:
 
     def _others(self) -> list[tuple[Path, dict[str, Any]]]:
         """List the notes of drivers that work on the same scenes."""
-        paths = sorted((self.store / DRIVERS).glob("*-of-*.json"))
-        notes = [(path, note) for path in paths if (note := _read(path)) is not None]
-        return [
-            pair for pair in notes if pair[1]["token"] != self.token and self.shard.overlaps(Shard(*pair[1]["shard"]))
-        ]
+        with reached(self.store):
+            paths = sorted((self.store / DRIVERS).glob("*-of-*.json"))
+            notes = [(path, note) for path in paths if (note := _read(path)) is not None]
+        foreign = [(path, note) for path, note in notes if note["token"] != self.token]
+        return [(path, note) for path, note in foreign if self.shard.overlaps(Shard(*note["shard"]))]
 
     def _wait_for_others(self) -> None:
         """Wait until it is known of every note whether its driver lives, and remove those of the dead.
 
         By this machine's clock: others may go wrong.
         """
-        began, first, said = time.monotonic(), {}, False
+        first, said = {}, False
         while others := self._others():
             for path, note in others:
                 alive = _is_alive(note)
-                if alive or note["beat"] != first.setdefault(note["token"], note["beat"]):
+                since, beat = first.setdefault(note["token"], (time.monotonic(), note["beat"]))
+                if alive or note["beat"] != beat:
                     raise self._refusal(note)
-                if alive is False or time.monotonic() - began > DEAD:
+                if alive is False or time.monotonic() - since > DEAD:
                     path.unlink(missing_ok=True)
                 elif not said:
                     said = True

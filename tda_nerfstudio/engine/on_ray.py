@@ -6,6 +6,7 @@ import contextlib
 import json
 import logging
 import os
+import socket
 import subprocess
 import sys
 import tempfile
@@ -17,12 +18,13 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from tda_nerfstudio import __version__
+from tda_nerfstudio.base.atomic import require_writable
 from tda_nerfstudio.base.errors import TdaError
 from tda_nerfstudio.base.places import PlaceError, place
 from tda_nerfstudio.base.terminal import CONSOLE, hushed
 from tda_nerfstudio.engine.outcome import Engine, Outcome
 from tda_nerfstudio.engine.plan import Job, Orders, Plan
-from tda_nerfstudio.engine.work import MachineError, Report, learn_job, of_machine
+from tda_nerfstudio.engine.work import MachineError, Report, check_data, check_store, learn_job, of_machine
 from tda_nerfstudio.store.manifest import MANIFEST
 from tda_nerfstudio.store.shared_parts import GROWTH, TENSORS, SharedParts, read_shared_parts
 
@@ -81,7 +83,7 @@ class _Ray:
         workers = min(cluster.workers or room, room)
         if not workers:
             raise TdaError("This cluster has no free CPU. Start machines with `ray start`, or give --workers 1.")
-        self.workers, self.most = workers, 2 * workers if workers == room else workers
+        self.most = 2 * workers if workers == room else workers
         self.task = ray.remote(num_cpus=1, num_gpus=share, max_retries=0)(_task)
         self.given = [str(store), asdict(plan.orders), __version__]
         contents = {name: (store / name).read_bytes() for name in (MANIFEST, TENSORS, GROWTH)}
@@ -106,14 +108,10 @@ class _Ray:
                 with contextlib.suppress(Exception):
                     self.ray.cancel(ref, force=True)
 
-    def _submit(self, names: tuple[str, ...], machine: str | None = None) -> Any:
-        """Start a task, on a machine that has not failed or on a given one."""
+    def _submit(self, names: tuple[str, ...]) -> Any:
+        """Start a task, on a machine that has not failed."""
         prints = {name: self.plan.prints[name] for name in names}
-        labels = {}
-        if machine is not None:
-            labels = {"ray.io/node-id": machine}
-        elif self.failed:
-            labels = {"ray.io/node-id": f"!in({','.join(self.failed)})"}
+        labels = {"ray.io/node-id": f"!in({','.join(self.failed)})"} if self.failed else {}
         return self.task.options(label_selector=labels).remote(*self.given, prints, self.parts)
 
     def _usable(self) -> dict[str, int]:
@@ -207,9 +205,6 @@ def _task(
 
 def _check(store: str, orders: dict[str, Any], version: str, prints: dict[str, str]) -> str:
     """Say what a machine lacks; "" if it can learn the plan's scenes."""
-    from tda_nerfstudio.base.atomic import require_writable
-    from tda_nerfstudio.engine.work import check_data, check_store
-
     try:
         _check_version(version)
         read = Orders.read(orders)
@@ -232,8 +227,6 @@ def _check_version(version: str) -> None:
 
 def _here() -> dict[str, str]:
     """Say which machine this is."""
-    import socket
-
     import ray
 
     return {"machine": ray.get_runtime_context().get_node_id(), "where": socket.gethostname()}
@@ -272,9 +265,7 @@ def _import_ray(cluster: Cluster) -> Any:
 
 def _start(ray: Any, cluster: Cluster) -> None:
     if cluster.address is None:
-        ray.init(
-            "local", num_cpus=cluster.workers, include_dashboard=False, log_to_driver=False, configure_logging=False
-        )
+        ray.init("local", num_cpus=cluster.workers, include_dashboard=False, **QUIET)
         return
     child = subprocess.Popen(
         [sys.executable, "-c", CONNECT, cluster.address], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True

@@ -8,8 +8,8 @@ from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 from typing import Any, NamedTuple, Self
 
+from tda_nerfstudio.base.atomic import create_file
 from tda_nerfstudio.base.errors import TdaError
-from tda_nerfstudio.base.places import create
 from tda_nerfstudio.learning.batches import StepSize
 from tda_nerfstudio.learning.schedule import StageTwo
 from tda_nerfstudio.store.precision import Precision
@@ -106,7 +106,7 @@ def keep_plan(store: Path, plan: Plan, number: int) -> Plan:
     Returns it, or the one that somebody else has written there since the number was asked for.
     """
     path = store / PLANS / f"{number:04d}.json"
-    return plan if create(path, plan.content()) else _read(path)
+    return plan if create_file(path, plan.content()) else _read(path)
 
 
 def _read(path: Path) -> Plan:

@@ -11,7 +11,7 @@ from typing import Any
 
 from torch import Tensor
 
-from tda_nerfstudio.atlas.atlas import read_atlas
+from tda_nerfstudio.atlas.atlas import Atlas, read_atlas
 from tda_nerfstudio.atlas.bounds import reach_out
 from tda_nerfstudio.atlas.inventory import Inventory, data_here
 from tda_nerfstudio.atlas.selection import select, split_of
@@ -25,7 +25,6 @@ from tda_nerfstudio.engine.work import check_data
 from tda_nerfstudio.learning.batches import StepSize
 from tda_nerfstudio.learning.schedule import Setting, StageTwo
 from tda_nerfstudio.learning.views import SceneViews
-from tda_nerfstudio.store.manifest import DefaultCamera
 from tda_nerfstudio.store.precision import Precision
 from tda_nerfstudio.store.shared_parts import SharedParts, write_shared_parts
 from tda_nerfstudio.store.store import Store
@@ -65,13 +64,11 @@ def find_plan(store: Store, inventory: Inventory, wishes: Wishes, done: Collecti
     """
     wishes.check()
     number = next_number(store.folder)
-    plan, new = None if replan else newest_plan(store.folder), None
-    if plan is None or not (left := [name for name in plan.names if name not in done]):
-        new = _new(store, inventory, wishes, done)
-        if not new.waves:
-            return new
-        plan = keep_plan(store.folder, new, number)
-        left = plan.names
+    plan = None if replan else newest_plan(store.folder)
+    left = [name for name in plan.names if name not in done] if plan else []
+    if plan is None or not left:
+        plan = _new(store, inventory, wishes, done)
+        plan = keep_plan(store.folder, plan, number) if plan.waves else plan
     check_same(plan, asdict(wishes), store.folder)
     if plan.orders.shared != store.manifest.hash:
         raise StoreError(
@@ -79,7 +76,7 @@ def find_plan(store: Store, inventory: Inventory, wishes: Wishes, done: Collecti
             f" {store.manifest.hash}. Restore the store as it was, or add --replan to plan anew."
         )
     plan = replace(plan, orders=replace(plan.orders, data=str(inventory.root)))  # it may have been moved
-    if not new:
+    if left:
         check_data(store.folder, plan.orders, {name: plan.prints[name] for name in left}, inventory)
     return plan
 
@@ -122,20 +119,28 @@ def _sample(
 ) -> tuple[tuple[int, int], int]:
     """Find the size of most images and the usual number of training views in some scenes; warn if they leave a box.
 
-    Where none of them can be read, the size is `usual`.
+    Where none of them can be read, the size is `usual`: what is broken is said when it is set aside.
     """
-    some = names[:: -(-len(names) // SAMPLE)]
     with tempfile.TemporaryDirectory(prefix="tda_") as scratch:
         try:
-            atlas = read_atlas(inventory.stage(some, Path(scratch)))
-        except TdaError:  # all of them are broken, which is said where they are set aside
+            atlas = _some(inventory, names, Path(scratch))
+        except TdaError:
             return usual, 1
-        if beyond := reach_out(box, atlas.scenes):
-            warn(
-                f"Some of these scenes reach out of the store's box: {beyond} of its side. What lies outside is not"
-                " seen. Scale them like the store's scenes."
-            )
+        try:
+            beyond = reach_out(box, atlas.scenes)
+        except TdaError:
+            beyond = ""
+    if beyond:
+        warn(
+            f"Some of these scenes reach out of the store's box: {beyond} of its side. What lies outside is not"
+            " seen. Scale them like the store's scenes."
+        )
     return (atlas.width, atlas.height), atlas.train_views
+
+
+def _some(inventory: Inventory, names: Sequence[str], scratch: Path) -> Atlas:
+    """Read at most `SAMPLE` scenes. Raises TdaError where all of them are broken."""
+    return read_atlas(inventory.stage(names[:: -(-len(names) // SAMPLE)], scratch))
 
 
 def new_store(folder: Path, data: str, parts: SharedParts, about: dict[str, Any]) -> None:
@@ -145,9 +150,5 @@ def new_store(folder: Path, data: str, parts: SharedParts, about: dict[str, Any]
     """
     inventory = Inventory(data_here(place(data)))
     with tempfile.TemporaryDirectory(prefix="tda_") as scratch:
-        names = list(inventory.folders)
-        atlas = read_atlas(inventory.stage(names[:: -(-len(names) // SAMPLE)], Path(scratch)))
-        view = SceneViews(atlas).train.view
-    distance = (view.c2w[:, :, 3] - parts.scenes.box.cpu().mean(0)).norm(dim=-1).median()
-    camera = DefaultCamera(atlas.width, atlas.height, float(view.fx.median()), float(distance))
-    write_shared_parts(folder, parts, camera, about)
+        views = SceneViews(_some(inventory, list(inventory.folders), Path(scratch)))
+    write_shared_parts(folder, parts, views.usual_camera(parts.scenes.box), about)

@@ -50,7 +50,6 @@ def learn_job(
     prints: Mapping[str, str],
     parts: SharedParts,
     stopped: Callable[[], bool] = lambda: False,
-    device: torch.device | str | None = None,
 ) -> Report | None:
     """Learn the scenes that `prints` names with their fingerprints, and put them into a store.
 
@@ -65,9 +64,7 @@ def learn_job(
         names, size, schedule = [name for name in prints if name in atlas.names], orders.step_size, orders.schedule
         learnt: LearntWave | None = LearntWave([], {"scenes": {}}, {})
         if names:
-            learnt = learn_wave(
-                atlas, parts, names, orders.seed, schedule=schedule, size=size, device=device, stopped=stopped
-            )
+            learnt = learn_wave(atlas, parts, names, orders.seed, schedule=schedule, size=size, stopped=stopped)
         if learnt is None:
             return None
         done = time.perf_counter()
@@ -84,11 +81,10 @@ def _read(store: Path, orders: Orders, prints: Mapping[str, str], parts: SharedP
     """Bring scenes to this machine and read them, after making sure that they are those of the plan."""
     inventory = check_data(store, orders, prints)
     atlas = read_atlas(inventory.stage(prints, scratch), size=orders.size)
-    far, good = {}, []
-    usual = parts.scenes.box.mean(0).cpu()
+    far, good, box = {}, [], parts.scenes.box.cpu()
     for scene in atlas.scenes:
-        distance = float((scene.train.c2w[:, :, 3] - usual).norm(dim=-1).median())
-        if distance > FAR * float((parts.scenes.box[1] - parts.scenes.box[0]).norm()):
+        distance = float((scene.train.c2w[:, :, 3] - box.mean(0)).norm(dim=-1).median())
+        if distance > FAR * float((box[1] - box[0]).norm()):
             far[scene.name] = f"Scene '{scene.name}': its cameras are {distance:.3g} from the middle of the box that"
             far[scene.name] += " all scenes of the store share. Scale it like the others."
         else:
@@ -111,9 +107,8 @@ def check_data(store: Path, orders: Orders, prints: Mapping[str, str], inventory
         )
     changed = [name for name in prints if found[name] not in ("", prints[name])]
     if gone or changed:
-        facts = [
-            f"{listed(names, what)}" for names, what in ((changed, "changed scene"), (gone, "missing scene")) if names
-        ]
+        kinds = (changed, "changed scene"), (gone, "missing scene")
+        facts = [listed(names, what) for names, what in kinds if names]
         raise TdaError(
             f"The atlas {data} is not what it was when the plan of {store} was made: {'; '.join(facts)}. Put it back"
             " as it was, or add --replan to plan anew for all scenes that are not learnt yet."

@@ -17,6 +17,7 @@ from tda_nerfstudio.atlas.posed import PosedImages
 from tda_nerfstudio.base.errors import TdaError
 from tda_nerfstudio.base.terminal import CONSOLE
 from tda_nerfstudio.core.cameras import View
+from tda_nerfstudio.store.manifest import DefaultCamera
 
 
 class ViewTable:
@@ -56,6 +57,12 @@ class SceneViews:
     def pixels(self) -> int:
         """Count the pixels of an image."""
         return self.width * self.height
+
+    def usual_camera(self, box: Float[Tensor, "2 3"]) -> DefaultCamera:
+        """Choose the camera that shows scenes in a box by default: like those of the training images."""
+        view = self.train.view
+        distance = (view.c2w[:, :, 3] - box.cpu().mean(0)).norm(dim=-1).median()
+        return DefaultCamera(self.width, self.height, float(view.fx.median()), float(distance))
 
     def only(self, rows: Sequence[int]) -> SceneViews:
         """Take some of the scenes, given by their rows, in that order. Images are read again."""

@@ -16,11 +16,10 @@ from tda_nerfstudio.learning.beginning import mean_beginning
 from tda_nerfstudio.learning.learn_wave import learnt_scenes
 from tda_nerfstudio.plugin import stage_one
 from tda_nerfstudio.plugin.finished import read_finished
-from tda_nerfstudio.plugin.multi_scene_datamanager import MultiSceneDataManager
 from tda_nerfstudio.plugin.open_run import open_run
 from tda_nerfstudio.plugin.tda_model import TdaModel
 from tda_nerfstudio.plugin.tda_pipeline import TdaPipeline
-from tda_nerfstudio.store.manifest import DefaultCamera, SharedConfig
+from tda_nerfstudio.store.manifest import SharedConfig
 from tda_nerfstudio.store.precision import Precision
 from tda_nerfstudio.store.scene_files import TOGETHER
 from tda_nerfstudio.store.shared_parts import SharedParts, is_store, shared_hash, write_shared_parts
@@ -42,13 +41,6 @@ def shared_parts(model: TdaModel, given: SharedParts | None) -> SharedParts:
     return SharedParts(shared, table, model.autoencoder, weights, occupied)
 
 
-def default_camera(model: TdaModel, manager: MultiSceneDataManager) -> DefaultCamera:
-    """Choose the camera that shows a run's scenes by default: like those of its training images."""
-    views, view = manager.views, manager.views.train.view
-    distance = (view.c2w[:, :, 3] - model.field.scenes.box.cpu().mean(0)).norm(dim=-1).median()
-    return DefaultCamera(views.width, views.height, float(view.fx.median()), float(distance))
-
-
 def open_store(folder: Path, pipeline: TdaPipeline, given: SharedParts | None = None) -> Store:
     """Open the store in a folder for a run's scenes, or make one. `given` is as for `shared_parts`.
 
@@ -57,7 +49,8 @@ def open_store(folder: Path, pipeline: TdaPipeline, given: SharedParts | None = 
     parts = shared_parts(pipeline.model, given)
     if not is_store(folder):
         about = stage_one.tell(pipeline.config.autoencoder)
-        write_shared_parts(folder, parts, default_camera(pipeline.model, pipeline.datamanager), about)
+        camera = pipeline.datamanager.views.usual_camera(parts.scenes.box)
+        write_shared_parts(folder, parts, camera, about)
     store, own = Store(folder), shared_hash(parts)
     if store.manifest.hash != own:
         raise StoreError(

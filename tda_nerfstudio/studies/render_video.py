@@ -17,7 +17,6 @@ from tda_nerfstudio.core.showing import OUTPUTS
 from tda_nerfstudio.core.view import image_size
 from tda_nerfstudio.plugin.config_file import is_config
 from tda_nerfstudio.plugin.open_run import open_run
-from tda_nerfstudio.plugin.run_store import default_camera
 from tda_nerfstudio.plugin.stored_pipeline import StoredPipeline, store_of
 from tda_nerfstudio.plugin.tda_pipeline import TdaPipeline
 from tda_nerfstudio.store.manifest import DefaultCamera
@@ -42,7 +41,7 @@ def open_source(source: Path) -> tuple[TdaPipeline | StoredPipeline, DefaultCame
     if not (is_config(source) or is_config(source / "config.yml")):
         raise TdaError(f"{source} is neither a store nor a run. Give a folder with a manifest.json or a config.yml.")
     pipeline = open_run(source)
-    return pipeline, default_camera(pipeline.model, pipeline.datamanager)
+    return pipeline, pipeline.datamanager.views.usual_camera(pipeline.model.field.scenes.box)
 
 
 def render_video(

@@ -53,7 +53,7 @@ class Faults:
     """Deaths of the driver per hour; the same line goes on."""
 
 
-class Forecast(NamedTuple):
+class Simulated(NamedTuple):
     """What a simulated run takes."""
 
     hours: float
@@ -75,7 +75,7 @@ def simulate(
     per_wave: int = 16,
     price: float = 0.0,
     seed: int = 0,
-) -> Forecast:
+) -> Simulated:
     """Run a plan with so many workers, event by event. `price` is that of a worker's hour in dollars.
 
     Workers bring waves to one driver and take the next, one after the other. A wave that is lost is learnt last.
@@ -115,7 +115,7 @@ def simulate(
     end += waves * times.opening
     size = scenes * times.scene_bytes + times.shared_bytes
     dollars = price * workers * end / 3600 / scenes * 1000
-    return Forecast(end / 3600, kept / (workers * end), lost, waves, size / 1e9, dollars)
+    return Simulated(end / 3600, kept / (workers * end), lost, waves, size / 1e9, dollars)
 
 
 def _draw(draw: random.Random, per_hour: float) -> float:

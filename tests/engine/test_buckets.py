@@ -11,9 +11,9 @@ import torch
 from short_plans import WORDS
 
 from tda_nerfstudio.atlas.inventory import Inventory
-from tda_nerfstudio.base.atomic import require_writable
+from tda_nerfstudio.base.atomic import create_file, require_writable
 from tda_nerfstudio.base.errors import TdaError
-from tda_nerfstudio.base.places import bytes_in, create, is_remote, place
+from tda_nerfstudio.base.places import bytes_in, is_remote, place
 from tda_nerfstudio.store.store import Store
 
 
@@ -77,7 +77,7 @@ def test_fingerprints_are_those_of_a_folder_and_scenes_come_near(put: str, tiny_
 
 def test_of_two_that_create_a_file_one_wins(bucket: str, tmp_path: Path) -> None:
     for folder in (place(f"{bucket}/once"), tmp_path):
-        assert create(folder / "a", b"1") and not create(folder / "a", b"2")
+        assert create_file(folder / "a", b"1") and not create_file(folder / "a", b"2")
         assert (folder / "a").read_bytes() == b"1"
 
 
@@ -106,3 +106,16 @@ def test_other_addresses_and_missing_packages_are_said(monkeypatch) -> None:
     with pytest.raises(TdaError, match=r"pip install 'tda-nerfstudio\[gcs\]'"):
         place("gs://x/y")
     assert os.sep not in place("x").name
+
+
+def test_keys_that_lead_elsewhere_are_no_files_of_a_scene(put: str, tmp_path: Path) -> None:
+    root = place(f"{put}/tiny")
+    evil = [f"vehicle_0000//{tmp_path}/x", "vehicle_0000/a/../../../x", "vehicle_0000/..\\x", "vehicle_0000/C:/x"]
+    before = Inventory(root).prints(["vehicle_0000"])
+    for key in evil:
+        root.fs.pipe_file(f"{root.path}/{key}", b"evil")  # type: ignore[attr-defined]
+    assert (
+        Inventory(root).prints(["vehicle_0000"]) == Inventory(root, ["vehicle_0000"]).prints(["vehicle_0000"]) == before
+    )
+    Inventory(root).stage(["vehicle_0000"], tmp_path / "scratch")
+    assert not (tmp_path / "x").exists() and not list(tmp_path.rglob("*\\*"))

@@ -13,7 +13,7 @@ from pathlib import Path
 
 import pytest
 import torch
-from short_plans import SHORT, WORDS
+from short_plans import SHORT, WORDS, check_equal
 
 from tda_nerfstudio.atlas.inventory import Inventory
 from tda_nerfstudio.base.errors import TdaError
@@ -25,15 +25,6 @@ from tda_nerfstudio.engine.work import MachineError, Report, learn_job
 from tda_nerfstudio.store.store import Store
 
 TDA = Path(sys.executable).with_name("tda")
-
-
-def check_equal(store: Path, learnt: Store) -> None:
-    """Check that a store has every scene once, with the bits of the undisturbed run."""
-    found = Store(store)
-    assert found.names == learnt.names and not found.verify()
-    assert sorted(name for file in found.files for name in file.names) == found.names
-    for name in found:
-        assert torch.equal(found[name].learnt.micro, learnt[name].learnt.micro), name
 
 
 @pytest.mark.parametrize("killers", [{"s0"}, {"s7"}, {"s15"}, {"s3", "s4"}, {"s0", "s15"}, set()])

@@ -14,8 +14,7 @@ from pathlib import Path
 
 import psutil
 import pytest
-import torch
-from short_plans import WORDS
+from short_plans import WORDS, check_equal
 
 from tda_nerfstudio.base.places import place
 from tda_nerfstudio.engine.on_ray import LOOPBACK
@@ -84,16 +83,6 @@ def ended(process: subprocess.Popen) -> tuple[int, str]:
     return process.returncode, " ".join(text.split())
 
 
-def check_equal(store: Store, learnt: Store, left_out: str = "") -> None:
-    """Check that every scene is there once, with good hashes and the bits of the undisturbed run."""
-    found = Store(store.folder)
-    assert found.names == [name for name in learnt.names if name != left_out] and not found.verify()
-    for name in found:
-        one, other = found[name].learnt, learnt[name].learnt
-        assert torch.equal(one.micro, other.micro) and torch.equal(one.weights, other.weights), name
-    assert sorted(name for file in found.files for name in file.names) == found.names
-
-
 def worker() -> psutil.Process | None:
     """Find a process that learns a wave."""
     for process in psutil.process_iter():
@@ -131,7 +120,7 @@ def test_worker_node_and_driver_are_killed_and_every_scene_is_there_once(node, s
     code, text = ended(driver)
     assert code == 0, text
     assert "6 of the plan's 6 scenes" in text
-    check_equal(store, learnt)
+    check_equal(store.folder, learnt)
 
 
 def test_a_scene_that_kills_its_worker_is_set_aside_and_the_rest_is_learnt(node, start, new, learnt) -> None:
@@ -141,7 +130,7 @@ def test_a_scene_that_kills_its_worker_is_set_aside_and_the_rest_is_learnt(node,
     assert code == 0, text
     assert "vehicle_0003: It was tried 2 times. its process was killed" in text.replace("│ ", "").replace("│", "")
     assert list(Store(store.folder).aside()) == ["vehicle_0003"]
-    check_equal(store, learnt, "vehicle_0003")
+    check_equal(store.folder, learnt, "vehicle_0003")
     code, text = ended(start(store))
     assert (code, "1 scene: vehicle_0003 set aside (tda store info says why). Add --again" in text) == (0, True), text
 
@@ -161,7 +150,7 @@ def test_a_machine_with_a_full_disk_gets_no_more_waves(node, start, new, learnt,
         assert code == 0, text
         assert "was lost on" in text and "No space left on device" in text, text
         assert f"Make room in {disk}, or set TMPDIR there" in text, text
-        check_equal(store, learnt)
+        check_equal(store.folder, learnt)
     finally:
         subprocess.run(["umount", "-l", str(disk)], check=True)
 
@@ -188,7 +177,7 @@ def test_sigterm_ends_in_time_and_a_second_driver_is_refused(node, start, new, l
     assert code == 143 and "The same line goes on." in text and time.monotonic() - asked < 30, text
     code, text = ended(start(store))
     assert code == 0, text
-    check_equal(store, learnt)
+    check_equal(store.folder, learnt)
 
 
 @pytest.mark.parametrize("open_", [False, True])
@@ -225,4 +214,4 @@ def test_a_cluster_that_is_started_here_listens_on_this_machine_alone(new, tiny_
     code, text = ended(driver)
     assert code == 0, text
     assert heard and heard <= {"127.0.0.1", "::1", "::ffff:127.0.0.1"}, heard
-    check_equal(store, learnt)
+    check_equal(store.folder, learnt)

@@ -113,3 +113,19 @@ def test_what_is_done_is_in_no_wave_and_a_finished_plan_is_followed_by_a_new_one
     assert nothing.waves == () and len(list((folder / "plans").iterdir())) == 1
     more = find_plan(store, Inventory(tiny_atlas), replace(SHORT, seed=3), made.names[:3], replan=True)
     assert more.names == made.names[3:] and newest_plan(folder) == more
+
+
+def test_a_damaged_image_in_the_sample_stops_no_planning(new, atlas: Path) -> None:
+    for path in (atlas / "vehicle_0001" / "train").iterdir():
+        content = bytearray(path.read_bytes())
+        content[60] ^= 255  # in the picture: header and end are whole
+        path.write_bytes(bytes(content))
+    plan = find_plan(new(), Inventory(atlas), SHORT, ())
+    assert len(plan.names) == 6 and plan.orders.size == (32, 32)
+
+
+def test_an_atlas_of_broken_scenes_is_planned_at_the_store_s_size(new, atlas: Path) -> None:
+    for path in atlas.glob("*/transforms_train.json"):
+        path.write_text("{")
+    plan = find_plan(new(), Inventory(atlas), SHORT, ())
+    assert len(plan.names) == 6 and plan.orders.size == (32, 32)
