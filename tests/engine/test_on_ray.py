@@ -94,6 +94,17 @@ def worker() -> psutil.Process | None:
     return None
 
 
+def listens_on(process: psutil.Process) -> set[str]:
+    """Give the addresses that a process of Ray listens on; of one that has just ended, none."""
+    try:
+        if process.name() not in ("raylet", "gcs_server") and process.cmdline()[:1] != ["ray::_task"]:
+            return set()
+        found = process.net_connections("inet")
+    except psutil.NoSuchProcess:
+        return set()
+    return {connection.laddr.ip for connection in found if connection.status == psutil.CONN_LISTEN}
+
+
 def wait(until: Callable[[], object], process: subprocess.Popen) -> None:
     """Wait until something is so, while a command runs."""
     while not until():
@@ -204,13 +215,7 @@ def test_a_cluster_that_is_started_here_listens_on_this_machine_alone(new, tiny_
     line = [TDA, "learn", "--data", tiny_atlas, "--store", store.folder, *WORDS, "--engine", "ray", "--workers", "2"]
     driver = subprocess.Popen(list(map(str, line)), text=True, stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
     wait(worker, driver)
-    heard = {
-        connection.laddr.ip
-        for process in psutil.process_iter()
-        if process.name() in ("raylet", "gcs_server") or process.cmdline()[:1] == ["ray::_task"]
-        for connection in process.net_connections("inet")
-        if connection.status == psutil.CONN_LISTEN
-    }
+    heard = {address for process in psutil.process_iter() for address in listens_on(process)}
     code, text = ended(driver)
     assert code == 0, text
     assert heard and heard <= {"127.0.0.1", "::1", "::ffff:127.0.0.1"}, heard
