@@ -31,12 +31,14 @@ ALLOWED = {
     "plugin": {"plugin", "making.demo"} | BELOW,
     "engine": {"engine", "__version__"} | BELOW,
     "methods": {"plugin", "learning", "autoencoder", "core"},
-    "studies": {"studies", "engine", "plugin", "making"} | BELOW,
+    "looking": {"looking", "atlas", "store", "autoencoder", "core", "base"},
+    "studies": {"studies", "looking", "engine", "plugin", "making"} | BELOW,
     "studies.bench": {"studies.bench", "learning", "autoencoder", "core", "base"},
     "cli": {
         "cli",
         "methods",
         "studies",
+        "looking",
         "plugin",
         "engine",
         "learning",
@@ -107,7 +109,10 @@ def test_nothing_heavy_is_imported_at_module_level(path: Path) -> None:
 def test_the_command_line_imports_nothing_of_ours_but_errors_before_it_is_called() -> None:
     for path in (ROOT / "cli").glob("*.py"):
         names = {name for name in imports(ast.parse(path.read_text()), at_module_level=True) if "tda_nerf" in name}
-        own = {f"tda_nerfstudio.cli.{name}" for name in ("store.app", "learn.learn", "learn.scaling")}
+        own = {
+            f"tda_nerfstudio.cli.{name}"
+            for name in ("store.app", "learn.learn", "learn.scaling", "look.view", "look.render", "look.sheet")
+        }
         assert names <= own | {f"tda_nerfstudio.base.errors.{name}" for name in ERRORS}
 
 

@@ -57,6 +57,15 @@ def decode(codec: Codec, rendering: Rendering, height: int, width: int) -> Float
 
 
 @torch.no_grad()
+def reconstruct(
+    codec: Codec, images: Float[Tensor, "view 3 height width"]
+) -> tuple[Float[Tensor, "view channel h w"], Float[Tensor, "view 3 height width"]]:
+    """Encode and decode images in [0, 1]: their normalised latents, and the best images that a scene could show."""
+    (height, width), z = images.shape[-2:], codec.encode(images)
+    return codec.normalise(z), codec.decode(z)[..., :height, :width].clamp(0, 1)
+
+
+@torch.no_grad()
 def show(
     scenes: LatentScenes,
     planes: Float[Tensor, "1 3 R R F"],

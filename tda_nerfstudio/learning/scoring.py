@@ -9,7 +9,6 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from jaxtyping import Float
 from torch import Tensor
 
 from tda_nerfstudio.autoencoder.base import Autoencoder
@@ -19,17 +18,8 @@ from tda_nerfstudio.base.terminal import CONSOLE
 from tda_nerfstudio.core.metrics import high_frequency_share, score
 from tda_nerfstudio.core.ray_sampling import SamplingConfig
 from tda_nerfstudio.core.scenes import LatentScenes
-from tda_nerfstudio.core.showing import decode, march, one_scene
+from tda_nerfstudio.core.showing import decode, march, one_scene, reconstruct
 from tda_nerfstudio.learning.views import SceneViews
-
-
-@torch.no_grad()
-def reconstruct(
-    codec: Autoencoder, images: Float[Tensor, "view 3 height width"]
-) -> tuple[Float[Tensor, "view channel h w"], Float[Tensor, "view 3 height width"]]:
-    """Encode and decode images in [0, 1]: their normalised latents, and the best images that a scene could show."""
-    (height, width), z = images.shape[-2:], codec.encode(images)
-    return codec.normalise(z), codec.decode(z)[..., :height, :width].clamp(0, 1)
 
 
 @torch.no_grad()

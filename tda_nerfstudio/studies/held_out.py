@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 
 from tda_nerfstudio.core.cameras import grid_size
-from tda_nerfstudio.learning.scoring import reconstruct
+from tda_nerfstudio.core.showing import reconstruct
 from tda_nerfstudio.plugin.tda_pipeline import TdaPipeline
 from tda_nerfstudio.studies.outputs import latent_colours
 

@@ -13,7 +13,8 @@ from PIL import Image
 
 from tda_nerfstudio.core.metrics import METRICS, Metric, stored_scores
 from tda_nerfstudio.learning import scoring
-from tda_nerfstudio.learning.scoring import announced, merge, quality, reconstruct, scalars
+from tda_nerfstudio.core.showing import reconstruct
+from tda_nerfstudio.learning.scoring import announced, merge, quality, scalars
 from tda_nerfstudio.plugin.cameras import as_cameras
 from tda_nerfstudio.studies.preset import read_preset
 from tda_nerfstudio.studies.report.compare import Group

@@ -1,0 +1,73 @@
+"""Commands that look at scenes: `tda view`, `tda render`, `tda sheet`."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import tyro
+
+from tda_nerfstudio.base.errors import TdaError
+
+
+def view(source: tyro.conf.Positional[Path], port: int | None = None, host: str = "127.0.0.1") -> None:
+    """Look at the scenes of a store in a browser, with nerfstudio's viewer.
+
+    Args:
+        source: Folder of a store, or folder or config.yml of a run that has one.
+        port: Port to listen on; by default 7007, or if that is taken another one, which is printed.
+        host: Address to listen on; 0.0.0.0 gives access to every machine that reaches this one.
+    """
+    from tda_nerfstudio.plugin.viewer.view_store import view_store
+
+    view_store(source, port, host)
+
+
+def render(
+    source: tyro.conf.Positional[Path | None] = None,
+    load_config: Path | None = None,
+    scene: str | None = None,
+    output: Path = Path("turntable.mp4"),
+    frames: int = 96,
+    fps: int | None = None,
+    elevation: float = 18.0,
+    size: int | None = None,
+    output_names: tuple[str, ...] = ("rgb",),
+    camera_path: Path | None = None,
+) -> None:
+    """Render a video of a scene: a full turn around it, or a camera path that was drawn in the viewer.
+
+    Args:
+        source: Folder of a store, or folder or config.yml of a run: its store is shown, else its checkpoint.
+        load_config: The same, spelt as for ns-render.
+        scene: Name of the scene; 'all' shows every scene, one after the other; the first by default.
+        output: The video to write, .mp4 for example.
+        frames: Frames of a full turn.
+        fps: Frames a second; 24 by default, or the camera path's own.
+        elevation: Height of the camera above the horizon, in degrees.
+        size: Width and height in pixels; those of the atlas or of the camera path by default.
+        output_names: What to show side by side: rgb, latent, depth, accumulation.
+        camera_path: JSON file of the viewer's Render tab.
+    """
+    from tda_nerfstudio.studies.render_video import render_video
+
+    source = source or load_config
+    if source is None:
+        raise TdaError("Say what to render: tda render STORE, or tda render --load-config RUN/config.yml.")
+    options = (frames, fps, elevation, size, output_names, camera_path)
+    print(f"Wrote {render_video(source, scene, output, *options)}")
+
+
+def sheet(
+    load_config: Path, output: Path = Path("sheet.png"), scenes: Annotated[int, tyro.conf.arg(aliases=["-n"])] = 8
+) -> None:
+    """Draw a contact sheet: truth, rendered latent, decoded image and the autoencoder's own, one row a scene.
+
+    Args:
+        load_config: config.yml of a run.
+        output: The PNG file to write.
+        scenes: Number of scenes, spread evenly over the run's.
+    """
+    from tda_nerfstudio.studies.gallery import draw_sheet
+
+    print(f"Wrote {draw_sheet(load_config, output, scenes)}")

@@ -1,0 +1,61 @@
+"""The images that scenes of a store were learnt from, where they are at hand."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import cached_property, lru_cache
+from pathlib import Path
+
+import torch
+from jaxtyping import Float
+from torch import Tensor
+
+from tda_nerfstudio.atlas.atlas import scene_folders
+from tda_nerfstudio.atlas.images import read_image
+from tda_nerfstudio.atlas.layouts.scene import read_scene
+from tda_nerfstudio.atlas.posed import PosedImages
+from tda_nerfstudio.base.errors import TdaError
+
+SCENES_KEPT = 64
+"""Scenes whose cameras stay in memory."""
+
+
+@dataclass(frozen=True, eq=False)
+class Truth:
+    """An atlas beside a store. Scenes are found by name, and read when they are first asked for."""
+
+    root: Path
+    width: int
+    """Size that images are given, in pixels: that of the store."""
+    height: int
+
+    @cached_property
+    def folders(self) -> dict[str, Path]:
+        """Where each scene is. Raises TdaError for a folder without scenes."""
+        return scene_folders(self.root)
+
+    def views(self, name: str) -> PosedImages | None:
+        """Give a scene's held-out views, else its training views; None where it is not there or cannot be read."""
+        return _views(self, name) if name in self.folders else None
+
+    def image(self, views: PosedImages, row: int) -> Float[Tensor, "3 height width"] | None:
+        """Read one image, in [0, 1] on white; None where it cannot be read."""
+        try:
+            pixels = read_image(views.pictures[row], self.width, self.height)
+        except TdaError:
+            return None
+        return pixels.permute(2, 0, 1).float() / 255
+
+
+@lru_cache(SCENES_KEPT)
+def _views(truth: Truth, name: str) -> PosedImages | None:
+    try:
+        scene = read_scene(truth.folders[name]).resized(truth.width, truth.height)
+    except TdaError:
+        return None
+    return scene.test if len(scene.test) else scene.train
+
+
+def nearest(views: PosedImages, eye: Float[Tensor, " 3"]) -> int:
+    """Find the view whose camera stands nearest to a point, in world units."""
+    return int(torch.linalg.vector_norm(views.c2w[:, :, 3] - eye.cpu(), dim=-1).argmin())
