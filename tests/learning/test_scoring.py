@@ -12,8 +12,8 @@ import torch
 from PIL import Image
 
 from tda_nerfstudio.core.metrics import METRICS, Metric, stored_scores
-from tda_nerfstudio.learning import scoring
 from tda_nerfstudio.core.showing import reconstruct
+from tda_nerfstudio.learning import scoring
 from tda_nerfstudio.learning.scoring import announced, merge, quality, scalars
 from tda_nerfstudio.plugin.cameras import as_cameras
 from tda_nerfstudio.studies.preset import read_preset
