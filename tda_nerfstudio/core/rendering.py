@@ -17,11 +17,14 @@ from tda_nerfstudio.core.scenes import LatentScenes
 
 
 class Rendering(NamedTuple):
-    """What rays see: normalised latents in (-1, 1), opacity in [0, 1], and the mean depth in world units."""
+    """What rays see. Of views, latents are those of latent pixels; opacity and depth are [pixel, ray]."""
 
     latent: Float[Tensor, "ray channel"]
-    opacity: Float[Tensor, " ray"]
-    depth: Float[Tensor, " ray"]
+    """Normalised, in (-1, 1), over the background."""
+    opacity: Float[Tensor, "*ray"]
+    """In [0, 1]."""
+    depth: Float[Tensor, "*ray"]
+    """Mean distance from the camera of what is seen, in world units; 0 where nothing is."""
 
 
 def clip(
@@ -31,17 +34,16 @@ def clip(
     directions: Float[Tensor, "ray 3"],
     occupied: Bool[Tensor, "scene G G G"] | None = None,
     explore: Bool[Tensor, " ray"] | None = None,
-) -> tuple[Int[Tensor, " met"], Float[Tensor, " met"], Float[Tensor, " met"], Float[Tensor, " ray"]]:
+) -> tuple[Int[Tensor, " met"], Float[Tensor, " met"], Float[Tensor, " met"]]:
     """Find the rays that meet the box and an occupied cell in it: their indices, near and far in world units.
 
-    Rays that `explore` need no occupied cell and keep their whole way through the box. The last value is the distance
-    at which each ray leaves the box, the depth of the background.
+    Rays that `explore` need no occupied cell and keep their whole way through the box.
     """
     near, far, hit = cameras.clip_to_box(origins, directions, scenes.box)
-    index, behind = hit.nonzero()[:, 0], far.clamp(min=0)
+    index = hit.nonzero()[:, 0]
     near, far = near[index], far[index]
     if occupied is None or not len(index):
-        return index, near, far, behind
+        return index, near, far
     origins, directions = origins[index], directions[index]
     start, end = (scenes.unit(origins + at[:, None] * directions) for at in (near, far))
     first, last, met = clip_to_occupied(occupied, slot[index], start, end)
@@ -49,7 +51,7 @@ def clip(
         whole = explore[index]
         first, last, met = first.masked_fill(whole, 0.0), last.masked_fill(whole, 1.0), met | whole
     near, far = torch.lerp(near, far, first), torch.lerp(near, far, last)
-    return index[met], near[met], far[met], behind
+    return index[met], near[met], far[met]
 
 
 def render_rays(
@@ -72,11 +74,10 @@ def render_rays(
     cost nothing (see `clip`).
     """
     middle = torch.nn.functional.normalize(directions.mean(1), dim=-1)
-    index, near, far, depth = clip(scenes, slot, origins, middle, occupied, explore)
+    index, near, far = clip(scenes, slot, origins, middle, occupied, explore)
     (count, rays), background = directions.shape[:2], (background + 1) / 2
     latent = background.expand(count, rays, -1)
-    opacity = origins.new_zeros(count, rays)
-    depth = depth[:, None].expand(-1, rays)
+    opacity = depth = origins.new_zeros(count, rays)
     if len(index):
         origins, directions, middle, slot = origins[index], directions[index], middle[index], slot[index]
         scale = scenes.length_scale()
@@ -96,7 +97,7 @@ def render_rays(
         seen, hit_opacity = compositing.composite(weights, colour.view(*weights.shape, -1), background)
         latent = latent.index_copy(0, index, seen.view(-1, rays, seen.shape[-1]))
         opacity = opacity.index_copy(0, index, hit_opacity.view(-1, rays))
-        ends = (weights * at.flatten(0, 1)).sum(1) + (1 - hit_opacity) * depth[index].flatten()
+        ends = (weights * at.flatten(0, 1)).sum(1) / hit_opacity.clamp(min=1e-6)
         depth = depth.index_copy(0, index, ends.view(-1, rays))
     return Rendering(2 * latent.flatten(0, 1) - 1, opacity.flatten(), depth.flatten())
 
@@ -171,6 +172,8 @@ def render_views(
 ) -> Rendering:
     """Render latent pixels of several views: rows [view * pixel, C], averaged over the area of each part.
 
+    Opacity and depth are those of single rays, [view * pixel, side * side] in row-major order.
+
     `slot` is each view's scene among `planes`, `centres` are in latent pixels, and the background has all C channels,
     in (-1, 1), for every pixel or for each. With CPU generators, one for each equal share of the views, as in training,
     samples are jittered and some pixels explore; without, the result is deterministic. A pixel has side x side rays, by
@@ -214,4 +217,4 @@ def render_views(
         unbundled(part.view(views * pixels, bundles, together**2, -1), side, together) for part in out
     )
     behind = (1 - assemble(opacity, sub)) * (background + 1).view(-1, channels, sub**2)
-    return Rendering((assemble(light + 1, sub) + behind - 1).flatten(1), opacity.mean((1, 2)), depth.mean((1, 2)))
+    return Rendering((assemble(light + 1, sub) + behind - 1).flatten(1), opacity[..., 0], depth[..., 0])

@@ -80,7 +80,7 @@ def render_ray(
     jitter: Tensor | float = 0.5,
     guide: Tensor | None = None,
 ) -> tuple[Tensor, Tensor, Tensor]:
-    """Render one ray of one scene: latent [C] in (-1, 1), opacity and depth (world units).
+    """Render one ray of one scene: latent [C] in (-1, 1), opacity and depth (world units; 0 where nothing is).
 
     The coarse pass goes along the guide, another direction from the same origin, if there is one.
     """
@@ -104,4 +104,4 @@ def render_ray(
     opacity = sum(weights)
     latent = sum(weight * value for weight, value in zip(weights, 2 * colour - 1, strict=True))
     depth = sum(weight * distance for weight, distance in zip(weights, at, strict=True))
-    return latent + (1 - opacity) * background, opacity, depth + (1 - opacity) * span[1]
+    return latent + (1 - opacity) * background, opacity, depth / max(float(opacity), 1e-6)

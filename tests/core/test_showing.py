@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import pytest
 import torch
-from torch.nn.functional import interpolate
+from ball import ball
+from torch.nn.functional import interpolate, pixel_shuffle
 
 from tda_nerfstudio.autoencoder.build import build
 from tda_nerfstudio.autoencoder.config import AutoencoderConfig
-from tda_nerfstudio.core.cameras import View, orbit
+from tda_nerfstudio.core import showing
+from tda_nerfstudio.core.cameras import View, orbit, pixel_centres, rays
 from tda_nerfstudio.core.ray_sampling import SamplingConfig
 from tda_nerfstudio.core.scenes import LatentScenes, TriPlaneConfig
 from tda_nerfstudio.core.showing import OUTPUTS, decode, march, show
@@ -40,20 +42,71 @@ def test_at_the_trained_focal_length_it_is_what_is_marched_and_decoded(scene) ->
     out = show(*scene, view, 16, 16, SAMPLING, FOCAL)
     rendering = march(*scene, view, 16, 16, SAMPLING)
     assert tuple(out) == OUTPUTS and torch.equal(out["rgb"], decode(scene[3], rendering, 16, 16))
-    latent = rendering.latent.view(3, 4, 4, 4).permute(0, 3, 1, 2)
-    assert torch.equal(out["latent"][:, :, ::4, ::4], (latent + 1) / 2)
-    assert torch.equal(out["depth"][:, 0, 3::4, 3::4], rendering.depth.view(3, 4, 4))
-    assert torch.equal(out["accumulation"][:, 0, 1::4, 2::4], rendering.opacity.view(3, 4, 4))
+    rays = {name: pixel_shuffle(getattr(rendering, name).view(3, 4, 4, 4).permute(0, 3, 1, 2), 2) for name in
+            ("opacity", "depth")}  # fmt: skip
+    assert torch.equal(out["accumulation"][..., ::2, ::2], rays["opacity"])
+    assert torch.equal(out["accumulation"][..., 1::2, 1::2], rays["opacity"])
+    assert torch.equal(out["depth"][..., 1::2, ::2], rays["depth"] * (rays["opacity"] > 0.5))
+    latent = (rendering.latent.view(3, 4, 4, 4).permute(0, 3, 1, 2)[:, :3] + 1) / 2
+    cover = rendering.opacity.mean(1).view(3, 1, 4, 4)
+    torch.testing.assert_close(out["latent"][..., ::4, ::4], latent * cover + 1 - cover, rtol=0, atol=1e-6)
     assert {name: image.shape[1:] for name, image in out.items()} == {
-        "rgb": (3, 16, 16), "latent": (4, 16, 16), "depth": (1, 16, 16), "accumulation": (1, 16, 16)
+        "rgb": (3, 16, 16), "latent": (3, 16, 16), "depth": (1, 16, 16), "normals": (3, 16, 16),
+        "accumulation": (1, 16, 16),
     }  # fmt: skip
 
 
-def test_a_longer_focal_length_is_rendered_at_the_trained_one_and_enlarged(scene) -> None:
-    small, large = (show(*scene, turn(2, k * FOCAL, 16 * k), 16 * k, 16 * k, SAMPLING, FOCAL) for k in (1, 2))
-    smooth = interpolate(small["rgb"], scale_factor=2, mode="bilinear", align_corners=False)
-    torch.testing.assert_close(large["rgb"], smooth, rtol=0, atol=1e-6)
-    torch.testing.assert_close(large["latent"], interpolate(small["latent"], scale_factor=2.0), rtol=0, atol=1e-6)
+@pytest.fixture(scope="module")
+def round_scene() -> tuple:
+    """A grey ball of radius 0.5 around (0.2, -0.1, 0.3), whose latents are its colours."""
+    codec = build(AutoencoderConfig(kind="identity"), 0).eval().requires_grad_(False)
+    scenes = LatentScenes(1, 3, TriPlaneConfig(64, 3, 2, 4, 5, grid=32), seed=1).requires_grad_(False)
+    ball(scenes, 0, MIDDLE, 0.5)
+    scenes.head.weight[0, 0], scenes.head.bias[0] = 12.0, -6.0  # a hard surface
+    scenes.refresh(torch.tensor([0]), codec.background, grow=False)
+    return scenes, scenes.planes(torch.tensor([0])), scenes.occupied, codec
+
+
+MIDDLE, DENSE = (0.2, -0.1, 0.3), SamplingConfig(64, 64)
+
+
+def test_enlarged_images_have_sharp_silhouettes_where_rays_of_the_full_size_end(round_scene) -> None:
+    view, side = turn(2, 30.0, 24), 192
+    large = view.resized(side, side)
+    shown = show(*round_scene, large, side, side, DENSE, 30.0, ("rgb",))["rgb"]
+    exact = show(*round_scene, large, side, side, DENSE, None, ("rgb",))["rgb"]
+    smooth = interpolate(show(*round_scene, view, 24, 24, DENSE, 30.0, ("rgb",))["rgb"], (side, side), mode="bilinear")
+    frayed = show(*round_scene, large, side, side, DENSE, 60.0, ("rgb",), quick=True)["rgb"]
+    ours, theirs = ((image - exact).abs().mean() for image in (shown, smooth))
+    assert ours < theirs / 8 and ours < 1e-3
+    torch.testing.assert_close(frayed, smooth, rtol=0, atol=1e-5)  # a quick look spares that
+
+
+def test_depth_and_normals_are_those_of_the_ball(round_scene) -> None:
+    view = turn(3, 60.0, 48)
+    out = show(*round_scene, view, 48, 48, DENSE, 60.0)
+    solid = out["accumulation"][:, 0] > 0.99
+    assert 0.05 < solid.float().mean() < 0.6 and (out["depth"][:, 0][out["accumulation"][:, 0] == 0] == 0).all()
+    origins, directions = rays(view, pixel_centres(48, 48).expand(3, -1, -1), 1.0)
+    points = (origins + out["depth"].flatten(2).transpose(1, 2) * directions).view(3, 48, 48, 3) - torch.tensor(MIDDLE)
+    inner = -torch.nn.functional.max_pool2d(-solid[:, None].float(), 5, 1, 2)[:, 0] > 0
+    radius = points.norm(dim=-1)[inner]  # light comes from a little below the surface, which is not quite hard
+    assert radius.min() > 0.42 and radius.max() < 0.5 and radius.max() - radius.min() < 0.015
+    found = 2 * out["normals"].permute(0, 2, 3, 1)[inner] - 1
+    assert (found * torch.nn.functional.normalize(points[inner], dim=-1)).sum(-1).min() > 0.9
+    assert (out["normals"].permute(0, 2, 3, 1)[~solid & (out["depth"][:, 0] == 0)] == 1).all()
+
+
+def test_a_quick_look_has_a_ray_for_each_part_and_half_the_focal_length(scene, monkeypatch) -> None:
+    seen = []
+    real = showing.render_views
+    monkeypatch.setattr(
+        showing, "render_views", lambda *given, **named: seen.append((given, named)) or real(*given, **named)
+    )
+    show(*scene, turn(1, FOCAL, 16), 16, 16, SAMPLING, FOCAL, ("rgb",))
+    show(*scene, turn(1, FOCAL, 16), 16, 16, SAMPLING, FOCAL, ("rgb",), quick=True)
+    (full, quick) = ((given[3].fx.item(), given[4].shape[1], named["side"]) for given, named in seen)
+    assert full == (20.0, 16, None) and quick == (10.0, 4, 1)
 
 
 def test_every_camera_of_a_batch_goes_by_its_own_focal_length(scene) -> None:
@@ -70,26 +123,23 @@ def test_every_camera_of_a_batch_goes_by_its_own_focal_length(scene) -> None:
 
 
 @pytest.mark.parametrize(
-    ("config", "channels"),
+    "config",
     [
-        (AutoencoderConfig(f=8, channels=48, width=16, blocks=1, start="scratch"), 3),
-        (AutoencoderConfig(f=4, channels=4, width=16, blocks=1, start="scratch"), 4),
-        (AutoencoderConfig(f=4, channels=2, width=16, blocks=1, start="scratch"), 3),
-        (AutoencoderConfig(f=4, channels=1, width=16, blocks=1, start="scratch"), 1),
-        (AutoencoderConfig(f=4, channels=12, width=16, blocks=1, sub=2, start="scratch"), 3),
-        (AutoencoderConfig(kind="identity"), 3),
+        AutoencoderConfig(f=8, channels=48, width=16, blocks=1, start="scratch"),
+        AutoencoderConfig(f=4, channels=4, width=16, blocks=1, start="scratch"),
+        AutoencoderConfig(f=4, channels=2, width=16, blocks=1, start="scratch"),
+        AutoencoderConfig(f=4, channels=1, width=16, blocks=1, start="scratch"),
+        AutoencoderConfig(f=4, channels=12, width=16, blocks=1, sub=2, start="scratch"),
+        AutoencoderConfig(kind="identity"),
     ],
 )
-def test_latents_are_mapped_to_colours_once_for_every_c_and_sub(config: AutoencoderConfig, channels: int) -> None:
+def test_latents_are_colours_on_white_for_every_c_and_sub(config: AutoencoderConfig) -> None:
     scene, view = made(config), turn(1, FOCAL, 16)
     codec = scene[3]
     codec.background.fill_(-0.5)
     shown = show(*scene, view, 16, 16, SAMPLING, FOCAL, ("latent", "accumulation"))
-    assert tuple(shown) == ("latent", "accumulation") and shown["latent"].shape[1] == channels
-    assert shown["latent"].min() >= 0 and shown["latent"].max() <= 1
+    assert tuple(shown) == ("latent", "accumulation") and shown["latent"].shape[1] == 3
+    assert shown["latent"].min() >= 0 and shown["latent"].max() <= 1 and shown["latent"].std() > 0.01
     empty = scene[2] & False
     nothing = show(scene[0], scene[1], empty, codec, view, 16, 16, SAMPLING, FOCAL)["latent"]
-    torch.testing.assert_close(nothing, torch.full_like(nothing, 0.25))  # (-0.5 + 1) / 2
-    if config.kind == "identity":
-        rgb = show(*scene, view, 16, 16, SAMPLING, FOCAL)["rgb"]
-        torch.testing.assert_close(shown["latent"], rgb, rtol=0, atol=1e-6)
+    torch.testing.assert_close(nothing, torch.ones_like(nothing))
