@@ -145,6 +145,12 @@ class LatentScenes(nn.Module):
         return density.view(grid, grid, grid), colour.view(grid, grid, grid, -1)
 
     @torch.no_grad()
+    def filled(self, planes: Float[Tensor, "3 R R F"], background: Float[Tensor, " C"]) -> Bool[Tensor, "G G G"]:
+        """Find the cells where fused planes show something over a background in (-1, 1)."""
+        density, colour = self.cells(planes)
+        return occupied_cells(density[None], 2 * colour[None] - 1, background.view(self.channels, -1).mean(1))[0]
+
+    @torch.no_grad()
     def refresh(
         self,
         scene: Int[Tensor, " scene"],
@@ -156,10 +162,8 @@ class LatentScenes(nn.Module):
 
         No cell outside those of `within`, by a scene's row, becomes occupied.
         """
-        background = background.view(self.channels, -1).mean(1)
         for s, planes in zip(scene.tolist(), self.planes(scene), strict=True):
-            density, colour = self.cells(planes)
-            found = occupied_cells(density[None], 2 * colour[None] - 1, background)[0]
+            found = self.filled(planes, background)
             hull = (within or {}).get(s)
             found = found if hull is None else found & hull
             self.occupied[s] = found | self.occupied[s] if grow else found

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import replace
 from functools import cached_property
 
 import torch
@@ -13,6 +12,8 @@ from torch import Tensor
 from tda_nerfstudio.core import showing
 from tda_nerfstudio.core.cameras import View
 from tda_nerfstudio.core.scenes import LatentScenes
+from tda_nerfstudio.core.showing import OneScene
+from tda_nerfstudio.core.triplane import fuse
 from tda_nerfstudio.core.view import image_size
 from tda_nerfstudio.store.learnt_scene import LearntScene, Record
 from tda_nerfstudio.store.shared_parts import DefaultCamera, SharedParts
@@ -35,6 +36,21 @@ def put(table: LatentScenes, learnt: LearntScene, background: Tensor) -> None:
         table.occupied.copy_(learnt.occupied[None])
 
 
+@torch.no_grad()
+def sight(shared: SharedParts, learnt: LearntScene) -> OneScene:
+    """Prepare a scene to be rendered on the device of its shared parts, as `core.showing.show` takes it.
+
+    Nothing is written to the shared parts, so that several threads can render different scenes. If the scene has no
+    `occupied`, its cells are looked up in its planes.
+    """
+    table, codec = shared.scenes, shared.autoencoder
+    own = (part.to(table.box.device) for part in (learnt.micro, learnt.weights))
+    micro, weights = own
+    planes = fuse(micro[None], weights[None], table.base)
+    occupied = table.filled(planes[0], codec.background) if learnt.occupied is None else learnt.occupied
+    return table, planes, occupied[None].to(planes.device), codec
+
+
 class StoredScene:
     """One scene of a store, which renders on the device that the shared parts are on."""
 
@@ -54,10 +70,7 @@ class StoredScene:
     @cached_property
     def occupied(self) -> Bool[Tensor, "G G G"]:
         """Cells, indexed [x, y, z], that are not empty: as stored, else as its planes tell."""
-        if self.learnt.occupied is None:
-            put(self.shared.scenes, self.learnt, self.shared.autoencoder.background)
-            return self.shared.scenes.occupied[0].clone()
-        return self.learnt.occupied
+        return sight(self.shared, self.learnt)[2][0]
 
     @torch.no_grad()
     def render(
@@ -70,16 +83,14 @@ class StoredScene:
         longer focal length than the training images' are enlarged, as `core.showing.show` does. Raises TdaError for a
         size that is none.
         """
-        table, codec, sampling = self.shared.scenes, self.shared.autoencoder, self.shared.config.sampling
-        device = table.box.device
-        put(table, replace(self.learnt, occupied=self.occupied), codec.background)
+        scene, sampling = sight(self.shared, self.learnt), self.shared.config.sampling
         wide, high = view.width or self.camera.width, view.height or self.camera.height
         if height is None and width is not None:
             height = max(round(width * high / wide), 1)
         if width is None and height is not None:
             width = max(round(height * wide / high), 1)
         width, height = image_size((width or wide, height or high))
-        view, scene = view.resized(width, height).to(device), showing.one_scene(table, 0, codec)
+        view = view.resized(width, height).to(scene[1].device)
         images = torch.empty(len(view), 3, height, width)
         together = max(PIXELS_TOGETHER // (height * width), 1)
         starts = range(0, len(view), together)

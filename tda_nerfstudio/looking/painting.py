@@ -1,0 +1,166 @@
+"""The picture of a look through a camera."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+
+import numpy as np
+import torch
+from jaxtyping import Float, UInt8
+from PIL import Image, ImageDraw
+from torch import Tensor
+
+from tda_nerfstudio.base.errors import StoreError, TdaError
+from tda_nerfstudio.core.showing import reconstruct, show
+from tda_nerfstudio.core.view import View
+from tda_nerfstudio.looking.colouring import depth_colours, error_colours, picture
+from tda_nerfstudio.looking.look import OF_TRUTH, Look
+from tda_nerfstudio.looking.shelf import Shelf
+from tda_nerfstudio.looking.truth import nearest
+
+Picture = UInt8[np.ndarray, "height width 3"]
+LINE = 40
+"""Grey of the line between two halves."""
+
+
+@torch.no_grad()
+def paint(shelf: Shelf, look: Look, view: View, quick: bool = False) -> Picture:
+    """Paint a look through one camera with a size. A `quick` picture is coarser and takes a fraction of the time.
+
+    A scene that cannot be shown leaves a picture that says why.
+    """
+    width, height = view.width, view.height
+    assert width is not None and height is not None
+    if look.mode == "alone" or (look.mode in ("beside", "wipe") and look.other is None):
+        return _one(shelf, look, view, quick, width, height)
+    if look.mode == "wipe":
+        line = min(max(round(look.split * width), 0), width)
+        columns = [(look, 0, line), (_of_other(look), line, width)]
+        halves = [_one(shelf, own, _cropped(view, a, b), quick, b - a, height) for own, a, b in columns if b > a]
+    else:
+        half = width // 2
+        narrow = _narrowed(view, half)
+        second = _of_other(look) if look.mode == "beside" else _of_truth(look, "truth")
+        first = look if look.mode == "beside" else _of_truth(look, "decoded")
+        halves = [_one(shelf, own, narrow, quick, half, height) for own in (first, second)]
+    captions = [look.scene, (look.other or "") if look.mode != "truth" else "its image"]
+    return _joined(halves, captions if len(halves) == 2 else [])
+
+
+def _of_other(look: Look) -> Look:
+    assert look.other is not None
+    return Look(look.other, look.output, look.channel, parts=look.parts)
+
+
+def _of_truth(look: Look, output: str) -> Look:
+    return replace(look, output=output, mode="alone")
+
+
+def _cropped(view: View, left: int, right: int) -> View:
+    return View(view.c2w, view.fx, view.fy, view.cx - left, view.cy, width=right - left, height=view.height)
+
+
+def _narrowed(view: View, half: int) -> View:
+    """Fit what is in the middle of a picture into one of half its width."""
+    width, height = view.width or 1, view.height or 1
+    scale = min(1.0, half / min(width, height))
+    cx, cy = half / 2 + (view.cx - width / 2) * scale, height / 2 + (view.cy - height / 2) * scale
+    return View(view.c2w, view.fx * scale, view.fy * scale, cx, cy, width=half, height=height)
+
+
+def _one(shelf: Shelf, look: Look, view: View, quick: bool, width: int, height: int) -> Picture:
+    """Paint one scene at a size, or say why it cannot be shown."""
+    try:
+        if look.output in (*OF_TRUTH, "decoded"):
+            return _fitted(_beside_truth(shelf, look, view), width, height)
+        return _rendered(shelf, look, view, quick, width, height)
+    except TdaError as error:
+        return message(str(error), width, height)
+
+
+def _rendered(shelf: Shelf, look: Look, view: View, quick: bool, width: int, height: int) -> Picture:
+    scene = shelf.sight(look)
+    parts, camera = shelf.source.parts, shelf.source.camera
+    size = (max(height // 2, 1), max(width // 2, 1)) if quick else (height, width)
+    small = View(*view, width=width, height=height)
+    if quick:
+        across, down = size[1] / width, size[0] / height
+        small = View(view.c2w, view.fx * across, view.fy * down, view.cx * across, view.cy * down)
+    palette = shelf.palette_of(look) if look.output == "latent" else None
+    names = (look.output,)
+    image = show(*scene, small.to(scene[1].device), *size, parts.config.sampling, camera.focal, names, palette, quick)
+    shown = image[look.output][0]
+    if look.output == "depth":
+        box = parts.scenes.box.cpu()
+        eye, reach = view.c2w[0, :, 3].cpu(), float((box[1] - box[0]).norm()) / 2
+        middle = float((eye - box.mean(0)).norm())
+        shown = depth_colours(shown, max(middle - reach, 0), middle + reach)
+    return picture(shown)
+
+
+def _beside_truth(shelf: Shelf, look: Look, view: View) -> Float[Tensor, "3 h w"]:
+    """Show a scene through the camera of its nearest image, or that image, or what lies between them.
+
+    Raises StoreError where there is no such image.
+    """
+    views = None if shelf.truth is None else shelf.truth.views(look.scene)
+    if shelf.truth is None or views is None:
+        raise StoreError(
+            f"The images of '{look.scene}' are not at hand. Say where its atlas is: tda view ... --data ATLAS"
+        )
+    row = nearest(views, view.c2w[0, :, 3])
+    truth, parts = shelf.truth.image(views, row), shelf.source.parts
+    if truth is None:
+        raise StoreError(f"The image {views.paths[row].name} of '{look.scene}' cannot be read.")
+    if look.output == "truth":
+        return truth
+    if look.output == "autoencoder":
+        return reconstruct(parts.autoencoder, truth[None].to(parts.scenes.box.device))[1][0].cpu()
+    scene, (high, wide) = shelf.sight(look), truth.shape[1:]
+    camera = View(*views[row : row + 1]).to(scene[1].device)
+    focal, sampling = shelf.source.camera.focal, parts.config.sampling
+    decoded = show(*scene, camera, high, wide, sampling, focal, ("rgb",))["rgb"][0].cpu()
+    return decoded if look.output == "decoded" else error_colours((decoded - truth).abs().mean(0, keepdim=True))
+
+
+def _fitted(image: Float[Tensor, "3 h w"], width: int, height: int) -> Picture:
+    """Enlarge an image to fit into a picture, with white around it."""
+    own = Image.fromarray(picture(image))
+    scale = min(width / own.width, height / own.height)
+    own = own.resize((max(round(own.width * scale), 1), max(round(own.height * scale), 1)), Image.Resampling.BICUBIC)
+    whole = Image.new("RGB", (width, height), "white")
+    whole.paste(own, ((width - own.width) // 2, (height - own.height) // 2))
+    return np.asarray(whole)
+
+
+def _joined(halves: Sequence[Picture], captions: Sequence[str]) -> Picture:
+    """Put pictures side by side, with a line between and names below."""
+    whole = np.concatenate(halves, 1).copy()
+    left = 0
+    sheet = Image.fromarray(whole)
+    draw = ImageDraw.Draw(sheet)
+    for half, caption in zip(halves, captions, strict=False):
+        if left:
+            draw.line([(left, 0), (left, whole.shape[0])], fill=(LINE,) * 3)
+        letters = max(half.shape[1] // 7, 1)
+        short = caption if len(caption) <= letters else caption[: letters - 3] + "..."
+        draw.text((left + 6, whole.shape[0] - 16), short, fill=(LINE,) * 3)
+        left += half.shape[1]
+    return np.asarray(sheet)
+
+
+def message(text: str, width: int, height: int) -> Picture:
+    """Make a white picture that says something."""
+    sheet = Image.new("RGB", (width, height), "white")
+    letters, lines, line = max(width // 7 - 2, 8), [], ""
+    for word in text.split():
+        while len(word) > letters:
+            lines, line, word = [*lines, *([line] if line else []), word[:letters]], "", word[letters:]
+        if line and len(line) + len(word) >= letters:
+            lines, line = [*lines, line], ""
+        line = f"{line} {word}".strip()
+    draw = ImageDraw.Draw(sheet)
+    for row, said in enumerate([*lines, line]):
+        draw.text((8, 8 + 14 * row), said.encode("ascii", "replace").decode(), fill=(120, 60, 20))
+    return np.asarray(sheet)
