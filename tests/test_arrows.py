@@ -28,7 +28,7 @@ ALLOWED = {
     "autoencoder": {"autoencoder", "core", "base"},
     "store": {"store", "autoencoder", "core", "base"},
     "learning": BELOW,
-    "plugin": {"plugin", "making.demo"} | BELOW,
+    "plugin": {"plugin", "looking", "making.demo"} | BELOW,
     "engine": {"engine", "__version__"} | BELOW,
     "methods": {"plugin", "learning", "autoencoder", "core"},
     "looking": {"looking", "atlas", "store", "autoencoder", "core", "base"},

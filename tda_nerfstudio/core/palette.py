@@ -9,6 +9,7 @@ from jaxtyping import Float
 from torch import Tensor
 
 from tda_nerfstudio.core import triplane
+from tda_nerfstudio.core.objective import Codec
 from tda_nerfstudio.core.scenes import LatentScenes
 
 SPREAD = 2.0
@@ -39,6 +40,12 @@ def one_channel(channels: int, chosen: int, like: Tensor) -> Palette:
     axes = like.new_zeros(channels, 3)
     axes[chosen] = 0.5
     return Palette(like.new_zeros(channels), axes)
+
+
+def space_palette(scenes: LatentScenes, codec: Codec, weights: Float[Tensor, " base"]) -> Palette:
+    """Choose the colours of a space: latents that are colours themselves are shown as they are."""
+    plain = getattr(codec, "keeps_pixels", False)
+    return plain_palette(scenes.channels, scenes.box) if plain else shared_palette(scenes, weights)
 
 
 @torch.no_grad()

@@ -39,3 +39,8 @@ class Look:
     parts: Parts = "all"
     components: tuple[float, ...] = (0.0,) * COMPONENTS
     """Steps along the class' principal components, in standard deviations."""
+
+    @property
+    def is_decoded(self) -> bool:
+        """Whether it shows one scene's decoded image, and nothing beside."""
+        return self.output == "rgb" and (self.mode == "alone" or (self.other is None and self.mode != "truth"))

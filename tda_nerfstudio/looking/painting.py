@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import replace
+from typing import NamedTuple
 
 import numpy as np
 import torch
@@ -20,6 +21,17 @@ from tda_nerfstudio.looking.shelf import Shelf
 from tda_nerfstudio.looking.truth import nearest
 
 Picture = UInt8[np.ndarray, "height width 3"]
+
+
+class Looked(NamedTuple):
+    """A look at a shelf's scene, as somebody has it now."""
+
+    shelf: Shelf
+    look: Look
+    quick: bool
+    """While the camera moves."""
+
+
 LINE = 40
 """Grey of the line between two halves."""
 
@@ -87,7 +99,7 @@ def _rendered(shelf: Shelf, look: Look, view: View, quick: bool, width: int, hei
     if quick:
         across, down = size[1] / width, size[0] / height
         small = View(view.c2w, view.fx * across, view.fy * down, view.cx * across, view.cy * down)
-    palette = shelf.palette_of(look) if look.output == "latent" else None
+    palette = shelf.palette(look) if look.output == "latent" else None
     names = (look.output,)
     image = show(*scene, small.to(scene[1].device), *size, parts.config.sampling, camera.focal, names, palette, quick)
     shown = image[look.output][0]

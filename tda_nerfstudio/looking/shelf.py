@@ -15,7 +15,7 @@ from jaxtyping import Float
 from torch import Tensor
 
 from tda_nerfstudio.base.errors import StoreError
-from tda_nerfstudio.core.palette import Palette, one_channel, plain_palette, shared_palette
+from tda_nerfstudio.core.palette import Palette, one_channel, space_palette
 from tda_nerfstudio.core.showing import OneScene
 from tda_nerfstudio.looking.blend import blend
 from tda_nerfstudio.looking.look import COMPONENTS, Look
@@ -49,6 +49,7 @@ class Shelf:
     def __init__(self, source: Source, truth: Truth | None = None) -> None:
         self.source, self.truth = source, truth
         self._kept: OrderedDict[Hashable, OneScene] = OrderedDict()
+        self._palette: tuple[int, Palette] | None = None
         self._lock = Lock()
 
     @property
@@ -159,18 +160,14 @@ class Shelf:
                 continue
         return principal_components(weights)
 
-    @cached_property
-    def palette(self) -> Palette:
-        """The colours of this space's latents; latents that are colours themselves are shown as they are."""
-        parts = self.source.parts
-        if parts.autoencoder.keeps_pixels:
-            return plain_palette(parts.scenes.channels, parts.scenes.box)
-        return shared_palette(parts.scenes, parts.weights)
-
-    def palette_of(self, look: Look) -> Palette:
-        """Give the colours that a look shows latents in."""
-        scenes = self.source.parts.scenes
-        return self.palette if look.channel is None else one_channel(scenes.channels, look.channel, scenes.box)
+    def palette(self, look: Look) -> Palette:
+        """Give the colours that a look shows latents in: a channel in grey, or those that the space has for all."""
+        parts, state = self.source.parts, self.source.state
+        if look.channel is not None:
+            return one_channel(parts.scenes.channels, look.channel, parts.scenes.box)
+        if self._palette is None or self._palette[0] != state:
+            self._palette = state, space_palette(parts.scenes, parts.autoencoder, parts.weights)
+        return self._palette[1]
 
 
 def principal_components(weights: dict[str, Float[Tensor, " base"]]) -> list[Component]:

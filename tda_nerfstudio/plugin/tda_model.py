@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -21,11 +22,13 @@ from tda_nerfstudio.base.errors import TdaError
 from tda_nerfstudio.base.terminal import CONSOLE
 from tda_nerfstudio.core.cameras import View
 from tda_nerfstudio.core.metrics import psnr, ssim
+from tda_nerfstudio.core.palette import space_palette
 from tda_nerfstudio.core.ray_sampling import SamplingConfig
 from tda_nerfstudio.core.rendering import Rendering
 from tda_nerfstudio.core.scenes import TriPlaneConfig
 from tda_nerfstudio.core.showing import OneScene, decode, march, one_scene, show
 from tda_nerfstudio.learning.training_step import parameter_groups
+from tda_nerfstudio.looking.painting import Looked, paint
 from tda_nerfstudio.plugin.cameras import as_view
 from tda_nerfstudio.plugin.options import ModelOptions
 from tda_nerfstudio.plugin.tda_field import LatentTriPlaneField
@@ -64,6 +67,8 @@ class TdaModel(Model):
         self.field = LatentTriPlaneField(len(names), channels, self.config.triplane, box, self.config.seed)
         self.native_focal: float | None = None
         """Focal length of the training images in pixels, as `core.showing.show` needs it."""
+        self.looked: Callable[[], Looked | None] = lambda: None
+        """Says what the viewer's tab looks at whose thread asks."""
         self._shown: dict[str, Tensor] = {}
 
     def get_param_groups(self) -> dict[str, list[Parameter]]:
@@ -96,9 +101,10 @@ class TdaModel(Model):
 
     @torch.no_grad()
     def get_outputs_for_camera(self, camera: Cameras, obb_box: Any = None) -> dict[str, Tensor]:
-        """Render one camera: rgb, latent, depth [world units] and accumulation, each [height, width, channel].
+        """Render one camera: rgb, latent, depth [world units], normals, accumulation, each [height, width, channel].
 
-        All but depth are in [0, 1], as nerfstudio shows images of one and of three channels without a colour map.
+        All but depth are in [0, 1], as nerfstudio shows images of one and of three channels without a colour map. Depth
+        is 0 where nothing is. In a thread of the viewer, rgb is the picture that our controls in its tab ask for.
 
         In a thread of the viewer, an error is printed and the last good image is returned. To raise would end the
         thread and freeze the viewer.
@@ -119,9 +125,19 @@ class TdaModel(Model):
     def _outputs(self, camera: Cameras) -> dict[str, Tensor]:
         height, width = int(camera.height.flatten()[0]), int(camera.width.flatten()[0])
         view = as_view(camera.reshape((1,)) if camera.shape == () else camera, self.device)
-        scene, sampling = self.scene(self.scene_of(camera)), self.config.sampling
-        shown = show(*scene, view, height, width, sampling, self.native_focal)
-        return {name: image[0].permute(1, 2, 0).contiguous() for name, image in shown.items()}
+        looked, table, sampling = self.looked(), self.field.scenes, self.config.sampling
+        if looked is None:
+            scene = self.scene(self.scene_of(camera))
+            palette, quick = space_palette(table, self.autoencoder, table.weights.mean(0)), False
+        else:
+            palette, quick = looked.shelf.palette(looked.look), looked.quick
+            scene = looked.shelf.sight(looked.look)
+        shown = show(*scene, view, height, width, sampling, self.native_focal, palette=palette, quick=quick)
+        outputs = {name: image[0].permute(1, 2, 0).contiguous() for name, image in shown.items()}
+        if looked is not None and not looked.look.is_decoded:
+            painted = paint(looked.shelf, looked.look, View(*view, width=width, height=height), quick)
+            outputs["rgb"] = torch.tensor(painted, device=self.device) / 255
+        return outputs
 
     def get_loss_dict(self, outputs: Any, batch: Any, metrics_dict: Any = None) -> dict[str, Tensor]:
         """Return no losses: the Learner computes them."""

@@ -101,8 +101,8 @@ class TdaPipeline(VanillaPipeline):
         )
         self.model.to(device)
         self.model.native_focal = float(self.datamanager.views.train.view.fx.median())
-        self.scene_control = SceneControl(self.datamanager, self.select_scene, self.model.field.scenes.box)
-        self.scene = self.scene_control.dropdown
+        self.scene_control = SceneControl(self)
+        self.model.looked = self.scene_control.looked
         self.latents_folder: Path | None = None
         self.own_store: Path | None = None
         """The run's own store, which may have the shared parts if stage 1 is gone."""
@@ -177,7 +177,7 @@ class TdaPipeline(VanillaPipeline):
         manager, config, model = self.datamanager, self.config, self.model
         manager.use(wave.scenes)
         self.select_scene(manager.active_scene)
-        self.scene_control.show(manager.scene_names)
+        self.scene_control.show()
         size, seed, codec = manager.config.step_size, manager.config.seed, model.autoencoder
         return Learner(
             model.field.scenes,

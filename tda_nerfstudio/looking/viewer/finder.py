@@ -50,6 +50,10 @@ class Finder:
         self.hits = self.shelf.find(self.search.value, self.order.value)
         self.choose(self.name if self.name in self.hits or not self.hits else self.hits[0])
 
+    def refresh(self) -> None:
+        """Look again: the shelf may hold other scenes now."""
+        self._seek()
+
     def _picked(self) -> None:
         self.choose(self._labels().get(self.list.value, self.name))
 

@@ -33,23 +33,41 @@ TURN = 30.0
 class Panel:
     """A tab's controls. `changed` is called after every change of `look`."""
 
-    def __init__(self, client: ClientHandle, shelf: Shelf, changed: Callable[[], None]) -> None:
+    def __init__(
+        self,
+        client: ClientHandle,
+        shelf: Shelf,
+        changed: Callable[[], None],
+        name: str | None = None,
+        scale: float | None = None,
+        order: float | None = None,
+    ) -> None:
+        """Build the controls. `name` is the first scene.
+
+        In a viewer that is not ours, `scale` says how many of its units a world unit has, and `order` below which of
+        its controls these are; its own controls choose the size of pictures and turn the camera.
+        """
         self.client, self.shelf, self._changed = client, shelf, changed
+        self.scale, self.ours = scale or 1.0, scale is None
         names = shelf.names
-        self.look = Look(names[0])
+        self.look = Look(name or names[0])
         self.longest, self.turning, self._stepped = 512, False, time.monotonic()
         gui = client.gui
-        self.status = gui.add_markdown("")
-        with gui.add_folder("Scene"):
-            self.finder = Finder(gui, shelf, names[0], lambda name: self.set(scene=name))
-        with gui.add_folder("Show"):
+
+        def folder(place: int, label: str, open_: bool = True) -> Any:
+            return gui.add_folder(label, None if order is None else order + place / 10, expand_by_default=open_)
+
+        self.status = gui.add_markdown("", visible=self.ours)
+        with folder(1, "Scene"):
+            self.finder = Finder(gui, shelf, self.look.scene, lambda name: self.set(scene=name))
+        with folder(2, "Show"):
             self._show(gui)
-        with gui.add_folder("Compare and blend", expand_by_default=False):
+        with folder(3, "Compare and blend", False):
             self._compare(gui, names)
         if len(shelf.source.parts.scenes.base):
-            with gui.add_folder("Shape", expand_by_default=False):
+            with folder(4, "Shape", False):
                 self._shape(gui)
-        with gui.add_folder("Camera and files", expand_by_default=False):
+        with folder(5, "Camera and files", False):
             self._camera(gui)
 
     def set(self, **changes: Any) -> None:
@@ -76,7 +94,7 @@ class Panel:
         output = gui.add_dropdown("Output", tuple(labels))
         channel = gui.add_slider("Channel", 0, max(channels, 1), 1, 0, visible=False, hint="0 shows all in one palette")
         parts = gui.add_dropdown("Planes", tuple(KINDS.values()))
-        size = gui.add_slider("Longest side", *SIZES, 64, self.longest, hint="Pixels of a picture at rest")
+        size = gui.add_slider("Longest side", *SIZES, 64, self.longest, visible=self.ours)
 
         def shown(_: Any) -> None:
             channel.visible = labels[output.value] == "latent"
@@ -141,7 +159,7 @@ class Panel:
     def _camera(self, gui: Any) -> None:
         from tda_nerfstudio.looking.viewer import camera
 
-        turning = gui.add_checkbox("Turn", False)
+        turning = gui.add_checkbox("Turn", False, visible=self.ours)
         again = gui.add_button("Back to the first view")
 
         def turn(_: Any) -> None:
@@ -149,5 +167,5 @@ class Panel:
             self._changed()
 
         turning.on_update(turn)
-        again.on_click(lambda _: camera.start(self.client, self.shelf.source))
-        Taking(self.client, self.shelf, lambda: self.look)
+        again.on_click(lambda _: camera.start(self.client, self.shelf.source, self.scale))
+        Taking(self.client, self.shelf, lambda: self.look, self.scale)

@@ -27,8 +27,8 @@ FRAMES, FPS = 72, 24
 class Taking:
     """Buttons that make files and offer them for download."""
 
-    def __init__(self, client: ClientHandle, shelf: Shelf, look: Callable[[], Look]) -> None:
-        self.client, self.shelf, self.look = client, shelf, look
+    def __init__(self, client: ClientHandle, shelf: Shelf, look: Callable[[], Look], scale: float = 1.0) -> None:
+        self.client, self.shelf, self.look, self.scale = client, shelf, look, scale
         gui = client.gui
         self.size = gui.add_slider("Pixels", 128, 2048, 64, 512, hint="Longest side of what is taken along")
         self.kinds = gui.add_button_group("Take", ("PNG", "Turn as MP4"))
@@ -40,7 +40,7 @@ class Taking:
 
     def _take(self, kind: str) -> None:
         look = self.look()
-        view = camera.read(self.client.camera, int(self.size.value))
+        view = camera.read(self.client.camera, int(self.size.value), self.scale)
         name = f"{look.scene}_{words.stamp()}"
         try:
             if kind == "PNG":
@@ -55,7 +55,7 @@ class Taking:
 
     def _turn(self, look: Look, view: View) -> bytes:
         """Paint a full turn from a camera on, and encode it."""
-        target = self.client.camera.look_at.copy()
+        target = self.client.camera.look_at / self.scale
         views = around(view, target, FRAMES)
         self.bar.visible = True
 
@@ -68,7 +68,7 @@ class Taking:
 
     def _tell_code(self) -> None:
         """Show the code. Indented lines of Markdown are shown letter by letter."""
-        view = camera.read(self.client.camera, int(self.size.value))
+        view = camera.read(self.client.camera, int(self.size.value), self.scale)
         text = snippet(self.shelf, self.look(), view)
         self.said.content = f"```python\n{text}\n```" if "```" not in text else words.plain(text)
         self.client.send_file_download("view.py", text.encode())

@@ -1,69 +1,104 @@
-"""The viewer's drop-down of scenes, and where its camera starts."""
+"""Our controls in nerfstudio's viewer: each browser tab has its own scene, output and comparison there, too."""
 
 from __future__ import annotations
 
-import math
-from collections.abc import Callable, Sequence
-from typing import TYPE_CHECKING, Any, Protocol
+import threading
+from typing import TYPE_CHECKING
 
-import numpy as np
-from jaxtyping import Float
-from nerfstudio.viewer.viewer_elements import ViewerControl, ViewerDropdown
-from torch import Tensor
+from nerfstudio.viewer.render_state_machine import RenderAction, RenderStateMachine
+from nerfstudio.viewer.viewer_elements import ViewerControl
+
+from tda_nerfstudio.looking.painting import Looked
+from tda_nerfstudio.looking.shelf import Shelf
+from tda_nerfstudio.looking.truth import Truth
+from tda_nerfstudio.looking.viewer import camera
+from tda_nerfstudio.looking.viewer.panel import Panel
+from tda_nerfstudio.plugin.viewer.live_source import LiveSource
 
 if TYPE_CHECKING:
     from nerfstudio.viewer.viewer import Viewer
     from viser import ClientHandle
 
-
-class SceneManager(Protocol):
-    """A datamanager of many scenes, whose datasets are those of one of them: the active scene."""
-
-    scene_names: list[str]
-    active_scene: str
-    train_dataset: Any
-    eval_dataset: Any
+    from tda_nerfstudio.plugin.tda_pipeline import TdaPipeline
 
 
 class SceneControl(ViewerControl):
-    """Switch the scene that the viewer shows, its camera frustums and thumbnails with it.
+    """Add a panel for every tab that opens, and tell what the tab that renders looks at.
 
-    nerfstudio shows the elements that it finds as attributes of a pipeline. A new one must be made an attribute of
-    TdaPipeline and of StoredPipeline, as `scene` is.
+    nerfstudio finds it as an attribute of TdaPipeline when its viewer starts.
     """
 
-    def __init__(self, manager: SceneManager, select: Callable[[str], None], box: Float[Tensor, "2 3"]) -> None:
-        """Let `select` make a scene the active one. All scenes are in the box."""
-        self.manager, self.select, self.box = manager, select, box
-        names = list(manager.scene_names)
-        self.dropdown = ViewerDropdown("Scene", manager.active_scene, names, cb_hook=self._switch)
+    def __init__(self, pipeline: TdaPipeline) -> None:
+        self.pipeline, self.panels = pipeline, dict[int, Panel]()
+        self.source = LiveSource(pipeline)
 
     def _setup(self, viewer: Viewer) -> None:
         super()._setup(viewer)
-        viewer.viser_server.on_client_connect(self._look_at_scene)
+        manager = self.pipeline.datamanager
+        self.truth = Truth(manager.get_datapath(), manager.views.width, manager.views.height)
+        self.frustums = manager.active_scene
+        viewer.show_images.on_click(lambda _: self._draw_frustums())
+        viewer.viser_server.on_client_connect(lambda client: threading.Thread(target=self._come, args=[client]).start())
+        viewer.viser_server.on_client_disconnect(self._gone)
 
-    def _look_at_scene(self, client: ClientHandle) -> None:
-        """Start as the first held-out camera: the viewer's own start may lie inside the object."""
-        from nerfstudio.viewer.viewer import VISER_NERFSTUDIO_SCALE_RATIO
+    def _come(self, client: ClientHandle) -> None:
+        """Set a tab up. Frustums are hidden: one of them would cover the picture as soon as the camera passes it."""
+        from nerfstudio.viewer.viewer import VISER_NERFSTUDIO_SCALE_RATIO as SCALE
 
-        cameras = self.manager.eval_dataset.cameras
-        position = cameras.camera_to_worlds[0, :, 3].cpu().numpy()
-        with client.atomic():
-            client.camera.fov = 2 * math.atan(float(cameras.height[0]) / 2 / float(cameras.fy[0]))
-            client.camera.up_direction = np.array([0.0, 0.0, 1.0])
-            client.camera.position = position * VISER_NERFSTUDIO_SCALE_RATIO
-            client.camera.look_at = self.box.mean(0).cpu().numpy() * VISER_NERFSTUDIO_SCALE_RATIO
+        try:
+            if not self.panels and self.viewer.hide_images.visible:
+                self.viewer.set_camera_visibility(False)
+                self.viewer.toggle_cameravis_button()
+            camera.start(client, self.source, SCALE)
+            shelf = Shelf(self.source, self.truth)
+            name = self.pipeline.datamanager.active_scene
+            self.panels[client.client_id] = Panel(
+                client, shelf, lambda: self._changed(client), name, SCALE, self.viewer.stats_markdown.order
+            )
+        except (AssertionError, KeyError):  # the tab was closed meanwhile
+            self.panels.pop(client.client_id, None)
 
-    def show(self, names: Sequence[str]) -> None:
-        """Offer other scenes, when training turns to them."""
-        self.dropdown.default_value = self.manager.active_scene
-        self.dropdown.set_options(list(names))
+    def _gone(self, client: ClientHandle) -> None:
+        self.panels.pop(client.client_id, None)
 
-    def _switch(self, element: ViewerDropdown) -> None:
-        self.select(element.value)
-        viewer = self.viewer
+    def _changed(self, client: ClientHandle) -> None:
+        """Paint a tab anew. The scene that was chosen last is the one that nerfstudio's own parts of the panel mean."""
+        panel = self.panels.get(client.client_id)
+        machine = self.viewer.render_statemachines.get(client.client_id)
+        if panel is None or machine is None:
+            return
+        manager = self.pipeline.datamanager
+        if panel.look.scene in self.source.names and panel.look.scene != manager.active_scene:
+            with self.viewer.train_lock or threading.Lock():
+                self.pipeline.select_scene(panel.look.scene)
+            if self.viewer.hide_images.visible:
+                self._draw_frustums()
+        machine.action(RenderAction("rerender", self.viewer.get_camera_state(client)))
+
+    def _draw_frustums(self) -> None:
+        """Draw the cameras of the active scene in place of those that were drawn before."""
+        viewer, manager = self.viewer, self.pipeline.datamanager
+        if self.frustums == manager.active_scene:
+            return
+        self.frustums = manager.active_scene
         for handle in getattr(viewer, "camera_handles", {}).values():
             handle.remove()
         state = "completed" if viewer.trainer is None else viewer.trainer.training_state
-        viewer.init_scene(self.manager.train_dataset, state, self.manager.eval_dataset)
-        viewer.set_camera_visibility(viewer.hide_images.visible)  # the button offers to hide what is shown
+        viewer.init_scene(manager.train_dataset, state, manager.eval_dataset)
+        viewer.set_camera_visibility(viewer.hide_images.visible)
+
+    def looked(self) -> Looked | None:
+        """Say what the tab looks at whose thread calls; None in other threads, and for a tab without a panel yet."""
+        thread = threading.current_thread()
+        panel = self.panels.get(thread.client.client_id) if isinstance(thread, RenderStateMachine) else None
+        if panel is None or not isinstance(thread, RenderStateMachine):
+            return None
+        self.source.state = self.viewer.step
+        if panel.look.scene not in self.source.names:  # training has turned to another wave
+            panel.finder.refresh()
+        return Looked(panel.shelf, panel.look, thread.state == "low_move")
+
+    def show(self) -> None:
+        """Offer other scenes, when training turns to them."""
+        for panel in list(self.panels.values()):
+            panel.finder.refresh()
