@@ -68,6 +68,6 @@ def sheet(
         output: The PNG file to write.
         scenes: Number of scenes, spread evenly over the run's.
     """
-    from tda_nerfstudio.studies.gallery import draw_sheet
+    from tda_nerfstudio.studies.sheet import draw_sheet
 
     print(f"Wrote {draw_sheet(load_config, output, scenes)}")
