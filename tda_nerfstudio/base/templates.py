@@ -8,9 +8,9 @@ from typing import Any
 from tda_nerfstudio.base.errors import counted
 
 
-def fill_in(package: str, name: str, **content: Any) -> str:
+def fill_in(package: str, template: str, /, **content: Any) -> str:
     """Fill in a package's template; text in HTML is escaped, and something that a template lacks is an error."""
-    return _templates(package).get_template(name).render(content)
+    return _templates(package).get_template(template).render(content)
 
 
 @cache
