@@ -80,7 +80,7 @@ def gallery(
     frames: int = 24,
     size: int | None = None,
     views: int = 3,
-    quality: int = 75,
+    quality: int = 85,
     kilobytes: int = 60,
 ) -> None:
     """Make a web site of a store's scenes, which opens from disk; repeat the same line to bring it up to date.

@@ -29,7 +29,7 @@ def address(path: str) -> str:
 
 
 def clean(text: str) -> str:
-    """Replace what UTF-8 cannot hold, such as half of a pair of surrogates."""
+    """Put "?" for what UTF-8 cannot hold, such as half of a pair of surrogates."""
     return text.encode("utf-8", "replace").decode()
 
 

@@ -7,7 +7,7 @@ from functools import cache
 from pathlib import Path
 
 from tda_nerfstudio.base.errors import StoreError, TdaError
-from tda_nerfstudio.looking.gallery.addresses import clean, file_stem, in_order
+from tda_nerfstudio.looking.gallery.addresses import file_stem, in_order
 from tda_nerfstudio.store.learnt_scene import Record
 from tda_nerfstudio.store.store import Store
 
@@ -65,4 +65,4 @@ def list_entries(store: Store) -> tuple[list[Entry], list[str]]:
 
 def without_folder(error: Exception, store: Store) -> str:
     """Say what is wrong without the names of this machine's folders, as a gallery may be published."""
-    return clean(str(error).replace(f"{store.folder}/", "").replace(str(store.folder), "the store"))
+    return str(error).replace(f"{store.folder}/", "").replace(str(store.folder), "the store")

@@ -9,6 +9,7 @@ from pathlib import Path
 
 from tda_nerfstudio.base.atomic import replace_file, require_writable
 from tda_nerfstudio.base.errors import TdaError, listed
+from tda_nerfstudio.looking.gallery.addresses import clean
 from tda_nerfstudio.looking.gallery.exports import FOLDER
 
 MARK = "gallery.json"
@@ -44,7 +45,7 @@ def claim(out: Path, shared: str) -> None:
     require_writable(out)
     if known is None:
         about = {"format": FORMAT, "shared": shared, "about": "Open index.html. `tda gallery` brings it up to date."}
-        put(out / MARK, (json.dumps(about, indent=1) + "\n").encode())
+        put_text(out / MARK, json.dumps(about, indent=1) + "\n")
 
 
 def put(path: Path, content: bytes) -> None:
@@ -58,6 +59,11 @@ def put(path: Path, content: bytes) -> None:
             f"{path} cannot be written ({error.strerror or error}). Make room or make it writable, and run the same"
             " line again: it goes on."
         ) from error
+
+
+def put_text(path: Path, text: str) -> None:
+    """Write a text as `put` does; what UTF-8 cannot hold, such as half of a pair of surrogates, becomes "?"."""
+    put(path, clean(text).encode())
 
 
 def sweep(folder: Path, keep: Collection[str]) -> None:

@@ -27,7 +27,7 @@ class Options:
     """Width of a frame in pixels; None for that of the store's images, at most USUAL_SIZE."""
     views: int = 3
     """Views on a scene's page."""
-    quality: int = 75
+    quality: int = 85
     """Of WebP files, 1 to 100."""
     kilobytes: int = 60
     """That a scene takes at most (1 kB is 1000 bytes): pictures get a lower quality where they would need more."""

@@ -10,7 +10,7 @@ from typing import Any
 
 from tda_nerfstudio.base.templates import fill_in
 from tda_nerfstudio.core.metrics import METRICS, stored_scores
-from tda_nerfstudio.looking.gallery.addresses import address, clean
+from tda_nerfstudio.looking.gallery.addresses import address
 from tda_nerfstudio.looking.gallery.entries import Entry
 from tda_nerfstudio.looking.gallery.exports import Export
 from tda_nerfstudio.looking.gallery.options import Sheet
@@ -34,17 +34,17 @@ def list_script(entries: Sequence[Entry], made: Sequence[Made]) -> str:
         note, quality = (entry.reason or one.damage)[:SHORT], score(entry, "psnr")
         written = None if entry.written is None else entry.written // 10**9
         quality = None if quality is None else round(quality, 2)
-        rows.append([clean(entry.name), entry.stem, one.key, quality, written, clean(note), STATES.index(state)])
+        rows.append([entry.name, entry.stem, one.key, quality, written, note, STATES.index(state)])
     return "".join(("const SCENES = [\n", ",\n".join(map(_script_text, rows)), "\n];\n"))
 
 
 def index_page(title: str, entries: Sequence[Entry], sheet: Sheet, problems: Sequence[str]) -> str:
     """Fill in the page that lists all scenes."""
-    links = [(clean(entry.name), address(f"scenes/{entry.stem}.html")) for entry in entries]
-    shown = [clean(text)[:LONGEST] for text in problems[:MOST_FACTS]]
+    links = [(entry.name, address(f"scenes/{entry.stem}.html")) for entry in entries]
+    shown = [text[:LONGEST] for text in problems[:MOST_FACTS]]
     aside = sum(bool(entry.reason) for entry in entries)
     content = {"sheet": sheet, "links": links, "problems": shown, "root": "", "aside": aside, "note": about(entries)}
-    return fill_in(PACKAGE, "index.html.j2", title=clean(title), **content)
+    return fill_in(PACKAGE, "index.html.j2", title=title, **content)
 
 
 def scene_page(
@@ -52,9 +52,9 @@ def scene_page(
 ) -> str:
     """Fill in the page of the scene at a place of the list."""
     entry = entries[at]
-    names = [None if one is None else (clean(one.name), address(f"{one.stem}.html")) for one in _beside(entries, at)]
+    names = [None if one is None else (one.name, address(f"{one.stem}.html")) for one in _beside(entries, at)]
     content = {
-        "name": clean(entry.name),
+        "name": entry.name,
         "number": at + 1,
         "count": len(entries),
         "before": names[0],
@@ -62,14 +62,14 @@ def scene_page(
         "pictures": [address(name) for name in made.files(entry.stem)],
         "views": made.views,
         "facts": facts(entry, made),
-        "reason": clean(entry.reason)[:LONGEST],
+        "reason": entry.reason[:LONGEST],
         "damage": made.damage[:LONGEST],
         "unfinished": entry.record is not None and not entry.record.finished,
         "exports": [(export.kind, address(export.path), amount(export.size)) for export in exports],
         "sheet": sheet,
         "root": "../",
     }
-    return fill_in(PACKAGE, "scene.html.j2", title=clean(title), **content)
+    return fill_in(PACKAGE, "scene.html.j2", title=title, **content)
 
 
 def sizes_style(sheet: Sheet) -> str:
@@ -93,7 +93,7 @@ def facts(entry: Entry, made: Made) -> list[tuple[str, str]]:
     provenance = entry.record.provenance if entry.record else {}
     for key, value in list(provenance.items())[:MOST_FACTS]:
         text = value if isinstance(value, str) else json.dumps(value, default=str)
-        found.append((f"From: {clean(str(key))[:80]}", clean(text)[:LONGEST]))
+        found.append((f"From: {str(key)[:80]}", text[:LONGEST]))
     return found
 
 

@@ -15,7 +15,7 @@ from tda_nerfstudio.atlas.posed import PosedImages, Scene
 from tda_nerfstudio.base.errors import StoreError
 from tda_nerfstudio.core.metrics import psnr
 from tda_nerfstudio.looking.gallery.entries import Entry, without_folder
-from tda_nerfstudio.looking.gallery.folder import MADE, PAGES, put
+from tda_nerfstudio.looking.gallery.folder import MADE, PAGES, put, put_text
 from tda_nerfstudio.looking.gallery.options import PAGE, Options, Sheet
 from tda_nerfstudio.looking.gallery.pictures import beside_truth, encoded, sheet_of
 from tda_nerfstudio.looking.truth import Truth
@@ -86,7 +86,7 @@ class Studio:
             return Made(damage=without_folder(error, self.store))
         for name, picture in zip(made.files(entry.stem), pictures, strict=True):
             put(self.out / PAGES / name, picture)
-        put(note, json.dumps(asdict(made)).encode())  # last: it says that the pictures are there
+        put_text(note, json.dumps(asdict(made)))  # last: it says that the pictures are there
         return replace(made, new=True)
 
     def _key(self, entry: Entry, truth: Scene | None) -> str:

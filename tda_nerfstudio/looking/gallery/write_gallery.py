@@ -78,12 +78,12 @@ def _write_pages(
     for at, (entry, one) in enumerate(zip(track(entries, "Writing pages"), made, strict=True)):
         page = f"{entry.stem}.html"
         content = pages.scene_page(title, entries, at, one, sheet, exports.get(entry.name, ()))
-        folder.put(out / folder.PAGES / page, content.encode())
+        folder.put_text(out / folder.PAGES / page, content)
         keep |= {page, *one.files(entry.stem)}
     for asset in sorted(ASSETS.iterdir()):
         folder.put(out / "assets" / asset.name, asset.read_bytes())
-    folder.put(out / "assets/sizes.css", pages.sizes_style(sheet).encode())
-    folder.put(out / "scenes.js", pages.list_script(entries, made).encode())
-    folder.put(out / "index.html", pages.index_page(title, entries, sheet, problems).encode())
+    folder.put_text(out / "assets/sizes.css", pages.sizes_style(sheet))
+    folder.put_text(out / "scenes.js", pages.list_script(entries, made))
+    folder.put_text(out / "index.html", pages.index_page(title, entries, sheet, problems))
     folder.sweep(out / folder.PAGES, keep)
     folder.sweep(out / folder.MADE, {f"{entry.stem}.json" for entry, one in zip(entries, made, strict=True) if one.key})
