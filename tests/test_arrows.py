@@ -111,7 +111,15 @@ def test_the_command_line_imports_nothing_of_ours_but_errors_before_it_is_called
         names = {name for name in imports(ast.parse(path.read_text()), at_module_level=True) if "tda_nerf" in name}
         own = {
             f"tda_nerfstudio.cli.{name}"
-            for name in ("store.app", "learn.learn", "learn.scaling", "look.view", "look.render", "look.sheet")
+            for name in (
+                "store.app",
+                "learn.learn",
+                "learn.scaling",
+                "look.view",
+                "look.render",
+                "look.sheet",
+                "look.gallery",
+            )
         }
         assert names <= own | {f"tda_nerfstudio.base.errors.{name}" for name in ERRORS}
 

@@ -1,4 +1,4 @@
-"""Commands that look at scenes: `tda view`, `tda render`, `tda sheet`."""
+"""Commands that look at scenes: `tda view`, `tda render`, `tda sheet`, `tda gallery`."""
 
 from __future__ import annotations
 
@@ -68,6 +68,41 @@ def sheet(
         output: The PNG file to write.
         scenes: Number of scenes, spread evenly over the run's.
     """
-    from tda_nerfstudio.studies.gallery import draw_sheet
+    from tda_nerfstudio.studies.sheet import draw_sheet
 
     print(f"Wrote {draw_sheet(load_config, output, scenes)}")
+
+
+def gallery(
+    store: tyro.conf.Positional[str],
+    out: tyro.conf.Positional[Path],
+    data: Path | None = None,
+    frames: int = 24,
+    size: int | None = None,
+    views: int = 3,
+    quality: int = 85,
+    kilobytes: int = 60,
+) -> None:
+    """Make a web site of a store's scenes, which opens from disk; repeat the same line to bring it up to date.
+
+    Args:
+        store: Folder of the store, or of a run that has one.
+        out: Folder to write, new or an earlier gallery. Files NAME.* (.ply, .glb, .splat, ...) in OUT/exports, or in
+            exports/ beside the store, are linked to from the scenes' pages.
+        data: The scenes' atlas: then held-out views are shown beside their truth.
+        frames: Pictures of a full turn.
+        size: Width of each in pixels; by default that of the store's images, at most 128.
+        views: Views on a scene's page.
+        quality: Quality of the WebP files, 1 to 100.
+        kilobytes: Most kB that a scene takes; its pictures get a lower quality where they would need more.
+    """
+    from tda_nerfstudio.base.errors import counted
+    from tda_nerfstudio.looking.gallery.options import Options
+    from tda_nerfstudio.looking.gallery.write_gallery import write_gallery
+
+    made = write_gallery(store, out, data, Options(frames, size, views, quality, kilobytes))
+    damaged = f", {made.damaged} damaged" if made.damaged else ""
+    print(
+        f"Wrote {made.index}: {counted(made.scenes, 'scene')}, {made.rendered:,} rendered now{damaged};"
+        f" {made.bytes_a_scene / 1000:.1f} kB a scene. Open it in a browser."
+    )

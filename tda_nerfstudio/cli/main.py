@@ -11,7 +11,7 @@ import tyro
 
 from tda_nerfstudio.base.errors import TdaError, counted
 from tda_nerfstudio.cli.learn import learn, scaling
-from tda_nerfstudio.cli.look import render, sheet, view
+from tda_nerfstudio.cli.look import gallery, render, sheet, view
 from tda_nerfstudio.cli.store import app as store
 
 app = tyro.extras.SubcommandApp()
@@ -24,6 +24,7 @@ app.command(scaling)
 app.command(view)
 app.command(render)
 app.command(sheet)
+app.command(gallery)
 app.command(store, name="store", help="Look into stores of learnt scenes, check them, move scenes in and out.")
 
 

@@ -13,7 +13,7 @@ from torch import Tensor
 from tda_nerfstudio.atlas.atlas import scene_folders
 from tda_nerfstudio.atlas.images import read_image
 from tda_nerfstudio.atlas.layouts.scene import read_scene
-from tda_nerfstudio.atlas.posed import PosedImages
+from tda_nerfstudio.atlas.posed import PosedImages, Scene
 from tda_nerfstudio.base.errors import TdaError
 
 SCENES_KEPT = 64
@@ -36,7 +36,12 @@ class Truth:
 
     def views(self, name: str) -> PosedImages | None:
         """Give a scene's held-out views, else its training views; None where it is not there or cannot be read."""
-        return _views(self, name) if name in self.folders else None
+        scene = self.scene(name)
+        return None if scene is None else scene.test if len(scene.test) else scene.train
+
+    def scene(self, name: str) -> Scene | None:
+        """Give a scene's views at the store's size; None where it is not there or cannot be read."""
+        return _scene(self, name) if name in self.folders else None
 
     def image(self, views: PosedImages, row: int) -> Float[Tensor, "3 height width"] | None:
         """Read one image, in [0, 1] on white; None where it cannot be read."""
@@ -48,12 +53,11 @@ class Truth:
 
 
 @lru_cache(SCENES_KEPT)
-def _views(truth: Truth, name: str) -> PosedImages | None:
+def _scene(truth: Truth, name: str) -> Scene | None:
     try:
-        scene = read_scene(truth.folders[name]).resized(truth.width, truth.height)
+        return read_scene(truth.folders[name]).resized(truth.width, truth.height)
     except TdaError:
         return None
-    return scene.test if len(scene.test) else scene.train
 
 
 def nearest(views: PosedImages, eye: Float[Tensor, " 3"]) -> int:

@@ -15,11 +15,11 @@ from torch import Tensor
 from tda_nerfstudio.autoencoder import embedded
 from tda_nerfstudio.base.atomic import replace_file, require_writable, write_text
 from tda_nerfstudio.base.errors import TdaError
+from tda_nerfstudio.base.templates import fill_in
 from tda_nerfstudio.making.procedural.broad import BroadImages
 from tda_nerfstudio.making.procedural.sprites import SIZE, SpritePool
 from tda_nerfstudio.studies.outputs import image_picture
 from tda_nerfstudio.studies.pretrain import NOISE, Pretraining, Recipe
-from tda_nerfstudio.studies.template import fill_in
 from tda_nerfstudio.studies.unseen import Images, reconstruct_in_batches, unseen_sets
 
 SAMPLE, FIRST = 256, 1_000_000_000
@@ -53,6 +53,7 @@ def export(run_folder: Path, out: Path, pool: Path | None = None, tests: Sequenc
         scores = {"mean": float(quality.mean()), "worst": float(quality[worst])}
         sets.append({"name": name, "images": len(truth), "picture": picture} | scores)
     card = fill_in(
+        "tda_nerfstudio.studies",
         "card.md.j2",
         run=run,
         parameters=sum(p.numel() for p in model.parameters()),

@@ -10,6 +10,7 @@ from jaxtyping import Float, UInt8
 from torch import Tensor
 
 from tda_nerfstudio.base.atomic import require_writable
+from tda_nerfstudio.base.counts import require_counts as require_counts
 from tda_nerfstudio.base.errors import TdaError
 
 VIDEOS = (".mp4", ".mov", ".mkv", ".avi")
@@ -25,13 +26,6 @@ def require_output(path: Path, kinds: tuple[str, ...]) -> None:
         name = path / f"output{kinds[0]}" if path.is_dir() or not path.name else path.with_suffix(kinds[0])
         raise TdaError(f"The output {path} {what}: what kind of file is it to be? Name it {name}, for example.")
     require_writable(path.parent)
-
-
-def require_counts(**counts: int | None) -> None:
-    """Raise TdaError unless these options are whole numbers of 1 or more, or not given."""
-    for name, value in counts.items():
-        if value is not None and value < 1:
-            raise TdaError(f"--{name} is {value}. Give a whole number of 1 or more.")
 
 
 def as_picture(name: str, values: Float[Tensor, "height width channel"]) -> UInt8[np.ndarray, "height width 3"]:

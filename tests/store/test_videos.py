@@ -14,9 +14,9 @@ from tda_nerfstudio.base.errors import TdaError
 from tda_nerfstudio.plugin.stored_pipeline import store_of
 from tda_nerfstudio.store.store import Store
 from tda_nerfstudio.studies import render_video as video
-from tda_nerfstudio.studies.gallery import draw_sheet
 from tda_nerfstudio.studies.render_video import open_source, read_camera_path, render_video
 from tda_nerfstudio.studies.report.page import write_report
+from tda_nerfstudio.studies.sheet import draw_sheet
 from tda_nerfstudio.studies.weight_curve import draw_curve
 
 

@@ -10,6 +10,7 @@ from typing import Any
 from tda_nerfstudio.base.atomic import write_text
 from tda_nerfstudio.base.errors import TdaError
 from tda_nerfstudio.base.progress import track
+from tda_nerfstudio.base.templates import fill_in
 from tda_nerfstudio.studies.outputs import PAGES, require_output
 from tda_nerfstudio.studies.report import charts, plots
 from tda_nerfstudio.studies.report.compare import Group, group, label, pairs
@@ -17,7 +18,9 @@ from tda_nerfstudio.studies.report.figures import MOST_RUNS, RunPictures, figure
 from tda_nerfstudio.studies.report.table import legend, pair_table, run_table
 from tda_nerfstudio.studies.rows import RunRow, find_runs
 from tda_nerfstudio.studies.run_row import read_row
-from tda_nerfstudio.studies.template import fill_in
+
+PACKAGE = "tda_nerfstudio.studies"
+"""Where the templates are."""
 
 
 def write_report(paths: Sequence[Path], output: Path) -> tuple[Path, Path]:
@@ -37,8 +40,8 @@ def write_report(paths: Sequence[Path], output: Path) -> tuple[Path, Path]:
     groups = group(rows)
     pictures, left_out = _take(groups, {row.label: path for row, path in zip(rows, found, strict=True)})
     content, markdown = _content(rows, groups, pictures, left_out), output.with_suffix(".md")
-    write_text(output, fill_in("page.html.j2", **content))
-    write_text(markdown, fill_in("report.md.j2", **content))
+    write_text(output, fill_in(PACKAGE, "page.html.j2", **content))
+    write_text(markdown, fill_in(PACKAGE, "report.md.j2", **content))
     return output, markdown
 
 
