@@ -10,17 +10,30 @@ import tyro
 from tda_nerfstudio.base.errors import TdaError
 
 
-def view(source: tyro.conf.Positional[Path], port: int | None = None, host: str = "127.0.0.1") -> None:
-    """Look at the scenes of a store in a browser, with nerfstudio's viewer.
+def view(
+    source: tyro.conf.Positional[str],
+    data: Path | None = None,
+    port: int | None = None,
+    host: str = "127.0.0.1",
+    open: bool = False,
+) -> None:
+    """Look at the scenes of a store or a run in a browser. Neither images nor nerfstudio are needed.
 
     Args:
-        source: Folder of a store, or folder or config.yml of a run that has one.
-        port: Port to listen on; by default 7007, or if that is taken another one, which is printed.
+        source: Folder of a store (or s3://BUCKET/FOLDER), or folder or config.yml of a run.
+        data: The scenes' atlas, to compare with its images; a run's own is found if it is still there.
+        port: Port to listen on, 7007 by default; if it is taken, the next free one, which is printed.
         host: Address to listen on; 0.0.0.0 gives access to every machine that reaches this one.
+        open: Open the browser, too.
     """
-    from tda_nerfstudio.plugin.viewer.view_store import view_store
+    from tda_nerfstudio.looking.shelf import Shelf
+    from tda_nerfstudio.looking.source import StoreSource
+    from tda_nerfstudio.looking.truth import truth_of
+    from tda_nerfstudio.looking.viewer.server import serve
+    from tda_nerfstudio.plugin.shown_store import shown_store
 
-    view_store(source, port, host)
+    with shown_store(source) as (store, own):
+        serve(Shelf(StoreSource(store), truth_of(store, data, own)), port, host, open)
 
 
 def render(

@@ -67,9 +67,13 @@ class StoreSource:
         self.title = f"{folder.parent.name}/{folder.name}" if folder.parent.name else folder.name
         self.names, self.camera = store.names, store.manifest.camera
 
-    @cached_property
+    @property
     def parts(self) -> SharedParts:
         """The shared parts on the store's device."""
+        return self._parts
+
+    @cached_property
+    def _parts(self) -> SharedParts:
         return self.store.shared.to(self.store.device)
 
     def learnt(self, name: str) -> LearntScene:

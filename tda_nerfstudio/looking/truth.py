@@ -14,7 +14,8 @@ from tda_nerfstudio.atlas.atlas import scene_folders
 from tda_nerfstudio.atlas.images import read_image
 from tda_nerfstudio.atlas.layouts.scene import read_scene
 from tda_nerfstudio.atlas.posed import PosedImages, Scene
-from tda_nerfstudio.base.errors import TdaError
+from tda_nerfstudio.base.errors import TdaError, listed
+from tda_nerfstudio.store.store import Store
 
 SCENES_KEPT = 64
 """Scenes whose cameras stay in memory."""
@@ -50,6 +51,23 @@ class Truth:
         except TdaError:
             return None
         return pixels.permute(2, 0, 1).float() / 255
+
+
+def truth_of(store: Store, data: Path | None, own: Path | None = None) -> Truth | None:
+    """Put an atlas beside a store: the one that is given, else its own where that is at hand.
+
+    Raises TdaError where the given one is no atlas, or has none of the store's scenes.
+    """
+    if data is None and own is None:
+        return None
+    camera = store.manifest.camera
+    truth = Truth(data or own or Path(), camera.width, camera.height)
+    if data is not None and len(store) and not truth.folders.keys() & set(store):
+        raise TdaError(
+            f"The atlas {data} ({listed(truth.folders)}) has none of the store's scenes ({listed(store.names)}). Give"
+            " the atlas that they were learnt from."
+        )
+    return truth
 
 
 @lru_cache(SCENES_KEPT)

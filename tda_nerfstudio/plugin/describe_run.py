@@ -23,6 +23,7 @@ def describe_run(config: RunConfig, pipeline: TdaPipeline, history: History) -> 
         "data": str(manager.get_datapath()),
         "scene_names": list(manager.dataparser.whole().names),
         "image_size": [views.width, views.height],
+        "camera": asdict(views.usual_camera(model.field.scenes.box)),
         "machine": describe(model.device),
         "seed": config.machine.seed,
         "steps": pipeline.waves[-1].end,

@@ -9,9 +9,9 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from tda_nerfstudio.plugin.stored_pipeline import store_of
 
 from tda_nerfstudio.base.errors import TdaError
-from tda_nerfstudio.plugin.stored_pipeline import store_of
 from tda_nerfstudio.store.store import Store
 from tda_nerfstudio.studies import render_video as video
 from tda_nerfstudio.studies.render_video import open_source, read_camera_path, render_video
