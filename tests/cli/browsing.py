@@ -55,16 +55,51 @@ def served(words: Sequence[str | Path], log: Path, cwd: Path | None = None) -> I
 
 
 @contextmanager
-def page_at(address: str) -> Iterator[Any]:
-    """Open a page in a headless browser and wait for nerfstudio's panel."""
+def browser(*flags: str) -> Iterator[Any]:
+    """Start a headless browser."""
     sync_api = pytest.importorskip("playwright.sync_api", reason="no playwright: pip install -e '.[dev]'")
     with sync_api.sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=CHROMIUM, args=FLAGS)
-        page = browser.new_page(viewport=SIZE)
-        page.goto(address)
-        page.wait_for_selector("text=Custom Elements", timeout=PATIENCE * 1000)
-        yield page
-        browser.close()
+        found = playwright.chromium.launch(executable_path=CHROMIUM, args=[*FLAGS, *flags])
+        yield found
+        found.close()
+
+
+def open_page(found: Any, address: str) -> Any:
+    """Open a page and wait for our part of the panel."""
+    page = found.new_page(viewport=SIZE)
+    page.goto(address)
+    page.wait_for_selector("text=Find scene", timeout=PATIENCE * 1000)
+    return page
+
+
+@contextmanager
+def page_at(address: str) -> Iterator[Any]:
+    """Open a page in a headless browser of its own, as `open_page` does."""
+    with browser() as found:
+        yield open_page(found, address)
+
+
+def field(page: Any, label: str) -> Any:
+    """Find the text of a labelled element of the panel: what is typed, chosen or slid to."""
+    row = page.locator(f"label:text-is('{label}')").locator("xpath=ancestor::*[.//input][1]")
+    return row.locator("input:not([type=hidden])")
+
+
+def fill(page: Any, label: str, text: str) -> None:
+    """Type into a field, as somebody does who ends with Enter."""
+    field(page, label).fill(text)
+    field(page, label).press("Enter")
+
+
+def press(page: Any, label: str) -> None:
+    """Click a button."""
+    page.get_by_role("button", name=label, exact=True).click()
+
+
+def choose(page: Any, label: str, option: str) -> None:
+    """Pick an option of a drop-down."""
+    field(page, label).click()
+    page.locator("[data-combobox-option]:visible", has_text=option).first.click()
 
 
 def picture(page: Any, accept: Callable[[np.ndarray], bool]) -> np.ndarray:
@@ -80,14 +115,15 @@ def picture(page: Any, accept: Callable[[np.ndarray], bool]) -> np.ndarray:
     raise AssertionError("the picture that was waited for did not come")
 
 
-def settled(unlike: np.ndarray | None) -> Callable[[np.ndarray], bool]:
-    """Accept a photograph, not an empty one, that equals the five before it and is not of what was shown last."""
+def settled(unlike: np.ndarray | None, same: int = 3) -> Callable[[np.ndarray], bool]:
+    """Accept a photograph, not an empty one, that equals the `same` before it and is not of what was shown last."""
     shots: list[np.ndarray] = []
 
     def accept(shot: np.ndarray) -> bool:
         shots.append(shot)
-        changed = unlike is None or difference(shot, unlike) > 2
-        return changed and len(shots) > 5 and shot.std() > 1 and all(difference(shot, old) == 0 for old in shots[-6:])
+        changed = unlike is None or difference(shot, unlike) > 5
+        still = len(shots) > same and all(difference(shot, old) == 0 for old in shots[-same - 1 :])
+        return changed and still and shot.std() > 1
 
     return accept
 

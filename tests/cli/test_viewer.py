@@ -1,13 +1,28 @@
-"""ns-viewer and tda view in a headless browser: the drop-down of scenes changes the picture."""
+"""Our controls in a headless browser, in nerfstudio's viewer and in our own: they change what is shown."""
 
 from __future__ import annotations
 
 import shutil
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from browsing import CHROMIUM, difference, page_at, picture, served, settled
+from browsing import (
+    CHROMIUM,
+    SIZE,
+    browser,
+    choose,
+    difference,
+    field,
+    fill,
+    open_page,
+    page_at,
+    picture,
+    press,
+    served,
+    settled,
+)
 
 pytestmark = [
     pytest.mark.slow,
@@ -33,33 +48,85 @@ def two_sights(stage_two) -> Path:
 
 
 @pytest.fixture(scope="module", params=["ns-viewer", "tda view"])
-def viewer(request, two_sights: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    """Show the run, or a store of its scenes, and give the viewer's address."""
+def viewer(request, two_sights: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[str, int]]:
+    """Show the run, or a store of its scenes with their images, and give the viewer's address and its process."""
     words: list[str | Path] = ["ns-viewer", "--load-config", two_sights, "--viewer.websocket-host", "127.0.0.1"]
     if request.param == "tda view":
         from tda_nerfstudio.plugin.run_store import export_run
 
-        words = ["tda", "view", export_run(two_sights, tmp_path_factory.mktemp("store")).folder]
-    with served(words, tmp_path_factory.mktemp("viewer") / "log.txt") as (address, _):
-        yield address
+        store = export_run(two_sights, tmp_path_factory.mktemp("store")).folder
+        words = ["tda", "view", store, "--data", request.getfixturevalue("tiny_atlas")]
+    with served(words, tmp_path_factory.mktemp("viewer") / "log.txt") as (address, process):
+        yield address, process.pid
 
 
-def choose(page, scene: str, instead_of: str) -> None:
-    """Pick a scene in the drop-down that shows another one."""
-    boxes = page.locator("input[aria-haspopup=listbox]:visible").all()
-    (box,) = [box for box in boxes if box.input_value() == instead_of]
-    box.click()
-    page.locator("[data-combobox-option]:visible", has_text=scene).click()
-
-
-def test_the_drop_down_switches_the_scene_that_is_shown(viewer: str, stage_two) -> None:
+def test_search_steps_outputs_and_comparison_change_the_right_pixels(viewer: tuple[str, int], stage_two) -> None:
     first, second = stage_two.manifest["scene_names"]
-    with page_at(viewer) as page:
-        page.click("text=Hide Train Cams")  # frustums change with the scene too: look at the rendering alone
-        shots = []
-        for scene, other in [(second, first), (first, second), (second, first)]:  # the first trip starts from anywhere
-            choose(page, scene, instead_of=other)
-            shots.append(picture(page, settled(unlike=shots[-1] if shots else None)))
-    seconds, firsts, seconds_again = shots
-    # Not 0: the viewer sends the same image as a JPEG of another quality when it comes to rest.
-    assert difference(seconds, seconds_again) < difference(seconds, firsts) / 4
+    with page_at(viewer[0]) as page:
+        choose(page, "Scene", first)
+        own = picture(page, settled(unlike=None))
+        fill(page, "Find scene", second[-4:])
+        page.wait_for_selector(f"text=1 of 1 hit, {len(stage_two.manifest['scene_names'])} scenes in all")
+        other = picture(page, settled(unlike=own))
+        fill(page, "Find scene", "")
+        press(page, "Prev")
+        again = picture(page, settled(unlike=other))
+        # Not 0: nerfstudio's viewer sends the same image as a JPEG of another quality when it comes to rest.
+        assert difference(own, again) < difference(own, other) / 4
+        assert field(page, "Scene").input_value() == first
+        shown = {"decoded image": again}
+        for output in ("accumulation", "nearest image"):
+            choose(page, "Output", output)
+            shown[output] = picture(page, settled(unlike=list(shown.values())[-1]))
+        assert shown["accumulation"].std(2).max() < 3  # grey
+        choose(page, "Output", "decoded image")
+        picture(page, settled(unlike=shown["nearest image"]))
+        page.click("text=Compare and blend")
+        choose(page, "Picture", "A | B in one picture")
+        both = picture(page, settled(unlike=again))
+        height = both.shape[0]
+        assert difference(both[: height - 60, 350:], other[: height - 60, 350:]) < difference(own, other) / 4
+        assert difference(both[: height - 60, :150], own[: height - 60, :150]) < difference(own, other) / 4
+        choose(page, "Picture", "one scene")
+        fill(page, "Blend A to B", "1")
+        blended = picture(page, settled(unlike=both))
+        assert difference(blended, other) < difference(own, other) / 4
+
+
+def test_two_tabs_have_scenes_of_their_own_and_a_closed_one_leaves_no_thread(viewer, stage_two, tmp_path) -> None:
+    address, pid = viewer
+    with browser() as found:
+        one = open_page(found, address)
+        first = field(one, "Scene").input_value()
+        (second,) = {*stage_two.manifest["scene_names"]} - {first}
+        own = picture(one, settled(unlike=None))
+        other = open_page(found, address)
+        choose(other, "Scene", second)
+        theirs = picture(other, settled(unlike=own))
+        assert field(one, "Scene").input_value() == first and field(other, "Scene").input_value() == second
+        one.mouse.move(300, 300)
+        one.mouse.down()
+        one.mouse.move(300, 302)  # it is painted anew
+        one.mouse.up()
+        assert difference(picture(one, settled(unlike=None)), own) < difference(theirs, own) / 2
+        threads = lambda: len(list(Path(f"/proc/{pid}/task").iterdir()))  # noqa: E731
+        with_both, deadline = threads(), time.monotonic() + 60
+        other.close()
+        while threads() >= with_both and time.monotonic() < deadline:
+            time.sleep(0.2)
+        assert threads() < with_both
+
+
+def test_our_own_viewer_asks_nobody_else_and_says_when_webgl_is_missing(viewer: tuple[str, int]) -> None:
+    with browser() as found:
+        page, asked = found.new_page(viewport=SIZE), []
+        page.on("request", lambda request: asked.append(request.url))
+        page.goto(viewer[0])
+        page.wait_for_selector("text=Find scene", timeout=60_000)
+        if page.locator("text=Pause Training").count():
+            pytest.skip("nerfstudio's own page")
+    assert asked and all(url.startswith((viewer[0], "data:", "blob:")) for url in asked), asked
+    with browser("--disable-3d-apis") as found:
+        page = found.new_page(viewport=SIZE)
+        page.goto(viewer[0])
+        page.wait_for_selector("text=This viewer draws with WebGL, and this browser has none.", timeout=60_000)

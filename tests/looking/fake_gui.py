@@ -44,6 +44,8 @@ class Handle:
 
     def by_hand(self, value: Any = None) -> None:
         """Change it, or click it."""
+        if self.kind == "buttons" and value == self._value:
+            return  # as viser does
         if value is not None:
             assert self.kind != "dropdown" or value in self.options, (value, self.options)
             self._value = value

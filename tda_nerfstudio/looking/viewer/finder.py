@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, get_args
 from tda_nerfstudio.base.errors import counted
 from tda_nerfstudio.looking.shelf import Order, Shelf
 from tda_nerfstudio.looking.viewer import words
+from tda_nerfstudio.looking.viewer.buttons import add_buttons
 
 if TYPE_CHECKING:
     from viser import GuiApi
@@ -33,16 +34,15 @@ class Finder:
     ) -> None:
         self.shelf, self.name, self.chosen = shelf, name, chosen
         self.hits = shelf.find()
-        self.search = gui.add_text(f"Find {what.lower()}", "", hint="Words of its name")
+        self.search = gui.add_text(f"Find {what[0].lower()}{what[1:]}", "", hint="Words of its name")
         self.order = gui.add_dropdown("Sort by", get_args(Order), visible=full)
         self.count = gui.add_markdown("")
         self.list = gui.add_dropdown(what, self._offered(), initial_value=self._label(name))
-        self.steps = gui.add_button_group("", STEPS, visible=full)
+        self.steps = add_buttons(gui, "", STEPS, self._step, visible=full)
         self.card = gui.add_markdown("", visible=full)
         self.search.on_update(lambda _: self._seek())
         self.order.on_update(lambda _: self._seek())
         self.list.on_update(lambda event: self._picked() if event.client is not None else None)
-        self.steps.on_click(lambda _: self._step(self.steps.value))
         self._tell()
 
     def _seek(self) -> None:

@@ -17,6 +17,7 @@ from tda_nerfstudio.looking.painting import Picture, paint
 from tda_nerfstudio.looking.shelf import Shelf
 from tda_nerfstudio.looking.snippet import snippet
 from tda_nerfstudio.looking.viewer import camera, words
+from tda_nerfstudio.looking.viewer.buttons import add_buttons
 
 if TYPE_CHECKING:
     from viser import ClientHandle
@@ -31,11 +32,10 @@ class Taking:
         self.client, self.shelf, self.look, self.scale = client, shelf, look, scale
         gui = client.gui
         self.size = gui.add_slider("Pixels", 128, 2048, 64, 512, hint="Longest side of what is taken along")
-        self.kinds = gui.add_button_group("Take", ("PNG", "Turn as MP4"))
+        add_buttons(gui, "Take", ("PNG", "Turn as MP4"), self._take)
         self.code = gui.add_button("As Python")
         self.bar = gui.add_progress_bar(0.0, visible=False)
         self.said = gui.add_markdown("")
-        self.kinds.on_click(lambda _: self._take(self.kinds.value))
         self.code.on_click(lambda _: self._tell_code())
 
     def _take(self, kind: str) -> None:

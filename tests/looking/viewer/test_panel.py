@@ -121,7 +121,7 @@ def test_outputs_planes_and_channels_change_the_look(tab) -> None:
 def test_two_scenes_are_compared_and_blended(tab) -> None:
     client, panel, _ = tab
     gui = client.gui
-    gui["Find scene b"].by_hand("van")
+    gui["Find scene B"].by_hand("van")
     gui["Picture"].by_hand("A | B in one picture")
     gui["Line"].by_hand(0.25)
     gui["Blend A to B"].by_hand(0.5)
