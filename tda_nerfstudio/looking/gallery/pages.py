@@ -32,7 +32,7 @@ def list_script(entries: Sequence[Entry], made: Sequence[Made]) -> str:
     for entry, one in zip(entries, made, strict=True):
         state = "damaged" if one.damage else "learnt" if entry.record else "aside"
         note, quality = (entry.reason or one.damage)[:SHORT], score(entry, "psnr")
-        written = None if entry.written is None else entry.written // 10**9
+        written = None if entry.written is None else entry.written // 10**6
         quality = None if quality is None else round(quality, 2)
         rows.append([entry.name, entry.stem, one.key, quality, written, note, STATES.index(state)])
     return "".join(("const SCENES = [\n", ",\n".join(map(_script_text, rows)), "\n];\n"))
