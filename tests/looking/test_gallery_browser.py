@@ -64,7 +64,7 @@ def opened(browser: Any, tmp_path: Path) -> Iterator[Any]:
         page = contexts[-1].new_page()
         page.on("pageerror", lambda error: wrong.append(str(error)))
         page.on("console", lambda said: wrong.append(said.text))
-        page.on("requestfailed", lambda request: wrong.append(request.url))
+        page.on("requestfailed", lambda request: wrong.append(f"{request.url} {request.failure}"))
         page.on("dialog", lambda dialog: (wrong.append(dialog.message), dialog.dismiss()))
         page.goto((tmp_path / "out/index.html").as_uri())
         return page
@@ -72,7 +72,7 @@ def opened(browser: Any, tmp_path: Path) -> Iterator[Any]:
     yield open_page
     for context in contexts:
         context.close()
-    assert wrong == []
+    assert [text for text in wrong if not text.endswith("net::ERR_ABORTED")] == []  # the page was left
 
 
 @pytest.fixture
@@ -121,7 +121,7 @@ def test_scenes_are_searched_sorted_and_filtered(shown: Store, opened: Any) -> N
     assert names_of(page) == ["Täxi <b>"]
     page.get_by_role("link", name="Täxi <b>").click()
     assert "Put aside: It diverged, twice." in page.get_by_role("main").inner_text()
-    page.go_back()
+    page.get_by_role("link", name="All scenes").click()
     assert hits.inner_text() == "1 of 10 scenes" and page.get_by_label("Sort").input_value() == "newest"
     page.get_by_label("Show").select_option("damaged")
     assert names_of(page) == ["cab"]
@@ -251,5 +251,5 @@ def test_a_thousand_scenes_scroll(
     assert names_of(page)[-1] == "van"
     page.locator("#scenes a").last.focus()
     page.evaluate("scrollTo(0, 0)")
-    page.wait_for_function("document.querySelector('#scenes .name').textContent === 'bus'")
+    page.wait_for_function("() => document.querySelector('#scenes .name').textContent === 'bus'")
     assert page.evaluate("document.activeElement.textContent").startswith("van")  # keys go on from there

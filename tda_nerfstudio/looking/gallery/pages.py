@@ -93,7 +93,7 @@ def facts(entry: Entry, made: Made) -> list[tuple[str, str]]:
     provenance = entry.record.provenance if entry.record else {}
     for key, value in list(provenance.items())[:MOST_FACTS]:
         text = value if isinstance(value, str) else json.dumps(value, default=str)
-        found.append((f"From: {str(key)[:80]}", text[:LONGEST]))
+        found.append((f"Provenance: {str(key)[:80]}", text[:LONGEST]))
     return found
 
 

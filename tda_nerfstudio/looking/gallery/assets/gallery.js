@@ -156,6 +156,7 @@
     for (const [key, input] of Object.entries(inputs)) if (input.value !== usual[key]) asked.set(key, input.value);
     try {
       history.replaceState(null, "", `#${asked}`);
+      sessionStorage.setItem(`tda-list ${location.pathname}`, location.hash);
     } catch {} // then going back shows all scenes
   }
 
