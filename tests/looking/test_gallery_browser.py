@@ -264,6 +264,7 @@ def test_a_thousand_scenes_scroll(
         print(f"\n1,003 scenes scroll: a frame takes {found['median']:.1f} ms, 95 % at most {found['late']:.1f} ms")
     assert found["nodes"] < 1500 and found["median"] < 1000
     assert names_of(page)[-1] == "van"
+    page.wait_for_function("() => document.querySelector('#scenes li:last-child img').naturalWidth > 0")
     page.locator("#scenes a").last.focus()
     page.evaluate("scrollTo(0, 0)")
     page.wait_for_function("() => document.querySelector('#scenes .name').textContent === 'bus'")
