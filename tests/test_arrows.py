@@ -31,7 +31,7 @@ ALLOWED = {
     "plugin": {"plugin", "looking", "making.demo"} | BELOW,
     "engine": {"engine", "__version__"} | BELOW,
     "methods": {"plugin", "learning", "autoencoder", "core"},
-    "looking": {"looking", "atlas", "store", "autoencoder", "core", "base"},
+    "looking": {"looking", "__version__", "atlas", "store", "autoencoder", "core", "base"},
     "studies": {"studies", "looking", "engine", "plugin", "making"} | BELOW,
     "studies.bench": {"studies.bench", "learning", "autoencoder", "core", "base"},
     "cli": {

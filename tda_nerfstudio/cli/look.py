@@ -115,6 +115,8 @@ def gallery(
 
     made = write_gallery(store, out, data, Options(frames, size, views, quality, kilobytes))
     damaged = f", {made.damaged} damaged" if made.damaged else ""
+    if made.unseen:
+        print(f"{counted(made.unseen, 'scene')} cannot be read from {data}: shown without truth.")
     print(
         f"Wrote {made.index}: {counted(made.scenes, 'scene')}, {made.rendered:,} rendered now{damaged};"
         f" {made.bytes_a_scene / 1000:.1f} kB a scene. Open it in a browser."

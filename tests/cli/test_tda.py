@@ -24,7 +24,7 @@ finally:
 def test_help_names_every_command(command) -> None:
     result = command("tda", "--help")
     assert result.code == 0
-    for word in ("atlas", "run", "render", "sheet", "report"):
+    for word in ("atlas", "run", "render", "sheet", "gallery", "report"):
         assert f"• {word} " in result.text
 
 

@@ -14,6 +14,8 @@ from tda_nerfstudio.atlas.inventory import Inventory
 from tda_nerfstudio.base.atomic import create_file, require_writable
 from tda_nerfstudio.base.errors import TdaError
 from tda_nerfstudio.base.places import bytes_in, is_remote, place
+from tda_nerfstudio.looking.gallery.options import Options
+from tda_nerfstudio.looking.gallery.write_gallery import write_gallery
 from tda_nerfstudio.store.store import Store
 
 
@@ -52,6 +54,13 @@ def test_a_store_in_a_bucket_does_all_that_a_folder_does(put: str, learnt: Store
     again.prune()
     assert Store(f"{put}/store").names == learnt.names[1:3]
     assert again.size() == bytes_in(place(f"{put}/store")) > 10_000
+
+
+def test_a_store_in_a_bucket_has_a_gallery_here(put: str, learnt: Store, tmp_path: Path) -> None:
+    Store(f"{put}/store").take(learnt, learnt.names[:2])
+    written = write_gallery(f"{put}/store", tmp_path / "out", None, Options(frames=2, views=1))
+    assert (written.scenes, written.rendered) == (2, 2)
+    assert learnt.names[0] in (tmp_path / "out/scenes.js").read_text()
 
 
 def test_a_file_that_is_damaged_there_is_found(put: str, learnt: Store) -> None:

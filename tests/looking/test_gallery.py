@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import io
 import json
 import re
@@ -95,7 +96,7 @@ def atlas(tmp_path: Path) -> Path:
 def test_a_gallery_has_a_sheet_views_and_a_page_of_each_scene(store: Store, atlas: Path, tmp_path: Path) -> None:
     store.put_aside("taxi", "It diverged, twice.", {})
     made = write_gallery(str(store.folder), tmp_path / "out", atlas, FEW)
-    assert (made.scenes, made.rendered, made.damaged) == (4, 3, 0)
+    assert (made.scenes, made.rendered, made.damaged, made.unseen) == (4, 3, 0, 2)
     check_links(tmp_path / "out")
     rows = {row[0]: row for row in listed(tmp_path / "out")}
     assert list(rows) == ["bus", "cab", "taxi", "van"]
@@ -195,6 +196,20 @@ def test_changed_images_are_shown_anew(store: Store, atlas: Path, tmp_path: Path
     path.write_bytes(path.read_bytes()[:60])
     assert write_gallery(str(store.folder), tmp_path / "out", atlas, FEW).rendered == 1
     assert "Decoded views" in Page(tmp_path / "out/scenes/van.html").text
+
+
+def test_a_full_disk_is_named_with_what_to_do(store: Store, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def full(*_: object) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr("tda_nerfstudio.looking.gallery.folder.replace_file", full)
+    with pytest.raises(TdaError, match=r"gallery.json cannot be written \(No space left on device\). Make room"):
+        write_gallery(str(store.folder), tmp_path / "out", None, FEW)
+
+
+def test_the_store_of_a_run_is_found_and_called_by_its_name(store: Store, tmp_path: Path) -> None:
+    index = write_gallery(str(store.folder.parent), tmp_path / "out", None, FEW).index
+    assert f"<title>{tmp_path.name}: 3 scenes</title>" in index.read_text()
 
 
 def test_a_damaged_scene_says_so_and_the_others_are_shown(store: Store, tmp_path: Path, capsys) -> None:

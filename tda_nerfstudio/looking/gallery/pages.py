@@ -32,7 +32,7 @@ def list_script(entries: Sequence[Entry], made: Sequence[Made]) -> str:
     for entry, one in zip(entries, made, strict=True):
         state = "damaged" if one.damage else "learnt" if entry.record else "aside"
         note, quality = (entry.reason or one.damage)[:SHORT], score(entry, "psnr")
-        written = None if entry.written is None else entry.written // 10**9
+        written = None if entry.written is None else entry.written // 10**6
         quality = None if quality is None else round(quality, 2)
         rows.append([entry.name, entry.stem, one.key, quality, written, note, STATES.index(state)])
     return "".join(("const SCENES = [\n", ",\n".join(map(_script_text, rows)), "\n];\n"))
@@ -93,7 +93,7 @@ def facts(entry: Entry, made: Made) -> list[tuple[str, str]]:
     provenance = entry.record.provenance if entry.record else {}
     for key, value in list(provenance.items())[:MOST_FACTS]:
         text = value if isinstance(value, str) else json.dumps(value, default=str)
-        found.append((f"From: {str(key)[:80]}", text[:LONGEST]))
+        found.append((f"Provenance: {str(key)[:80]}", text[:LONGEST]))
     return found
 
 

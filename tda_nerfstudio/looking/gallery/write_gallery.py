@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
-from tda_nerfstudio.base.places import place
+from tda_nerfstudio.base.places import is_remote, place
 from tda_nerfstudio.base.progress import track
 from tda_nerfstudio.looking.gallery import folder, pages
 from tda_nerfstudio.looking.gallery.entries import Entry, list_entries
@@ -29,7 +29,10 @@ class Written:
     rendered: int
     """Scenes that were rendered now; the others' pictures were there."""
     damaged: int
+    unseen: int
+    """Scenes without images in the atlas, where one was given."""
     bytes_a_scene: float
+    """Pictures, page and its lines in lists."""
 
 
 def write_gallery(source: str | Path, out: Path, data: Path | None = None, options: Options | None = None) -> Written:
@@ -54,13 +57,18 @@ def write_gallery(source: str | Path, out: Path, data: Path | None = None, optio
     folder.claim(out, store.manifest.hash)
     studio = Studio(store, truth, options, sheet, out)
     made = [studio.make(entry) for entry in track(entries, "Rendering scenes")]
-    title = store.folder.absolute()
-    title = title.parent.name if title.name == "store" else title.name
-    _write_pages(title, entries, made, sheet, problems, store, out)
+    _write_pages(_title(store.folder), entries, made, sheet, problems, store, out)
     sizes = sum(path.stat().st_size for path in (out / folder.PAGES).iterdir())
     lists = sum((out / name).stat().st_size for name in ("index.html", "scenes.js"))
     new, damaged = sum(one.new for one in made), sum(bool(one.damage) for one in made)
-    return Written(out / "index.html", len(entries), new, damaged, (sizes + lists) / len(entries))
+    unseen = sum(one.key != "" and one.counts is None for one in made) if truth else 0
+    return Written(out / "index.html", len(entries), new, damaged, unseen, (sizes + lists) / len(entries))
+
+
+def _title(folder: Path) -> str:
+    """Call a store by its folder's name, or a run's store by the run's."""
+    full = folder if is_remote(folder) else folder.absolute()
+    return full.parent.name if full.name == "store" and full.parent.name else full.name
 
 
 def _write_pages(

@@ -6,6 +6,8 @@
   const LEAST_WIDTH = 150; // of a card, in CSS pixels, like all lengths here
   const GAP = 12;
   const BEYOND = 1; // windows above and below that have cards
+  const FAST = 3; // windows a second, from which nothing is loaded
+  const SETTLED = 100; // milliseconds without scrolling
 
   const $ = (id) => document.getElementById(id);
   const list = $("scenes");
@@ -17,16 +19,30 @@
   let found = []; // places in SCENES, in the order shown
   let columns = 1, width = 0, height = 0, top = 0;
 
+  const waiting = new Set(); // images in or near the window that are not loaded
   const seen = new IntersectionObserver(
     (entries) => {
-      for (const { target, isIntersecting } of entries) {
-        if (!isIntersecting) continue;
-        target.src = target.dataset.src;
-        seen.unobserve(target);
-      }
+      for (const { target, isIntersecting } of entries) waiting[isIntersecting ? "add" : "delete"](target);
+      load();
     },
     { rootMargin: "50% 0px" },
   );
+  let speed = 0; // of scrolling, in windows a second
+
+  /** Load the images that are waited for, unless they fly past too fast to be seen. */
+  function load() {
+    if (speed > FAST) return;
+    for (const image of waiting) {
+      image.src = image.dataset.src;
+      seen.unobserve(image);
+    }
+    waiting.clear();
+  }
+
+  function forget(image) {
+    seen.unobserve(image);
+    waiting.delete(image);
+  }
 
   function element(tag, className, text = "") {
     const made = document.createElement(tag);
@@ -80,7 +96,7 @@
     for (const [place, card] of cards) {
       if (wanted.has(place)) continue;
       const image = card.querySelector("img");
-      if (image) seen.unobserve(image);
+      if (image) forget(image);
       card.remove();
       cards.delete(place);
     }
@@ -156,6 +172,7 @@
     for (const [key, input] of Object.entries(inputs)) if (input.value !== usual[key]) asked.set(key, input.value);
     try {
       history.replaceState(null, "", `#${asked}`);
+      sessionStorage.setItem(`tda-list ${location.pathname}`, location.hash);
     } catch {} // then going back shows all scenes
   }
 
@@ -174,13 +191,21 @@
     if (scrollY > top) scrollTo(0, 0);
   }
 
-  let due = false;
+  let due = false, settling = 0, before = { y: scrollY, at: performance.now() };
   addEventListener("scroll", () => {
+    clearTimeout(settling);
+    settling = setTimeout(() => {
+      speed = 0;
+      load();
+    }, SETTLED);
     if (due) return;
     due = true;
-    requestAnimationFrame(() => {
+    requestAnimationFrame((at) => {
       due = false;
+      speed = (1000 * Math.abs(scrollY - before.y)) / innerHeight / Math.max(at - before.at, 1);
+      before = { y: scrollY, at };
       update();
+      load();
     });
   }, { passive: true });
   addEventListener("hashchange", () => location.hash !== "#main" && recall());

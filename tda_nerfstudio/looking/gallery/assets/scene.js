@@ -3,11 +3,8 @@
 (() => {
   const back = document.getElementById("back");
   try {
-    // the list as it was searched and sorted, where this page was reached from it
-    const from = new URL(document.referrer);
-    const list = new URL(back.href);
-    if (from.pathname === list.pathname) back.href += from.hash;
-  } catch {}
+    back.hash = sessionStorage.getItem(`tda-list ${back.pathname}`) ?? ""; // as it was searched and sorted last
+  } catch {} // nothing can be kept: the whole list then
 
   const box = document.getElementById("turn");
   if (!box) return;
