@@ -48,8 +48,8 @@ def paint(shelf: Shelf, look: Look, view: View, quick: bool = False) -> Picture:
         return _one(shelf, look, view, quick, width, height)
     if look.mode == "wipe":
         line = min(max(round(look.split * width), 0), width)
-        columns = [(look, 0, line), (_of_other(look), line, width)]
-        halves = [_one(shelf, own, _cropped(view, a, b), quick, b - a, height) for own, a, b in columns if b > a]
+        left, right = (_one(shelf, own, view, quick, width, height) for own in (look, _of_other(look)))
+        halves = [half for half in (left[:, :line], right[:, line:]) if half.shape[1]]
     else:
         half = width // 2
         narrow = _narrowed(view, half)
@@ -67,10 +67,6 @@ def _of_other(look: Look) -> Look:
 
 def _of_truth(look: Look, output: str) -> Look:
     return replace(look, output=output, mode="alone")
-
-
-def _cropped(view: View, left: int, right: int) -> View:
-    return View(view.c2w, view.fx, view.fy, view.cx - left, view.cy, width=right - left, height=view.height)
 
 
 def _narrowed(view: View, half: int) -> View:

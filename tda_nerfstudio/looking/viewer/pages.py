@@ -38,7 +38,8 @@ class Pages:
         """Write a page of our own into a folder."""
         self.files = {path.relative_to(folder).as_posix(): path for path in folder.rglob("*") if path.is_file()}
         page = self.files["index.html"].read_text()
-        page = re.sub(r"<script[^>]*src=\"https?:.*?</script>|<script>.*?</script>", "", page, flags=re.DOTALL)
+        foreign = r"<script[^>]*src=\"https?:.*?</script>|<script>.*?</script>|<!--.*?-->"
+        page = re.sub(foreign, "", page, flags=re.DOTALL)
         page = re.sub(r"<title>.*?</title>", lambda _: f"<title>{html.escape(title)}</title>", page, flags=re.DOTALL)
         self.files["index.html"] = own / "index.html"
         self.files["index.html"].write_text(page.replace("<body>", f"<body>{MISSING}", 1))
