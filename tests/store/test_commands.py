@@ -180,29 +180,6 @@ def test_a_store_is_rendered_as_a_video(store: Store, tmp_path: Path) -> None:
     assert abs(frames[1].astype(float) - expected).mean() < 12  # as far as a video of 16 pixels is alike
 
 
-def test_a_pipeline_over_a_store_shows_what_the_store_shows(store: Store) -> None:
-    from tda_nerfstudio.plugin.stored_pipeline import StoredPipeline
-
-    pipeline = StoredPipeline(store)
-    assert pipeline.datamanager.active_scene == "bus" and pipeline.datamanager.scene_names == ["bus", "cab", "van"]
-    for name in ("van", "cab"):
-        pipeline.select_scene(name)
-        seen = pipeline.datamanager.train_dataset[1]["image"]
-        torch.testing.assert_close(seen, store[name].render(store.orbit(8))[1].permute(1, 2, 0), rtol=0, atol=1e-5)
-    assert len(pipeline.datamanager.eval_dataset) == len(pipeline.datamanager.eval_dataset.cameras) == 8
-    with pytest.raises(TdaError, match="holds no scene 'vam'. Did you mean 'van'"):
-        pipeline.select_scene("vam")
-
-
-def test_an_empty_store_cannot_be_shown(store: Store) -> None:
-    from tda_nerfstudio.plugin.stored_pipeline import StoredPipeline
-
-    for name in list(store):
-        store.remove(name)
-    with pytest.raises(TdaError, match="holds no scenes yet"):
-        StoredPipeline(store)
-
-
 def test_remove_without_names_takes_nothing_and_asks_for_them(store: Store) -> None:
     with pytest.raises(TdaError, match="Name the scenes to take out of .*store SCENE .. .it holds 3 scenes: bus, cab"):
         commands.remove(store.folder, ())

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import Any, Protocol
 
 from tda_nerfstudio.base.errors import StoreError, TdaError
 from tda_nerfstudio.plugin.config_file import being_read
@@ -14,14 +14,26 @@ from tda_nerfstudio.store.learnt_scene import LearntScene, Record
 from tda_nerfstudio.store.manifest import DefaultCamera, SharedConfig
 from tda_nerfstudio.store.shared_parts import SharedParts
 
-if TYPE_CHECKING:
-    from tda_nerfstudio.plugin.tda_pipeline import TdaPipeline
+
+class ScenePipeline(Protocol):
+    """A pipeline with the scenes of one wave in memory."""
+
+    datamanager: Any
+
+    @property
+    def model(self) -> Any:
+        """The model, whose field holds the scenes."""
+        ...
+
+    def select_scene(self, name: str | None) -> None:
+        """Make a scene the active one."""
+        ...
 
 
 class LiveSource:
     """A pipeline's scenes. `state` has to be raised whenever their tensors change."""
 
-    def __init__(self, pipeline: TdaPipeline) -> None:
+    def __init__(self, pipeline: ScenePipeline) -> None:
         self.pipeline, self.state = pipeline, 0
         self.title = Path(pipeline.datamanager.get_datapath()).name
         self._run = being_read()

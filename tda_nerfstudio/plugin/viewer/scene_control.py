@@ -13,13 +13,11 @@ from tda_nerfstudio.looking.shelf import Shelf
 from tda_nerfstudio.looking.truth import Truth
 from tda_nerfstudio.looking.viewer import camera
 from tda_nerfstudio.looking.viewer.panel import Panel
-from tda_nerfstudio.plugin.viewer.live_source import LiveSource
+from tda_nerfstudio.plugin.viewer.live_source import LiveSource, ScenePipeline
 
 if TYPE_CHECKING:
     from nerfstudio.viewer.viewer import Viewer
     from viser import ClientHandle
-
-    from tda_nerfstudio.plugin.tda_pipeline import TdaPipeline
 
 
 class SceneControl(ViewerControl):
@@ -28,7 +26,7 @@ class SceneControl(ViewerControl):
     nerfstudio finds it as an attribute of TdaPipeline when its viewer starts.
     """
 
-    def __init__(self, pipeline: TdaPipeline) -> None:
+    def __init__(self, pipeline: ScenePipeline) -> None:
         self.pipeline, self.panels = pipeline, dict[int, Panel]()
         self.source = LiveSource(pipeline)
 
