@@ -171,7 +171,8 @@ allowed, modules = map(json.loads, sys.argv[1:])
 class Few(PathFinder):
     @classmethod
     def find_spec(cls, name, path=None, target=None):
-        return super().find_spec(name, path, target) if name.split(".")[0] in allowed else None
+        known = name.split(".")[0] in allowed or name.startswith("_sysconfigdata")
+        return super().find_spec(name, path, target) if known else None
 sys.meta_path[:] = [BuiltinImporter, FrozenImporter, Few]
 for module in modules:
     importlib.import_module(module)

@@ -15,6 +15,8 @@ from tda_nerfstudio.core.view import View
 
 EDGE = 0.1
 """Difference in opacity between neighbouring pixels from which an edge runs between them."""
+MOST = 0.15
+"""Share of an image's pixels that may lie at edges: of more, as in fog, those count where opacity changes most."""
 WHITE = 1.0
 """What is behind a scene, in images."""
 
@@ -41,7 +43,8 @@ def edge_opacity(
     """Enlarge opacities in [0, 1]; where they change, render them with a ray a pixel. `view` is for the full size."""
     full = enlarge(opacity, height, width).clone()
     change = max_pool2d(opacity, 3, 1, 1) + max_pool2d(-opacity, 3, 1, 1)
-    edges = interpolate((change > EDGE).to(opacity), (height, width), mode="nearest")[:, 0].flatten(1) > 0
+    least = change.flatten(1).quantile(1 - MOST, dim=1).clamp(min=EDGE).view(-1, 1, 1, 1)
+    edges = interpolate((change > least).to(opacity), (height, width), mode="nearest")[:, 0].flatten(1) > 0
     places = pixel_centres(height, width, opacity.device)
     for i in range(len(view)):
         index = edges[i].nonzero()[:, 0]

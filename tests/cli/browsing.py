@@ -115,7 +115,7 @@ def picture(page: Any, accept: Callable[[np.ndarray], bool]) -> np.ndarray:
     raise AssertionError("the picture that was waited for did not come")
 
 
-def settled(unlike: np.ndarray | None, same: int = 3) -> Callable[[np.ndarray], bool]:
+def settled(unlike: np.ndarray | None, same: int = 4) -> Callable[[np.ndarray], bool]:
     """Accept a photograph, not an empty one, that equals the `same` before it and is not of what was shown last."""
     shots: list[np.ndarray] = []
 

@@ -69,6 +69,7 @@ def test_search_steps_outputs_and_comparison_change_the_right_pixels(viewer: tup
         page.wait_for_selector(f"text=1 of 1 hit, {len(stage_two.manifest['scene_names'])} scenes in all")
         other = picture(page, settled(unlike=own))
         fill(page, "Find scene", "")
+        page.wait_for_selector(f"text={len(stage_two.manifest['scene_names'])} hits")
         press(page, "Prev")
         again = picture(page, settled(unlike=other))
         # Not 0: nerfstudio's viewer sends the same image as a JPEG of another quality when it comes to rest.

@@ -9,7 +9,7 @@ from torch.nn.functional import interpolate, pixel_shuffle
 
 from tda_nerfstudio.autoencoder.build import build
 from tda_nerfstudio.autoencoder.config import AutoencoderConfig
-from tda_nerfstudio.core import showing
+from tda_nerfstudio.core import enlarging, showing
 from tda_nerfstudio.core.cameras import View, orbit, pixel_centres, rays
 from tda_nerfstudio.core.ray_sampling import SamplingConfig
 from tda_nerfstudio.core.scenes import LatentScenes, TriPlaneConfig
@@ -80,6 +80,18 @@ def test_enlarged_images_have_sharp_silhouettes_where_rays_of_the_full_size_end(
     ours, theirs = ((image - exact).abs().mean() for image in (shown, smooth))
     assert ours < theirs / 8 and ours < 1e-3
     torch.testing.assert_close(frayed, smooth, rtol=0, atol=1e-5)  # a quick look spares that
+
+
+def test_fog_does_not_cost_a_ray_for_every_pixel(round_scene, monkeypatch) -> None:
+    scenes, planes, occupied, codec = round_scene
+    thin = planes.clone()
+    thin[..., 0] *= 0.01
+    thin[..., 0] += torch.rand(thin.shape[1:4], generator=torch.Generator().manual_seed(0)) - 1.2
+    counted, real = [], enlarging.render_rays
+    monkeypatch.setattr(enlarging, "render_rays", lambda *given: counted.append(len(given[2])) or real(*given))
+    view = turn(1, 30.0, 24).resized(192, 192)
+    show(scenes, thin, occupied | True, codec, view, 192, 192, DENSE, 30.0, ("rgb",))
+    assert 0 < sum(counted) <= 0.16 * 192**2
 
 
 def test_depth_and_normals_are_those_of_the_ball(round_scene) -> None:
