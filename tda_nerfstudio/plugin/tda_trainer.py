@@ -18,14 +18,17 @@ from nerfstudio.engine.callbacks import TrainingCallback, TrainingCallbackLocati
 from nerfstudio.engine.optimizers import Optimizers
 from nerfstudio.engine.trainer import Trainer
 from nerfstudio.utils import profiler, writer
+from nerfstudio.utils.decorators import check_eval_enabled
+from nerfstudio.utils.misc import step_check
 
 from tda_nerfstudio.base.errors import TdaError
 from tda_nerfstudio.base.interrupts import signals_deferred
 from tda_nerfstudio.base.terminal import CONSOLE, clear_errors, hushed
+from tda_nerfstudio.learning.curves import Curves
 from tda_nerfstudio.learning.forecast import forecast
 from tda_nerfstudio.learning.scoring import quality
 from tda_nerfstudio.learning.waves import locate
-from tda_nerfstudio.plugin import checkpoint, config_file, resolve, run_folder, stage_one
+from tda_nerfstudio.plugin import checkpoint, config_file, live_events, resolve, run_folder, stage_one
 from tda_nerfstudio.plugin.bank import Bank, check_learnt
 from tda_nerfstudio.plugin.claim import release
 from tda_nerfstudio.plugin.describe_run import describe_run
@@ -110,9 +113,10 @@ class TdaTrainer(Trainer):
             self.total_steps = waves[-1].end
             self.bank = Bank(self.pipeline, self.base_dir)
             self.stop_signal: int | None = None
-            self.only_viewing = False
+            self.only_viewing = self.told_of_live = False
             self.last_step: int | None = None
             self.history = self.past()
+            self.pipeline.live.curves = Curves(self.history.curves)
             self.history.note_command()
             begin = TrainingCallback([TrainingCallbackLocation.BEFORE_TRAIN_ITERATION], self.begin_step)
             self.callbacks = [begin, *self.callbacks]
@@ -192,6 +196,7 @@ class TdaTrainer(Trainer):
     def train_iteration(self, step: int) -> Any:
         """Take a step of the learner. Returns loss, losses by name and metrics, as nerfstudio's writers expect them."""
         losses = {name: value.detach() for name, value in self.pipeline.learner_at(step).step(step).items()}
+        self.pipeline.live.note(step, losses)
         self.line.loss = torch.stack([*losses.values()]).sum()
         wave, span = locate(self.pipeline.waves, step)
         metrics: dict[str, Any] = {"phase": float(wave.spans.index(span))}
@@ -207,6 +212,21 @@ class TdaTrainer(Trainer):
         for event in writer.EVENT_STORAGE:
             if event["name"] == "Eval Images Metrics":
                 self.line.psnr = event["event"]["psnr"]
+        if step_check(step, self.config.steps_per_eval_image):
+            self.write_live()
+
+    @check_eval_enabled
+    def write_live(self) -> None:
+        """Write a view of the active scene, and what is measured of it. What goes wrong is said once, and ends nothing.
+
+        Without a writer (--vis viewer) nothing is looked at.
+        """
+        try:
+            live_events.put(self.pipeline.live.look())
+        except Exception as error:
+            if not self.told_of_live:
+                self.told_of_live = True
+                CONSOLE.print(f"The live images cannot be written: {error}", style="yellow", markup=False)
 
     def end_step(self, step: int) -> None:
         """Note that a step is complete. Close its wave if it was the last one; save and leave if a signal came."""
@@ -244,6 +264,7 @@ class TdaTrainer(Trainer):
 
         Scenes that do not depend on each other are put into the store too, as not finished.
         """
+        self.history.curves = self.pipeline.live.curves.state()
         optimizers = {name: optimizer.state_dict() for name, optimizer in self.optimizers.optimizers.items()}
         state = {"step": step, "pipeline": self.pipeline.state_dict(), "optimizers": optimizers, "schedulers": {}}
         state |= {"scalers": self.grad_scaler.state_dict(), "history": self.history.state()}
