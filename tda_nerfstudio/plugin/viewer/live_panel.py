@@ -12,7 +12,7 @@ from nerfstudio.viewer.viewer_elements import ViewerControl
 
 from tda_nerfstudio.base.terminal import CONSOLE
 from tda_nerfstudio.learning.live import Live, Sight
-from tda_nerfstudio.plugin.viewer.drawing import as_markdown, curves, pictures
+from tda_nerfstudio.plugin.viewer.drawing import Picture, as_markdown, draw_curves, draw_pictures
 
 if TYPE_CHECKING:
     from nerfstudio.viewer.viewer import Viewer
@@ -25,24 +25,21 @@ CAPTIONS = {
     "encoded": "encoded latent",
     "rendered": "rendered latent",
     "decoded": "decoded",
-    "started": "autoencoder at the start",
-    "reconstructed": "autoencoder now",
+    "started": "autoencoder: start",
+    "reconstructed": "autoencoder: now",
 }
-STRIP = ("truth", "encoded", "rendered", "decoded")
+"""What pictures are called, in the order in which they are shown."""
 
 
-def panel_rows(sight: Sight) -> list[dict]:
-    """Sort what is seen into rows of pictures by caption: the scene's, and the autoencoder's own."""
-
-    def caption(name: str) -> str:
-        words = "autoencoder alone" if name == "reconstructed" and "started" not in sight.images else CAPTIONS[name]
-        score = sight.psnr.get(name)
-        exact = score is not None and score > 99
-        return words if score is None else f"{words}, {'exact' if exact else f'{score:.1f} dB'}"
-
-    names = [[name for name in STRIP if name in sight.images]]
-    names.append([name for name in ("started", "reconstructed") if name in sight.images])
-    return [{caption(name): sight.images[name] for name in row} for row in names if row]
+def panel_pictures(sight: Sight) -> list[Picture]:
+    """Choose the pictures of what is seen, with the PSNR of those that are compared with the truth."""
+    captions = CAPTIONS if "started" in sight.images else CAPTIONS | {"reconstructed": "autoencoder alone"}
+    notes = {name: "exact" if psnr > 99 else f"{psnr:.1f} dB" for name, psnr in sight.psnr.items()}
+    return [
+        Picture(caption, sight.images[name], notes.get(name, ""))
+        for name, caption in captions.items()
+        if name in sight.images
+    ]
 
 
 class LivePanel(ViewerControl):
@@ -57,7 +54,7 @@ class LivePanel(ViewerControl):
         self._leaving = threading.Event()
         self._thread: threading.Thread | None = None
         self._shown: tuple[str, int] | None = None
-        self._rest_until = 0.0
+        self._rest_until = self._lasted = 0.0
         self._complaint: str | None = None
 
     def _setup(self, viewer: Viewer) -> None:
@@ -65,8 +62,7 @@ class LivePanel(ViewerControl):
         gui, training = viewer.viser_server.gui, viewer.trainer is not None
         above = viewer.stats_markdown.order + 0.5  # below the buttons, above the tabs
         with gui.add_folder("Live", order=above, expand_by_default=training):
-            self._title = gui.add_markdown("_The first look is on its way._")
-            self._pictures = gui.add_markdown("")
+            self._pictures = gui.add_markdown("The first look is on its way.")
             self._losses = gui.add_markdown("", visible=training)
             self._shares = gui.add_markdown("", visible=training)
         self._thread = threading.Thread(target=self._watch, name="live panel", daemon=True)
@@ -109,19 +105,17 @@ class LivePanel(ViewerControl):
             lasted = time.monotonic() - began
         self._shown = (sight.scene, sight.step)
         self._draw(sight)
-        self._rest_until = time.monotonic() + max(REST, SHARE * lasted)
+        usual = min(lasted, self._lasted)  # the first look builds and reads what later ones have
+        self._lasted, self._rest_until = lasted, time.monotonic() + max(REST, SHARE * usual)
 
     def _draw(self, sight: Sight) -> None:
         which = "held-out" if sight.held_out else "training"
-        losses = curves("losses, weighted", self.live.losses(), logarithmic=True)
-        shares = curves("latents' share of high frequencies", self.live.shares(sight.scene))
+        titles = [f"Step {sight.step}: {sight.scene}", f"{which} view {sight.label}, around the object"]
+        drawn = (
+            (self._pictures, draw_pictures(titles, panel_pictures(sight))),
+            (self._losses, draw_curves("Weighted losses", self.live.losses(), logarithmic=True)),
+            (self._shares, draw_curves("High frequencies of latents", self.live.shares(sight.scene))),
+        )
         with self.viser_server.atomic():
-            self._title.content = f"{_plain(sight.scene)}, {which} view {_plain(sight.label)}, step {sight.step}"
-            self._pictures.content = as_markdown(pictures(panel_rows(sight)))
-            self._losses.content = as_markdown(losses)
-            self._shares.content = as_markdown(shares)
-
-
-def _plain(name: str) -> str:
-    """Keep markdown from reading signs of a name."""
-    return "".join(f"\\{sign}" if sign in "\\`*_{}[]()#+-.!|<>~$" else sign for sign in name)
+            for element, svg in drawn:
+                element.content = as_markdown(svg, "live")
