@@ -10,6 +10,7 @@ from jaxtyping import Float
 from torch import Tensor
 
 from tda_nerfstudio.autoencoder.base import Autoencoder
+from tda_nerfstudio.autoencoder.identity import IdentityAutoencoder
 from tda_nerfstudio.core.metrics import high_frequency_share, psnr
 from tda_nerfstudio.core.showing import reconstruct
 from tda_nerfstudio.learning.comparison import compare
@@ -81,7 +82,7 @@ class Live:
         images, encoded, rendered = compare(learner.scenes, learner.codec, learner.sampling, row, view, truth)
         if self.start is not None:
             images["started"] = self._reconstructed_at_start(scene, label, truth)
-        if learner.codec.f == 1:  # no latents, and nothing that reconstructs: the images of RGB scenes themselves
+        if isinstance(learner.codec, IdentityAutoencoder):  # its latents are the images
             images = {name: images[name] for name in ("truth", "decoded")}
         scores = {name: float(psnr(x, truth)) for name, x in images.items() if name in SCORED}
         shares = {"encoded": high_frequency_share(encoded), "rendered": high_frequency_share(rendered)}

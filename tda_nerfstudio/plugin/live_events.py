@@ -10,11 +10,31 @@ from nerfstudio.utils import writer
 from torch import Tensor
 from torch.nn.functional import interpolate
 
-from tda_nerfstudio.learning.live import Sight
+from tda_nerfstudio.base.terminal import CONSOLE
+from tda_nerfstudio.learning.live import Live, Sight
 
 GROUP = "Live"
 STRIP, PAIR = ("truth", "encoded", "rendered", "decoded"), ("started", "reconstructed")
 """Images of a strip from left to right, and of the autoencoder at the start and now."""
+
+
+class LiveEvents:
+    """Hand what `Live` sees to nerfstudio's writers, if there are any. An error is said once, and ends nothing."""
+
+    def __init__(self, live: Live) -> None:
+        self.live = live
+        self.told = False
+
+    def write(self) -> None:
+        """Look at the active scene, and queue images and numbers."""
+        if all(isinstance(one, writer.LocalWriter) for one in writer.EVENT_WRITERS):
+            return
+        try:
+            put(self.live.look())
+        except Exception as error:
+            if not self.told:
+                self.told = True
+                CONSOLE.print(f"Live images cannot be written. {error}", style="yellow", markup=False)
 
 
 def put(sight: Sight) -> None:

@@ -20,7 +20,7 @@ from tda_nerfstudio.learning.batches import Batches
 from tda_nerfstudio.learning.beginning import Beginning
 from tda_nerfstudio.learning.learner import Learner
 from tda_nerfstudio.learning.live import Live
-from tda_nerfstudio.learning.schedule import RgbBaseline, Schedule
+from tda_nerfstudio.learning.schedule import RgbBaseline, Schedule, StageOne
 from tda_nerfstudio.learning.scoring import announced, evaluate, scalars
 from tda_nerfstudio.learning.waves import Wave, plan, wave_at, wave_size
 from tda_nerfstudio.plugin import stage_one
@@ -107,7 +107,7 @@ class TdaPipeline(VanillaPipeline):
         self.model.native_focal = float(self.datamanager.views.train.view.fx.median())
         self.scene_control = SceneControl(self.datamanager, self.select_scene, self.model.field.scenes.box)
         self.scene = self.scene_control.dropdown
-        learns_space = config.starts_from == "scratch" and self.model.autoencoder.f > 1
+        learns_space = isinstance(config.schedule, StageOne)
         start = partial(build, self.model.config.autoencoder, self.model.config.seed) if learns_space else None
         self.live = Live(lambda: self.learner, lambda: self.datamanager.active_scene, start)
         self.live_panel = LivePanel(self.live)

@@ -18,7 +18,6 @@ from nerfstudio.engine.callbacks import TrainingCallback, TrainingCallbackLocati
 from nerfstudio.engine.optimizers import Optimizers
 from nerfstudio.engine.trainer import Trainer
 from nerfstudio.utils import profiler, writer
-from nerfstudio.utils.decorators import check_eval_enabled
 from nerfstudio.utils.misc import step_check
 
 from tda_nerfstudio.base.errors import TdaError
@@ -28,13 +27,14 @@ from tda_nerfstudio.learning.curves import Curves
 from tda_nerfstudio.learning.forecast import forecast
 from tda_nerfstudio.learning.scoring import quality
 from tda_nerfstudio.learning.waves import locate
-from tda_nerfstudio.plugin import checkpoint, config_file, live_events, resolve, run_folder, stage_one
+from tda_nerfstudio.plugin import checkpoint, config_file, resolve, run_folder, stage_one
 from tda_nerfstudio.plugin.bank import Bank, check_learnt
 from tda_nerfstudio.plugin.claim import release
 from tda_nerfstudio.plugin.describe_run import describe_run
 from tda_nerfstudio.plugin.finished import write_finished
 from tda_nerfstudio.plugin.history import History
 from tda_nerfstudio.plugin.learner_optimizers import LearnerOptimizers, gradient_norms
+from tda_nerfstudio.plugin.live_events import LiveEvents
 from tda_nerfstudio.plugin.next_steps import show_next_steps
 from tda_nerfstudio.plugin.quiet import silence
 from tda_nerfstudio.plugin.run_config import RunConfig
@@ -113,10 +113,11 @@ class TdaTrainer(Trainer):
             self.total_steps = waves[-1].end
             self.bank = Bank(self.pipeline, self.base_dir)
             self.stop_signal: int | None = None
-            self.only_viewing = self.told_of_live = False
+            self.only_viewing = False
             self.last_step: int | None = None
             self.history = self.past()
             self.pipeline.live.curves = Curves(self.history.curves)
+            self.live_events = LiveEvents(self.pipeline.live)
             self.history.note_command()
             begin = TrainingCallback([TrainingCallbackLocation.BEFORE_TRAIN_ITERATION], self.begin_step)
             self.callbacks = [begin, *self.callbacks]
@@ -213,20 +214,7 @@ class TdaTrainer(Trainer):
             if event["name"] == "Eval Images Metrics":
                 self.line.psnr = event["event"]["psnr"]
         if step_check(step, self.config.steps_per_eval_image):
-            self.write_live()
-
-    @check_eval_enabled
-    def write_live(self) -> None:
-        """Write a view of the active scene, and what is measured of it. What goes wrong is said once, and ends nothing.
-
-        Without a writer (--vis viewer) nothing is looked at.
-        """
-        try:
-            live_events.put(self.pipeline.live.look())
-        except Exception as error:
-            if not self.told_of_live:
-                self.told_of_live = True
-                CONSOLE.print(f"The live images cannot be written: {error}", style="yellow", markup=False)
+            self.live_events.write()
 
     def end_step(self, step: int) -> None:
         """Note that a step is complete. Close its wave if it was the last one; save and leave if a signal came."""

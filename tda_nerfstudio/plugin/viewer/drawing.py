@@ -115,7 +115,9 @@ def draw_curves(title: str, given: Mapping[str, Line], logarithmic: bool = False
         path = " ".join(f"{x:.1f},{y:.1f}" for x, y in placed)
         parts.append(f'<polyline points="{path}" fill="none" stroke="{colour}" stroke-width="1.3"/>')
         parts.append(f'<circle cx="{placed[-1][0]:.1f}" cy="{placed[-1][1]:.1f}" r="1.9" fill="{colour}"/>')
-        legend.append(f'<tspan fill="{colour}">{escape(name)} {_number(line[-1][1])}</tspan>')
+        lasts = line[-1][0] >= right - 0.05 * (right - left)  # else it belongs to a phase that is over
+        words = f"{name} {_number(line[-1][1])}" if lasts else name
+        legend.append(f'<tspan fill="{colour}">{escape(words)}</tspan>')
     parts.append(f'<text y="{2 * LINE - 3}">{"&#160;&#160; ".join(legend)}</text>')
     scaled = ", logarithmic" if logarithmic else ""
     parts.append(_text(WIDTH, LINE - 3, f"{_number(low)} to {_number(high)}{scaled}", FAINT, 'text-anchor="end"'))
