@@ -20,6 +20,8 @@ class History:
     """Timed steps by the name of their phase."""
     seconds: dict[str, float] = field(default_factory=dict)
     """Wall-clock seconds of these steps, without evaluations and saving, by the name of their phase."""
+    curves: dict[str, Any] = field(default_factory=dict)
+    """What is known of losses and latents over steps, as `learning.curves.Curves.state` gives it."""
     began: float = 0.0
     """When the current step began, in seconds of the process' clock."""
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import Any, Literal
 
@@ -12,12 +13,14 @@ from nerfstudio.pipelines.base_pipeline import Pipeline, VanillaPipeline, Vanill
 from torch import Tensor
 from tyro.conf import Fixed
 
+from tda_nerfstudio.autoencoder.build import build
 from tda_nerfstudio.base.errors import TdaError
 from tda_nerfstudio.core.cameras import parts_shape
 from tda_nerfstudio.learning.batches import Batches
 from tda_nerfstudio.learning.beginning import Beginning
 from tda_nerfstudio.learning.learner import Learner
-from tda_nerfstudio.learning.schedule import RgbBaseline, Schedule
+from tda_nerfstudio.learning.live import Live
+from tda_nerfstudio.learning.schedule import RgbBaseline, Schedule, StageOne
 from tda_nerfstudio.learning.scoring import announced, evaluate, scalars
 from tda_nerfstudio.learning.waves import Wave, plan, wave_at, wave_size
 from tda_nerfstudio.plugin import stage_one
@@ -25,6 +28,7 @@ from tda_nerfstudio.plugin.checkpoint import check_state
 from tda_nerfstudio.plugin.config_file import errors_shown
 from tda_nerfstudio.plugin.multi_scene_datamanager import MultiSceneDataManager, MultiSceneDataManagerConfig
 from tda_nerfstudio.plugin.tda_model import TdaModel, TdaModelConfig
+from tda_nerfstudio.plugin.viewer.live_panel import LivePanel
 from tda_nerfstudio.plugin.viewer.scene_control import SceneControl
 from tda_nerfstudio.store.shared_parts import SharedParts
 
@@ -103,6 +107,10 @@ class TdaPipeline(VanillaPipeline):
         self.model.native_focal = float(self.datamanager.views.train.view.fx.median())
         self.scene_control = SceneControl(self)
         self.model.looked = self.scene_control.looked
+        learns_space = isinstance(config.schedule, StageOne)
+        start = partial(build, self.model.config.autoencoder, self.model.config.seed) if learns_space else None
+        self.live = Live(lambda: self.learner, lambda: self.datamanager.active_scene, start)
+        self.live_panel = LivePanel(self.live)
         self.latents_folder: Path | None = None
         self.own_store: Path | None = None
         """The run's own store, which may have the shared parts if stage 1 is gone."""
@@ -161,6 +169,7 @@ class TdaPipeline(VanillaPipeline):
         self.load_state_dict(state, strict=True)
         if self.config.schedule.independent:
             self.check_autoencoder(where)
+        self.live.step = step
         self.learner_at(step)
 
     def learner_at(self, step: int) -> Learner:

@@ -18,10 +18,12 @@ from nerfstudio.engine.callbacks import TrainingCallback, TrainingCallbackLocati
 from nerfstudio.engine.optimizers import Optimizers
 from nerfstudio.engine.trainer import Trainer
 from nerfstudio.utils import profiler, writer
+from nerfstudio.utils.misc import step_check
 
 from tda_nerfstudio.base.errors import TdaError
 from tda_nerfstudio.base.interrupts import signals_deferred
 from tda_nerfstudio.base.terminal import CONSOLE, clear_errors, hushed
+from tda_nerfstudio.learning.curves import Curves
 from tda_nerfstudio.learning.forecast import forecast
 from tda_nerfstudio.learning.scoring import quality
 from tda_nerfstudio.learning.waves import locate
@@ -32,6 +34,7 @@ from tda_nerfstudio.plugin.describe_run import describe_run
 from tda_nerfstudio.plugin.finished import write_finished
 from tda_nerfstudio.plugin.history import History
 from tda_nerfstudio.plugin.learner_optimizers import LearnerOptimizers, gradient_norms
+from tda_nerfstudio.plugin.live_events import LiveEvents
 from tda_nerfstudio.plugin.next_steps import show_next_steps
 from tda_nerfstudio.plugin.quiet import silence
 from tda_nerfstudio.plugin.run_config import RunConfig
@@ -113,6 +116,8 @@ class TdaTrainer(Trainer):
             self.only_viewing = False
             self.last_step: int | None = None
             self.history = self.past()
+            self.pipeline.live.curves = Curves(self.history.curves)
+            self.live_events = LiveEvents(self.pipeline.live)
             self.history.note_command()
             begin = TrainingCallback([TrainingCallbackLocation.BEFORE_TRAIN_ITERATION], self.begin_step)
             self.callbacks = [begin, *self.callbacks]
@@ -192,6 +197,7 @@ class TdaTrainer(Trainer):
     def train_iteration(self, step: int) -> Any:
         """Take a step of the learner. Returns loss, losses by name and metrics, as nerfstudio's writers expect them."""
         losses = {name: value.detach() for name, value in self.pipeline.learner_at(step).step(step).items()}
+        self.pipeline.live.note(step, losses)
         self.line.loss = torch.stack([*losses.values()]).sum()
         wave, span = locate(self.pipeline.waves, step)
         metrics: dict[str, Any] = {"phase": float(wave.spans.index(span))}
@@ -207,6 +213,8 @@ class TdaTrainer(Trainer):
         for event in writer.EVENT_STORAGE:
             if event["name"] == "Eval Images Metrics":
                 self.line.psnr = event["event"]["psnr"]
+        if step_check(step, self.config.steps_per_eval_image):
+            self.live_events.write()
 
     def end_step(self, step: int) -> None:
         """Note that a step is complete. Close its wave if it was the last one; save and leave if a signal came."""
@@ -244,6 +252,7 @@ class TdaTrainer(Trainer):
 
         Scenes that do not depend on each other are put into the store too, as not finished.
         """
+        self.history.curves = self.pipeline.live.curves.state()
         optimizers = {name: optimizer.state_dict() for name, optimizer in self.optimizers.optimizers.items()}
         state = {"step": step, "pipeline": self.pipeline.state_dict(), "optimizers": optimizers, "schedulers": {}}
         state |= {"scalers": self.grad_scaler.state_dict(), "history": self.history.state()}

@@ -12,6 +12,7 @@ from torch import Tensor
 from tda_nerfstudio.base.atomic import require_writable
 from tda_nerfstudio.base.counts import require_counts as require_counts
 from tda_nerfstudio.base.errors import TdaError
+from tda_nerfstudio.core.latent_colours import three_of
 
 VIDEOS = (".mp4", ".mov", ".mkv", ".avi")
 PICTURES = (".png", ".jpg", ".jpeg", ".webp")
@@ -31,7 +32,7 @@ def require_output(path: Path, kinds: tuple[str, ...]) -> None:
 def as_picture(name: str, values: Float[Tensor, "height width channel"]) -> UInt8[np.ndarray, "height width 3"]:
     """Turn an output into 8-bit RGB: all in [0, 1] as it is, latents by three channels, depth near = bright."""
     if name == "latent":
-        values = values[..., _three(values.shape[-1])]
+        values = values[..., three_of(values.shape[-1])]
     elif name == "depth":
         near, far = values.min(), values.max()
         values = ((far - values) / (far - near).clamp(min=1e-6)).expand(-1, -1, 3)
@@ -43,14 +44,3 @@ def as_picture(name: str, values: Float[Tensor, "height width channel"]) -> UInt
 def image_picture(image: Float[Tensor, "3 height width"]) -> UInt8[np.ndarray, "height width 3"]:
     """Turn an image in [0, 1] into 8-bit RGB."""
     return as_picture("rgb", image.permute(1, 2, 0))
-
-
-def latent_colours(latents: Float[Tensor, "view channel h w"], sub: int = 1) -> Float[Tensor, "view 3 rows columns"]:
-    """Show the first three channels of normalised latents' parts as red, green and blue; fewer are repeated."""
-    latents = torch.nn.functional.pixel_shuffle(latents, sub)
-    return (latents[:, _three(latents.shape[1])] + 1) / 2
-
-
-def _three(channels: int) -> list[int]:
-    """Choose the first three channels; where there are fewer, the last is repeated."""
-    return [min(c, channels - 1) for c in range(3)]
