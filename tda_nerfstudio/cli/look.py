@@ -37,38 +37,63 @@ def view(
 
 
 def render(
-    source: tyro.conf.Positional[Path | None] = None,
+    source: tyro.conf.Positional[str | None] = None,
     load_config: Path | None = None,
-    scene: str | None = None,
+    scene: tuple[str, ...] = (),
     output: Path = Path("turntable.mp4"),
+    wall: bool = False,
+    compare: bool = False,
+    morph: bool = False,
+    data: Path | None = None,
+    baseline: str | None = None,
+    labels: bool = False,
     frames: int = 96,
     fps: int | None = None,
     elevation: float = 18.0,
-    size: int | None = None,
+    size: tuple[int, ...] = (),
     output_names: tuple[str, ...] = ("rgb",),
     camera_path: Path | None = None,
 ) -> None:
-    """Render a video of a scene: a full turn around it, or a camera path that was drawn in the viewer.
+    """Render a video of scenes: a full turn around each, or a camera path that was drawn in the viewer.
+
+    Stop it at any time: the same line goes on.
 
     Args:
-        source: Folder of a store, or folder or config.yml of a run: its store is shown, else its checkpoint.
+        source: Folder of a store (or s3://BUCKET/FOLDER), or folder or config.yml of a run.
         load_config: The same, spelt as for ns-render.
-        scene: Name of the scene; 'all' shows every scene, one after the other; the first by default.
-        output: The video to write, .mp4 for example.
+        scene: Names of scenes, globs or ranges, one after the other; 'all' are all; the first by default.
+        output: The video to write: .mp4, .mov, .mkv, .avi, .webm or .gif; a folder, without a suffix, gets PNG files
+            with alpha.
+        wall: Show the scenes together, turning in a grid.
+        compare: Show scenes beside their images, through the cameras of these.
+        morph: Turn each scene into the next.
+        data: The scenes' atlas, for --compare; a run's own is found if it is still there.
+        baseline: A store or run whose scenes of the same names are shown too, for --compare.
+        labels: Write names below the tiles of a wall.
         frames: Frames of a full turn.
         fps: Frames a second; 24 by default, or the camera path's own.
         elevation: Height of the camera above the horizon, in degrees.
-        size: Width and height in pixels; those of the atlas or of the camera path by default.
-        output_names: What to show side by side: rgb, latent, depth, accumulation.
-        camera_path: JSON file of the viewer's Render tab.
+        size: Width and height in pixels, or one number for both; those of the images or of the camera path by default.
+        output_names: What to show side by side: rgb, latent, depth, normals, accumulation.
+        camera_path: JSON file of the Render tab in nerfstudio's viewer.
     """
-    from tda_nerfstudio.studies.render_video import render_video
+    from contextlib import ExitStack
 
-    source = source or load_config
-    if source is None:
+    from tda_nerfstudio.looking.truth import truth_of
+    from tda_nerfstudio.looking.videos.render import Options, render
+    from tda_nerfstudio.plugin.shown_store import shown_store
+
+    place = source or load_config
+    if place is None:
         raise TdaError("Say what to render: tda render STORE, or tda render --load-config RUN/config.yml.")
-    options = (frames, fps, elevation, size, output_names, camera_path)
-    print(f"Wrote {render_video(source, scene, output, *options)}")
+    chosen = Options(
+        output, scene, wall, compare, morph, labels, frames, fps, elevation, size, output_names, camera_path
+    )
+    chosen.check()
+    with ExitStack() as stack:
+        store, own = stack.enter_context(shown_store(place))
+        other = stack.enter_context(shown_store(baseline))[0] if baseline is not None else None
+        print(f"Wrote {render(store, chosen, truth_of(store, data, own) if compare else None, other)}")
 
 
 def sheet(

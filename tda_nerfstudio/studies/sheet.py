@@ -6,11 +6,11 @@ from pathlib import Path
 
 import numpy as np
 
-from tda_nerfstudio.base.counts import require_counts
+from tda_nerfstudio.base.checks import require_counts, require_output
 from tda_nerfstudio.core.metrics import psnr
 from tda_nerfstudio.plugin.open_run import open_run
 from tda_nerfstudio.studies.held_out import held_out
-from tda_nerfstudio.studies.outputs import PICTURES, image_picture, require_output
+from tda_nerfstudio.studies.outputs import PICTURES, image_picture
 
 COLUMNS = {
     "truth": "truth",

@@ -13,6 +13,7 @@ import torch
 from tda_nerfstudio.atlas.atlas import read_atlas
 from tda_nerfstudio.atlas.images import ImageStore
 from tda_nerfstudio.base.atomic import write_text
+from tda_nerfstudio.base.checks import require_output
 from tda_nerfstudio.base.errors import TdaError
 from tda_nerfstudio.base.progress import track
 from tda_nerfstudio.core.metrics import psnr
@@ -20,7 +21,7 @@ from tda_nerfstudio.core.view import View
 from tda_nerfstudio.store.lighter import lighten
 from tda_nerfstudio.store.precision import PRECISIONS, Precision
 from tda_nerfstudio.store.store import Store
-from tda_nerfstudio.studies.outputs import PLOTS, require_output
+from tda_nerfstudio.studies.outputs import PLOTS
 
 
 @dataclass(frozen=True)

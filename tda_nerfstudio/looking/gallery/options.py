@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass
 
-from tda_nerfstudio.base.counts import require_counts
+from tda_nerfstudio.base.checks import require_counts
 from tda_nerfstudio.base.errors import TdaError
 
 USUAL_SIZE = 128

@@ -8,10 +8,11 @@ from pathlib import Path
 from typing import Any
 
 from tda_nerfstudio.base.atomic import write_text
+from tda_nerfstudio.base.checks import require_output
 from tda_nerfstudio.base.errors import TdaError
 from tda_nerfstudio.base.progress import track
 from tda_nerfstudio.base.templates import fill_in
-from tda_nerfstudio.studies.outputs import PAGES, require_output
+from tda_nerfstudio.studies.outputs import PAGES
 from tda_nerfstudio.studies.report import charts, plots
 from tda_nerfstudio.studies.report.compare import Group, group, label, pairs
 from tda_nerfstudio.studies.report.figures import MOST_RUNS, RunPictures, figures, scenes_worst_first, spaces

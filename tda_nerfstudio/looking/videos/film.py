@@ -1,0 +1,43 @@
+"""A film: frames that can be painted one by one, in any order, and a key that tells it from other films."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from jaxtyping import UInt8
+
+from tda_nerfstudio.core.view import View
+from tda_nerfstudio.store.store import Store
+
+Frame = UInt8[np.ndarray, "height width channel"]
+
+
+@dataclass(frozen=True)
+class Film:
+    """What is to be seen. `about` is all that its pixels depend on, as JSON can hold it."""
+
+    count: int
+    """Frames."""
+    paint: Callable[[int], Frame]
+    """Paints one frame: RGB, or RGBA with colours that are not multiplied by alpha."""
+    about: dict[str, Any]
+
+    @property
+    def key(self) -> str:
+        """Hash what the film is about."""
+        return hashlib.sha256(json.dumps(self.about, sort_keys=True).encode()).hexdigest()[:32]
+
+
+def identity(store: Store, names: Sequence[str]) -> list[str]:
+    """Tell scenes of a store from all others: files of scenes are named by their bytes."""
+    return [store.manifest.hash, *(f"{store.file(name).path.name}/{name}" for name in names)]
+
+
+def numbers(view: View) -> list[list[float]]:
+    """Give a view's cameras as plain numbers."""
+    return [part.flatten().tolist() for part in view] + [[float(view.width or 0), float(view.height or 0)]]
