@@ -168,18 +168,6 @@ def test_the_curve_scores_every_way_against_held_out_images(store: Store, atlas:
         commands.curve(store.folder, atlas, tmp_path / "curve.png")
 
 
-def test_a_store_is_rendered_as_a_video(store: Store, tmp_path: Path) -> None:
-    import imageio.v2 as imageio
-
-    from tda_nerfstudio.studies.render_video import render_video
-
-    path = render_video(store.folder, "van", tmp_path / "van.mp4", frames=3)
-    frames = list(imageio.get_reader(path).iter_data())
-    assert len(frames) == 3 and frames[0].shape == (16, 16, 3)
-    expected = store["van"].render(store.orbit(3))[1].permute(1, 2, 0).numpy() * 255
-    assert abs(frames[1].astype(float) - expected).mean() < 12  # as far as a video of 16 pixels is alike
-
-
 def test_remove_without_names_takes_nothing_and_asks_for_them(store: Store) -> None:
     with pytest.raises(TdaError, match="Name the scenes to take out of .*store SCENE .. .it holds 3 scenes: bus, cab"):
         commands.remove(store.folder, ())
