@@ -47,7 +47,18 @@ TABLE = [
 SERVERS = ("ns-viewer", "tda view")
 """Commands that go on until they are interrupted: their page must open."""
 ENDING = (
-    *("python", "pytest", "tda run", "tda atlas", "tda render", "tda sheet", "tda report", "tda store", "tda learn"),
+    *(
+        "python",
+        "pytest",
+        "tda run",
+        "tda atlas",
+        "tda render",
+        "tda sheet",
+        "tda report",
+        "tda store",
+        "tda learn",
+        "tda gallery",
+    ),
     *("ns-train tda-ae", "ns-train tda-scenes", "ns-train tda-rgb", "ns-eval", "ns-render"),
 )
 """Commands that end by themselves, with exit code 0."""

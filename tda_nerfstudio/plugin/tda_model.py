@@ -10,9 +10,9 @@ from typing import Any
 import torch
 from nerfstudio.cameras.cameras import Cameras
 from nerfstudio.models.base_model import Model
+from nerfstudio.viewer_legacy.server.viewer_utils import IOChangeException
 from torch import Tensor
 from torch.nn import Parameter
-from torch.nn.functional import interpolate
 from tyro.conf import Fixed
 
 from tda_nerfstudio.autoencoder.base import Autoencoder
@@ -28,7 +28,7 @@ from tda_nerfstudio.core.rendering import Rendering
 from tda_nerfstudio.core.scenes import TriPlaneConfig
 from tda_nerfstudio.core.showing import OneScene, decode, march, one_scene, show
 from tda_nerfstudio.learning.training_step import parameter_groups
-from tda_nerfstudio.looking.painting import Looked, paint
+from tda_nerfstudio.looking.painting import Looked, message, paint
 from tda_nerfstudio.plugin.cameras import as_view
 from tda_nerfstudio.plugin.options import ModelOptions
 from tda_nerfstudio.plugin.tda_field import LatentTriPlaneField
@@ -69,7 +69,6 @@ class TdaModel(Model):
         """Focal length of the training images in pixels, as `core.showing.show` needs it."""
         self.looked: Callable[[], Looked | None] = lambda: None
         """Says what the viewer's tab looks at whose thread asks."""
-        self._shown: dict[str, Tensor] = {}
 
     def get_param_groups(self) -> dict[str, list[Parameter]]:
         """Group all parameters by the names that phases use."""
@@ -106,21 +105,21 @@ class TdaModel(Model):
         All but depth are in [0, 1], as nerfstudio shows images of one and of three channels without a colour map. Depth
         is 0 where nothing is. In a thread of the viewer, rgb is the picture that our controls in its tab ask for.
 
-        In a thread of the viewer, an error is printed and the last good image is returned. To raise would end the
-        thread and freeze the viewer.
+        In a thread of the viewer, an error is printed, and rgb says what it is. To raise would end the thread and
+        freeze the viewer.
         """
         try:
-            outputs = self._outputs(camera)
-        except RuntimeError as error:
-            if threading.current_thread() is threading.main_thread() or not self._shown:
+            return self._outputs(camera)
+        except IOChangeException:  # nerfstudio interrupts a picture that nobody waits for any more
+            raise
+        except Exception as error:
+            if threading.current_thread() is threading.main_thread():
                 raise
             CONSOLE.print(f"This view cannot be rendered: {error}", style="yellow", markup=False)
             height, width = int(camera.height.flatten()[0]), int(camera.width.flatten()[0])
-            images = {name: image.permute(2, 0, 1)[None] for name, image in self._shown.items()}
-            resized = {name: interpolate(image, (height, width)) for name, image in images.items()}
-            return {name: image[0].permute(1, 2, 0).contiguous() for name, image in resized.items()}
-        self._shown = outputs
-        return outputs
+            said = torch.tensor(message(f"This cannot be shown. {error}", width, height), device=self.device) / 255
+            white, nothing = torch.ones_like(said), torch.zeros_like(said[..., :1])
+            return {"rgb": said, "latent": white, "depth": nothing, "normals": white, "accumulation": nothing}
 
     def _outputs(self, camera: Cameras) -> dict[str, Tensor]:
         height, width = int(camera.height.flatten()[0]), int(camera.width.flatten()[0])

@@ -146,7 +146,7 @@ def test_frames_of_a_folder_have_alpha_from_which_the_image_comes_back(store: St
         assert picture.shape == (16, 16, 4) and fair.mean() > 0.2
         assert abs(colour * alpha + 1 - alpha - image)[fair].max() <= 1.01 / 255
     whole = films.with_alpha(torch.full((3, 1, 1), 0.6), torch.full((1, 1, 1), 0.5))
-    assert whole.tolist() == [[[51, 51, 51, 128]]]  # (0.6 - 0.5) / 0.5 = 0.2, but alpha is rounded to 128
+    assert whole.tolist() == [[[52, 52, 52, 128]]]  # (0.6 - 0.498) / 0.502, as alpha is 128 / 255
 
 
 def test_a_wall_has_all_scenes_in_a_grid_with_white_where_there_is_none(store: Store, tmp_path: Path) -> None:

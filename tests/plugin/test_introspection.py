@@ -33,13 +33,13 @@ def test_no_attribute_raises_or_changes_anything_before_the_first_step(
     configure: Callable, stage_one, outputs, method: str
 ) -> None:
     from nerfstudio.viewer.utils import parse_object
-    from nerfstudio.viewer.viewer_elements import ViewerElement
+    from nerfstudio.viewer.viewer_elements import ViewerControl
 
     config = configure(method=method, output=outputs if method == "tda-scenes" else None)
     pipeline = config.pipeline.setup(device="cpu", test_mode="val")
     before = states(pipeline)
     names = list(looked_at(pipeline))
     assert len(names) > 300
-    found = dict(parse_object(pipeline, ViewerElement, "Custom Elements"))
-    assert "Custom Elements/scene" in found
+    found = dict(parse_object(pipeline, ViewerControl, "Custom Elements"))
+    assert {"Custom Elements/scene_control", "Custom Elements/live_panel"} <= found.keys()
     assert states(pipeline) == before
