@@ -44,4 +44,4 @@ def test_without_a_viewer_nothing_is_said(capsys: pytest.CaptureFixture) -> None
 def test_a_viewer_alone_looks_at_no_held_out_views(capsys: pytest.CaptureFixture) -> None:
     where_to_look(viewer("127.0.0.1"), "viewer")
     said = capsys.readouterr().out.splitlines()
-    assert said == ["With --vis viewer no held-out view is looked at before the end.", "Viewer: http://localhost:7008"]
+    assert said == ["With --vis viewer no held-out view is scored before the end.", "Viewer: http://localhost:7008"]

@@ -140,3 +140,22 @@ def test_the_seed_alone_decides_initial_weights(configure) -> None:
     assert all(torch.equal(first[name], second[name]) for name in first)
     for part in ("field.scenes.micro", "field.scenes.base", "autoencoder.encoder.deep.1.weight"):
         assert not torch.equal(first[f"_model.{part}"], other[f"_model.{part}"])
+
+
+def test_an_error_in_a_thread_of_the_viewer_is_said_in_its_picture(model, monkeypatch, capsys) -> None:
+    from concurrent.futures import ThreadPoolExecutor
+
+    from nerfstudio.viewer_legacy.server.viewer_utils import IOChangeException
+
+    expected = model.get_outputs_for_camera(camera(model, 32, 24))
+    errors = iter([KeyError("gone"), IOChangeException()])
+    monkeypatch.setattr(model, "_outputs", lambda given: (_ for _ in ()).throw(next(errors)))
+    with ThreadPoolExecutor(1) as viewer:
+        outputs = viewer.submit(model.get_outputs_for_camera, camera(model, 32, 24)).result()
+        assert {name: image.shape for name, image in outputs.items()} == {n: i.shape for n, i in expected.items()}
+        assert outputs["rgb"].std() > 0 and "This view cannot be rendered: 'gone'" in capsys.readouterr().out
+        with pytest.raises(IOChangeException):
+            viewer.submit(model.get_outputs_for_camera, camera(model, 32, 24)).result()
+    monkeypatch.setattr(model, "_outputs", lambda given: (_ for _ in ()).throw(KeyError("gone")))
+    with pytest.raises(KeyError):
+        model.get_outputs_for_camera(camera(model, 32, 24))

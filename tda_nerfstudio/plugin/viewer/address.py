@@ -21,7 +21,7 @@ def where_to_look(viewer: Any, vis: str) -> None:
     if viewer is None:
         return
     if vis in ("viewer", "viewer_legacy"):
-        CONSOLE.print(f"With --vis {vis} no held-out view is looked at before the end.")
+        CONSOLE.print(f"With --vis {vis} no held-out view is scored before the end.")
     if not hasattr(viewer, "viewer_info"):  # the legacy viewer
         CONSOLE.print(f"Viewer: {viewer.viewer_url}", markup=False, soft_wrap=True)
         return

@@ -61,7 +61,8 @@ class LivePanel(ViewerControl):
         super()._setup(viewer)
         gui, training = viewer.viser_server.gui, viewer.trainer is not None
         above = viewer.stats_markdown.order + 0.6  # below the controls of scenes, above the tabs
-        with gui.add_folder("Live", order=above, expand_by_default=training):
+        label = "Live" if training else "Beside the truth"
+        with gui.add_folder(label, order=above, expand_by_default=training):
             self._pictures = gui.add_markdown("The first look is on its way.")
             self._losses = gui.add_markdown("", visible=training)
             self._shares = gui.add_markdown("", visible=training)
