@@ -23,8 +23,8 @@ class Palette(NamedTuple):
     axes: Float[Tensor, "channel 3"]
 
     def __call__(self, latents: Float[Tensor, "*point channel"]) -> Float[Tensor, "*point 3"]:
-        """Map latents to colours in [0, 1]."""
-        return ((latents - self.mean) @ self.axes + 0.5).clamp(0, 1)
+        """Map latents to colours, nominally in [0, 1] but not clamped: mixed latents are mixed colours."""
+        return (latents - self.mean) @ self.axes + 0.5
 
 
 def plain_palette(channels: int, like: Tensor) -> Palette:

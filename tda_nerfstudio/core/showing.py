@@ -182,10 +182,13 @@ def _latent(
     """Show the latents of parts in colours, on white."""
     sub = math.isqrt(codec.channels // scenes.channels)
     latent = _grid(out.latent, codec, rows, columns, sub)
-    colours = (palette or plain_palette(scenes.channels, latent))(latent.permute(0, 2, 3, 1)).permute(0, 3, 1, 2)
+    colours = palette or plain_palette(scenes.channels, latent)
+    empty = pixel_shuffle(codec.background.view(1, -1, 1, 1), sub)
+    seen, behind = (colours(part.permute(0, 2, 3, 1)).permute(0, 3, 1, 2) for part in (latent, empty))
     opacity = _grid(out.opacity, codec, rows, columns, math.isqrt(out.opacity.shape[-1]))
-    opacity = interpolate(opacity, colours.shape[-2:], mode="area")
-    image = colours * opacity + (1 - opacity)
+    opacity = interpolate(opacity, seen.shape[-2:], mode="area")
+    behind = behind.repeat(1, 1, seen.shape[-2] // sub, seen.shape[-1] // sub)
+    image = (seen + (1 - opacity) * (1 - behind)).clamp(0, 1)  # white takes the place of the latent background
     return interpolate(image, scale_factor=codec.f / sub, mode="nearest")[..., :rows, :columns]
 
 

@@ -89,7 +89,8 @@ def _put_into(folder: Path, facts: dict[str, Any]) -> Store:
             f"The run {facts['run']} is of an older version, which did not note its camera. Look at it with\n "
             f" {shlex.join(viewer_command(Path(facts['run']) / 'config.yml'))}"
         )
-    parts, state = parts_of_run(facts), model_tensors(Path(facts["run"]) / facts["checkpoint"])
+    parts = parts_of_run(facts, f"The run {facts['run']}")
+    state = model_tensors(Path(facts["run"]) / facts["checkpoint"])
     write_shared_parts(folder, parts, DefaultCamera(**facts["camera"]), {"run": Path(facts["run"]).name})
     store, r, scored = Store(folder), parts.config.triplane.resolution, (facts.get("metrics") or {}).get("scenes", {})
     rows = (state[f"field.scenes.{name}"].float() for name in ("micro", "weights"))

@@ -111,7 +111,7 @@ def read(run: Path | None, store: Path | None, own_store: Path | None = None) ->
     if run is not None and run.exists():
         facts = read_finished(run)
         where = f"Stage 1 at {facts['run']}"
-        return parts_of_run(facts), where
+        return parts_of_run(facts, where), where
     stores = [folder for folder in (store, own_store) if folder is not None]
     kept = next(filter(is_store, stores), store if run is None else None)
     if kept is None:
@@ -119,9 +119,11 @@ def read(run: Path | None, store: Path | None, own_store: Path | None = None) ->
     return read_shared_parts(kept), f"The store {kept}"
 
 
-def parts_of_run(facts: dict[str, Any]) -> SharedParts:
-    """Read what the scenes of a finished run share from its checkpoint. Raises TdaError for a damaged one."""
-    where = f"The run {facts['run']}"
+def parts_of_run(facts: dict[str, Any], where: str) -> SharedParts:
+    """Read what the scenes of a finished run share from its checkpoint; `where` names the run.
+
+    Raises TdaError for a damaged one.
+    """
     triplane, autoencoder = sizes_of(facts)
     autoencoder = replace(autoencoder, start="scratch", source=None, revision=None)
     config = SharedConfig(triplane, autoencoder, SamplingConfig(**facts["model"].get("sampling", {})))

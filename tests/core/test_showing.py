@@ -48,8 +48,9 @@ def test_at_the_trained_focal_length_it_is_what_is_marched_and_decoded(scene) ->
     assert torch.equal(out["accumulation"][..., 1::2, 1::2], rays["opacity"])
     assert torch.equal(out["depth"][..., 1::2, ::2], rays["depth"] * (rays["opacity"] > 0.5))
     latent = (rendering.latent.view(3, 4, 4, 4).permute(0, 3, 1, 2)[:, :3] + 1) / 2
-    cover = rendering.opacity.mean(1).view(3, 1, 4, 4)
-    torch.testing.assert_close(out["latent"][..., ::4, ::4], latent * cover + 1 - cover, rtol=0, atol=1e-6)
+    cover, behind = rendering.opacity.mean(1).view(3, 1, 4, 4), (scene[3].background[:3].view(1, 3, 1, 1) + 1) / 2
+    expected = (latent + (1 - cover) * (1 - behind)).clamp(0, 1)  # white in place of the background
+    torch.testing.assert_close(out["latent"][..., ::4, ::4], expected, rtol=0, atol=1e-6)
     assert {name: image.shape[1:] for name, image in out.items()} == {
         "rgb": (3, 16, 16), "latent": (3, 16, 16), "depth": (1, 16, 16), "normals": (3, 16, 16),
         "accumulation": (1, 16, 16),
@@ -152,3 +153,7 @@ def test_latents_are_colours_on_white_for_every_c_and_sub(config: AutoencoderCon
     empty = scene[2] & False
     nothing = show(scene[0], scene[1], empty, codec, view, 16, 16, SAMPLING, FOCAL)["latent"]
     torch.testing.assert_close(nothing, torch.ones_like(nothing))
+    codec.background.fill_(1.0)
+    if config.kind == "identity":  # colours on white are what they are
+        rgb = show(*scene, view, 16, 16, SAMPLING, FOCAL, ("rgb", "latent"))
+        torch.testing.assert_close(rgb["latent"], rgb["rgb"], rtol=0, atol=1e-6)

@@ -5,7 +5,6 @@ from __future__ import annotations
 import base64
 import io
 import re
-import time
 from xml.etree import ElementTree
 
 import numpy as np
@@ -82,20 +81,6 @@ def test_curves_without_a_point_say_so(given: dict) -> None:
 @pytest.mark.parametrize("line", [([3], [0.5]), ([3, 4], [0.5, 0.5]), ([1, 2], [-1.0, 0.0])])
 def test_one_point_and_level_curves_can_be_drawn(line) -> None:
     assert "NaN" not in draw_curves("shares", {"a": line, "b": line})
-
-
-def test_drawing_takes_milliseconds() -> None:
-    image = torch.nn.functional.interpolate(torch.rand(1, 3, 16, 16), (256, 256), mode="bilinear")[0]
-    steps = list(range(400))
-    lines = {name: (steps, [1 + step % 7 for step in steps]) for name in "abcd"}
-    times = []
-    for _ in range(5):
-        began = time.perf_counter()
-        draw_pictures(["title"], [Picture("truth", image)] * 6)
-        draw_curves("losses", lines, logarithmic=True)
-        draw_curves("shares", lines)
-        times.append(time.perf_counter() - began)
-    assert min(times) < 0.05
 
 
 def test_markdown_holds_the_drawing_and_no_sign_that_it_would_read() -> None:
