@@ -6,6 +6,7 @@ from collections.abc import Sequence
 
 import torch
 from jaxtyping import Float
+from nerfstudio.configs import base_config  # noqa: F401 (the writer cannot be imported before it)
 from nerfstudio.utils import writer
 from torch import Tensor
 from torch.nn.functional import interpolate

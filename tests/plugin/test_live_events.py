@@ -11,6 +11,7 @@ from typing import Any
 
 import pytest
 import torch
+from nerfstudio.configs import base_config  # noqa: F401 (the writer cannot be imported before it)
 from nerfstudio.utils import writer
 from PIL import Image
 
