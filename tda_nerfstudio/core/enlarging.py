@@ -15,7 +15,7 @@ from tda_nerfstudio.core.view import View
 
 EDGE = 0.1
 """Difference in opacity between neighbouring pixels from which an edge runs between them."""
-MOST = 0.15
+MOST = 0.08
 """Share of an image's pixels that may lie at edges: of more, as in fog, those count where opacity changes most."""
 WHITE = 1.0
 """What is behind a scene, in images."""
@@ -40,22 +40,43 @@ def edge_opacity(
     width: int,
     sampling: SamplingConfig,
 ) -> Float[Tensor, "view 1 height width"]:
-    """Enlarge opacities in [0, 1]; where they change, render them with a ray a pixel. `view` is for the full size."""
-    full = enlarge(opacity, height, width).clone()
-    change = max_pool2d(opacity, 3, 1, 1) + max_pool2d(-opacity, 3, 1, 1)
-    least = change.flatten(1).quantile(1 - MOST, dim=1).clamp(min=EDGE).view(-1, 1, 1, 1)
-    edges = interpolate((change > least).to(opacity), (height, width), mode="nearest")[:, 0].flatten(1) > 0
-    places = pixel_centres(height, width, opacity.device)
+    """Enlarge opacities in [0, 1]; where they change, render them with a ray a pixel. `view` is for the full size.
+
+    Each step doubles the size, so that the band along an edge that is rendered gets thinner with it.
+    """
+    while opacity.shape[-2:] != (height, width):
+        rows, columns = min(2 * opacity.shape[-2], height), min(2 * opacity.shape[-1], width)
+        across, down = columns / width, rows / height
+        sized = View(view.c2w, view.fx * across, view.fy * down, view.cx * across, view.cy * down)
+        change = max_pool2d(opacity, 3, 1, 1) + max_pool2d(-opacity, 3, 1, 1)
+        least = change.flatten(1).quantile(1 - MOST, dim=1).clamp(min=EDGE).view(-1, 1, 1, 1)
+        edges = interpolate((change > least).to(opacity), (rows, columns), mode="nearest")[:, 0].flatten(1) > 0
+        opacity = _rendered_at(
+            scenes, planes, occupied, sized, enlarge(opacity, rows, columns).clone(), edges, sampling
+        )
+    return opacity
+
+
+def _rendered_at(
+    scenes: LatentScenes,
+    planes: Float[Tensor, "1 3 R R F"],
+    occupied: Bool[Tensor, "1 G G G"],
+    view: View,
+    opacity: Float[Tensor, "view 1 rows columns"],
+    chosen: Bool[Tensor, "view pixel"],
+    sampling: SamplingConfig,
+) -> Float[Tensor, "view 1 rows columns"]:
+    """Replace the opacities of chosen pixels by those of a ray each."""
+    places = pixel_centres(opacity.shape[-2], opacity.shape[-1], opacity.device)
     for i in range(len(view)):
-        index = edges[i].nonzero()[:, 0]
+        index = chosen[i].nonzero()[:, 0]
         origins, directions = rays(view[i : i + 1], places[index][None], 1.0)
         black = -directions.new_ones(scenes.channels)
-        for rows in torch.arange(len(index), device=index.device).split(sampling.rays_per_chunk):
-            some = directions[0, rows][:, None]
-            slot = torch.zeros_like(rows)
-            out = render_rays(scenes, planes, slot, origins[0, rows], some, black, sampling, None, occupied)
-            full[i].view(-1)[index[rows]] = out.opacity
-    return full
+        for part in torch.arange(len(index), device=index.device).split(sampling.rays_per_chunk):
+            some, slot = directions[0, part][:, None], torch.zeros_like(part)
+            out = render_rays(scenes, planes, slot, origins[0, part], some, black, sampling, None, occupied)
+            opacity[i].view(-1)[index[part]] = out.opacity
+    return opacity
 
 
 def recomposed(

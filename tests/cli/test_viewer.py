@@ -16,6 +16,7 @@ from browsing import (
     difference,
     field,
     fill,
+    keep,
     open_page,
     page_at,
     picture,
@@ -87,6 +88,7 @@ def test_search_steps_outputs_and_comparison_change_the_right_pixels(viewer: tup
         page.click("text=Compare and blend")
         choose(page, "Picture", "A | B in one picture")
         both = picture(page, settled(unlike=again))
+        keep(page, "two scenes in one picture")
         height = both.shape[0]
         assert difference(both[: height - 60, 350:], other[: height - 60, 350:]) < difference(own, other) / 4
         assert difference(both[: height - 60, :150], own[: height - 60, :150]) < difference(own, other) / 4
