@@ -124,7 +124,7 @@ def gallery(
     """Make a web site of a store's scenes, which opens from disk; repeat the same line to bring it up to date.
 
     Args:
-        store: Folder of the store, or of a run that has one.
+        store: Folder of a store (or s3://BUCKET/FOLDER), or folder or config.yml of a run.
         out: Folder to write, new or an earlier gallery. Files NAME.* (.ply, .glb, .splat, ...) in OUT/exports, or in
             exports/ beside the store, are linked to from the scenes' pages.
         data: The scenes' atlas: then held-out views are shown beside their truth.
@@ -137,8 +137,10 @@ def gallery(
     from tda_nerfstudio.base.errors import counted
     from tda_nerfstudio.looking.gallery.options import Options
     from tda_nerfstudio.looking.gallery.write_gallery import write_gallery
+    from tda_nerfstudio.plugin.shown_store import shown_store
 
-    made = write_gallery(store, out, data, Options(frames, size, views, quality, kilobytes))
+    with shown_store(store) as (opened, own):
+        made = write_gallery(opened, out, data or own, Options(frames, size, views, quality, kilobytes))
     damaged = f", {made.damaged} damaged" if made.damaged else ""
     if made.unseen:
         print(f"{counted(made.unseen, 'scene')} cannot be read from {data}: shown without truth.")

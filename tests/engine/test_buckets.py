@@ -58,7 +58,7 @@ def test_a_store_in_a_bucket_does_all_that_a_folder_does(put: str, learnt: Store
 
 def test_a_store_in_a_bucket_has_a_gallery_here(put: str, learnt: Store, tmp_path: Path) -> None:
     Store(f"{put}/store").take(learnt, learnt.names[:2])
-    written = write_gallery(f"{put}/store", tmp_path / "out", None, Options(frames=2, views=1))
+    written = write_gallery(Store(f"{put}/store"), tmp_path / "out", None, Options(frames=2, views=1))
     assert (written.scenes, written.rendered) == (2, 2)
     assert learnt.names[0] in (tmp_path / "out/scenes.js").read_text()
 

@@ -95,7 +95,7 @@ def atlas(tmp_path: Path) -> Path:
 
 def test_a_gallery_has_a_sheet_views_and_a_page_of_each_scene(store: Store, atlas: Path, tmp_path: Path) -> None:
     store.put_aside("taxi", "It diverged, twice.", {})
-    made = write_gallery(str(store.folder), tmp_path / "out", atlas, FEW)
+    made = write_gallery(Store(store.folder), tmp_path / "out", atlas, FEW)
     assert (made.scenes, made.rendered, made.damaged, made.unseen) == (4, 3, 0, 2)
     check_links(tmp_path / "out")
     rows = {row[0]: row for row in listed(tmp_path / "out")}
@@ -117,7 +117,7 @@ def test_a_gallery_has_a_sheet_views_and_a_page_of_each_scene(store: Store, atla
 
 
 def test_pages_ask_the_network_for_nothing_and_have_what_readers_of_screens_need(store: Store, tmp_path: Path) -> None:
-    index = write_gallery(str(store.folder), tmp_path / "out", None, FEW).index
+    index = write_gallery(Store(store.folder), tmp_path / "out", None, FEW).index
     for path in (index, tmp_path / "out/scenes/van.html"):
         text = path.read_text()
         assert "Content-Security-Policy" in text and "default-src 'none'" in text and "unsafe" not in text
@@ -130,35 +130,35 @@ def test_pages_ask_the_network_for_nothing_and_have_what_readers_of_screens_need
 
 
 def test_the_same_line_again_renders_nothing_and_changes_no_file(store: Store, tmp_path: Path) -> None:
-    write_gallery(str(store.folder), tmp_path / "out", None, FEW)
+    write_gallery(Store(store.folder), tmp_path / "out", None, FEW)
     before = contents(tmp_path / "out")
-    assert write_gallery(str(store.folder), tmp_path / "out", None, FEW).rendered == 0
+    assert write_gallery(Store(store.folder), tmp_path / "out", None, FEW).rendered == 0
     assert contents(tmp_path / "out") == before
 
 
 def test_only_what_changed_is_rendered_again_and_what_is_gone_is_removed(
     store: Store, learnt: list[LearntScene], tmp_path: Path
 ) -> None:
-    write_gallery(str(store.folder), tmp_path / "out", None, FEW)
+    write_gallery(Store(store.folder), tmp_path / "out", None, FEW)
     before = set(contents(tmp_path / "out"))
     store.remove("cab")
     store.add([replace(learnt[0], weights=learnt[0].weights + 1)], "fp32")
     (tmp_path / "out/scenes/mine.txt").write_text("kept")
-    made = write_gallery(str(store.folder), tmp_path / "out", None, FEW)
+    made = write_gallery(Store(store.folder), tmp_path / "out", None, FEW)
     after = set(contents(tmp_path / "out"))
     assert (made.scenes, made.rendered) == (2, 1)
     assert not [name for name in after if "cab" in name] and "scenes/mine.txt" in after
     assert {name for name in before if "bus" in name} == {name for name in after if "bus" in name}
     assert {name for name in before if "van." in name} != {name for name in after if "van." in name}
     check_links(tmp_path / "out")
-    assert write_gallery(str(store.folder), tmp_path / "out", None, replace(FEW, frames=5)).rendered == 2
+    assert write_gallery(Store(store.folder), tmp_path / "out", None, replace(FEW, frames=5)).rendered == 2
     assert len([name for name in contents(tmp_path / "out") if name.endswith(".webp")]) == 2 * 3
 
 
 def test_an_interrupted_run_goes_on_and_leaves_the_earlier_gallery_until_then(
     store: Store, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    write_gallery(str(store.folder), tmp_path / "out", None, FEW)
+    write_gallery(Store(store.folder), tmp_path / "out", None, FEW)
     before, render = contents(tmp_path / "out"), StoredScene.render
 
     def cut(self: StoredScene, *args, **kwargs):
@@ -169,32 +169,32 @@ def test_an_interrupted_run_goes_on_and_leaves_the_earlier_gallery_until_then(
     monkeypatch.setattr(StoredScene, "render", cut)
     more = replace(FEW, frames=6)
     with pytest.raises(KeyboardInterrupt):
-        write_gallery(str(store.folder), tmp_path / "out", None, more)
+        write_gallery(Store(store.folder), tmp_path / "out", None, more)
     now = contents(tmp_path / "out")
     assert {name: now[name] for name in before if not name.startswith("made/")} == {
         name: content for name, content in before.items() if not name.startswith("made/")
     }
     check_links(tmp_path / "out")
     monkeypatch.undo()
-    assert write_gallery(str(store.folder), tmp_path / "out", None, more).rendered == 1
+    assert write_gallery(Store(store.folder), tmp_path / "out", None, more).rendered == 1
     check_links(tmp_path / "out")
 
 
 def test_a_picture_that_is_gone_or_a_note_that_is_damaged_is_made_again(store: Store, tmp_path: Path) -> None:
-    write_gallery(str(store.folder), tmp_path / "out", None, FEW)
+    write_gallery(Store(store.folder), tmp_path / "out", None, FEW)
     next((tmp_path / "out/scenes").glob("bus.*.0.webp")).unlink()
     (tmp_path / "out/made/van.json").write_text("[]")
-    assert write_gallery(str(store.folder), tmp_path / "out", None, FEW).rendered == 2
+    assert write_gallery(Store(store.folder), tmp_path / "out", None, FEW).rendered == 2
     check_links(tmp_path / "out")
 
 
 def test_changed_images_are_shown_anew(store: Store, atlas: Path, tmp_path: Path) -> None:
-    write_gallery(str(store.folder), tmp_path / "out", atlas, FEW)
+    write_gallery(Store(store.folder), tmp_path / "out", atlas, FEW)
     path = atlas / "van/rgb/000005.png"
     Image.new("RGBA", (16, 16), "red").save(path)
-    assert write_gallery(str(store.folder), tmp_path / "out", atlas, FEW).rendered == 1
+    assert write_gallery(Store(store.folder), tmp_path / "out", atlas, FEW).rendered == 1
     path.write_bytes(path.read_bytes()[:60])
-    assert write_gallery(str(store.folder), tmp_path / "out", atlas, FEW).rendered == 1
+    assert write_gallery(Store(store.folder), tmp_path / "out", atlas, FEW).rendered == 1
     assert "Decoded views" in Page(tmp_path / "out/scenes/van.html").text
 
 
@@ -204,11 +204,11 @@ def test_a_full_disk_is_named_with_what_to_do(store: Store, tmp_path: Path, monk
 
     monkeypatch.setattr("tda_nerfstudio.looking.gallery.folder.replace_file", full)
     with pytest.raises(TdaError, match=r"gallery.json cannot be written \(No space left on device\). Make room"):
-        write_gallery(str(store.folder), tmp_path / "out", None, FEW)
+        write_gallery(Store(store.folder), tmp_path / "out", None, FEW)
 
 
 def test_the_store_of_a_run_is_found_and_called_by_its_name(store: Store, tmp_path: Path) -> None:
-    index = write_gallery(str(store.folder.parent), tmp_path / "out", None, FEW).index
+    index = write_gallery(Store(store.folder), tmp_path / "out", None, FEW).index
     assert f"<title>{tmp_path.name}: 3 scenes</title>" in index.read_text()
 
 
@@ -241,7 +241,7 @@ def test_a_damaged_scene_says_so_and_the_others_are_shown(store: Store, tmp_path
         ({"out": Path("file/out")}, "Nothing can be written to file/out"),
         ({"out": Path("full")}, "full is no gallery and not empty (1 file: letter): nothing was written. Name a new"),
         ({"out": Path("other")}, "other is the gallery of another store, whose shared parts are abc, not"),
-        ({"store": "full"}, "full is no store"),
+        ({"store": "full"}, "full is neither a store nor a run"),
     ],
 )
 def test_what_cannot_be_is_refused_before_the_work(
@@ -261,10 +261,10 @@ def test_what_cannot_be_is_refused_before_the_work(
 
 def test_a_store_without_scenes_is_refused_and_one_of_scenes_put_aside_is_shown(folder: Path, tmp_path: Path) -> None:
     with pytest.raises(TdaError, match="holds no scenes: there is nothing to show. Learn some first"):
-        write_gallery(str(folder), tmp_path / "out")
+        write_gallery(Store(folder), tmp_path / "out")
     assert not (tmp_path / "out").exists()
     Store(folder).put_aside("taxi", "", {})
-    assert write_gallery(str(folder), tmp_path / "out").scenes == 1
+    assert write_gallery(Store(folder), tmp_path / "out").scenes == 1
     check_links(tmp_path / "out")
 
 
@@ -273,7 +273,7 @@ def test_a_folder_of_exports_alone_becomes_a_gallery_that_links_to_them(store: S
         (tmp_path / path).parent.mkdir(parents=True, exist_ok=True)
         (tmp_path / path).write_bytes(b"1" * 2000)
     (tmp_path / "exports/van.obj").mkdir()
-    write_gallery(str(store.folder), tmp_path / "out", None, FEW)
+    write_gallery(Store(store.folder), tmp_path / "out", None, FEW)
     found = find_exports(store.folder, tmp_path / "out", tmp_path / "out/scenes")
     assert [(one.kind, one.path, one.size) for one in found["van"]] == [
         ("PLY", "../exports/van.ply", 2000),
@@ -291,7 +291,7 @@ def test_a_scene_takes_less_than_60_kb_even_of_noise(store: Store, atlas: Path, 
         return torch.rand(len(view), 3, view.height, view.width, generator=generator)
 
     monkeypatch.setattr(StoredScene, "render", noise)
-    write_gallery(str(store.folder), tmp_path / "out", atlas, replace(Options(), size=128))
+    write_gallery(Store(store.folder), tmp_path / "out", atlas, replace(Options(), size=128))
     for name in ("van", "bus"):
         files = list((tmp_path / "out/scenes").glob(f"{name}.*"))
         assert len(files) == 1 + 1 + 3 and 20_000 < sum(path.stat().st_size for path in files) < 60_000

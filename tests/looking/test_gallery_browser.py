@@ -88,7 +88,7 @@ def shown(store: Store, learnt: list[LearntScene], tmp_path: Path) -> Store:
     store.put_aside("Täxi <b>", "It diverged, twice.", {})
     path = store.file("cab").path
     path.write_bytes(path.read_bytes()[:-1] + b"~")
-    write_gallery(str(store.folder), tmp_path / "out", None, Options(frames=12, views=2))
+    write_gallery(Store(store.folder), tmp_path / "out", None, Options(frames=12, views=2))
     return store
 
 
@@ -256,7 +256,7 @@ def test_a_thousand_scenes_scroll(
     monkeypatch.setattr(rendering, "encoded", encode)
     monkeypatch.setattr(StoredScene, "render", lambda _, view: some[: len(view)])
     monkeypatch.setattr(os, "fsync", lambda _: None)  # nothing is lost with a test's files
-    write_gallery(str(store.folder), tmp_path / "out", None, Options(views=1, size=48))
+    write_gallery(Store(store.folder), tmp_path / "out", None, Options(views=1, size=48))
     page = opened()
     wait_for_hits(page, "1,003 scenes")
     found = page.evaluate(SCROLL)

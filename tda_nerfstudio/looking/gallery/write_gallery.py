@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
-from tda_nerfstudio.base.places import is_remote, place
+from tda_nerfstudio.base.places import is_remote
 from tda_nerfstudio.base.progress import track
 from tda_nerfstudio.looking.gallery import folder, pages
 from tda_nerfstudio.looking.gallery.entries import Entry, list_entries
@@ -13,7 +13,6 @@ from tda_nerfstudio.looking.gallery.exports import find_exports
 from tda_nerfstudio.looking.gallery.options import Options, Sheet
 from tda_nerfstudio.looking.gallery.rendering import Made, Studio
 from tda_nerfstudio.looking.truth import Truth
-from tda_nerfstudio.store.shared_parts import is_store
 from tda_nerfstudio.store.store import Store
 
 ASSETS = Path(__file__).parent / "assets"
@@ -35,8 +34,8 @@ class Written:
     """Pictures, page and its lines in lists."""
 
 
-def write_gallery(source: str | Path, out: Path, data: Path | None = None, options: Options | None = None) -> Written:
-    """Write a gallery of a store (or of a run's), or bring an earlier one up to date.
+def write_gallery(store: Store, out: Path, data: Path | None = None, options: Options | None = None) -> Written:
+    """Write a gallery of a store, or bring an earlier one up to date.
 
     Only scenes that are new or changed are rendered; pages of scenes that are gone are removed. After an interruption
     the same call goes on, and until it ends an earlier gallery stays as it was. With `data`, an atlas, views are shown
@@ -45,8 +44,6 @@ def write_gallery(source: str | Path, out: Path, data: Path | None = None, optio
     """
     options = options or Options()
     options.check()
-    root = place(source)
-    store = Store(root / "store" if not is_store(root) and is_store(root / "store") else root)
     camera = store.manifest.camera
     sheet = Sheet.of(options, camera.width, camera.height)
     entries, problems = list_entries(store)
