@@ -11,7 +11,6 @@ from torch import Tensor
 
 from tda_nerfstudio.core import showing
 from tda_nerfstudio.core.cameras import View
-from tda_nerfstudio.core.scenes import LatentScenes
 from tda_nerfstudio.core.showing import OneScene
 from tda_nerfstudio.core.triplane import fuse
 from tda_nerfstudio.core.view import image_size
@@ -20,20 +19,6 @@ from tda_nerfstudio.store.shared_parts import DefaultCamera, SharedParts
 
 PIXELS_TOGETHER = 1 << 20
 """Image pixels to render at once, which bounds memory: 64 views of 128 x 128."""
-
-
-@torch.no_grad()
-def put(table: LatentScenes, learnt: LearntScene, background: Tensor) -> None:
-    """Put a scene into the only row of a table. If it has no `occupied`, its cells are looked up in its planes.
-
-    The background [C] is in (-1, 1).
-    """
-    table.micro.copy_(learnt.micro.reshape(1, -1))
-    table.weights.copy_(learnt.weights[None])
-    if learnt.occupied is None:
-        table.refresh(torch.tensor([0], device=table.box.device), background, grow=False)
-    else:
-        table.occupied.copy_(learnt.occupied[None])
 
 
 @torch.no_grad()

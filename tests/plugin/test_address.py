@@ -25,7 +25,8 @@ def test_a_viewer_that_others_reach_comes_with_a_warning(capsys: pytest.CaptureF
     text = " ".join(capsys.readouterr().out.split())
     assert text == (
         "Viewer: http://localhost:7008 It listens at 0.0.0.0: anyone on that network can look, use this machine's"
-        " time and save camera paths beside the data. For this machine alone, leave out --viewer.websocket-host."
+        " time, save camera paths beside the data, and read your files (viser 0.2.7 gives them out). For this machine"
+        " alone, leave out --viewer.websocket-host."
     )
 
 

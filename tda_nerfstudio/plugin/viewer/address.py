@@ -6,14 +6,12 @@ from pathlib import Path
 from typing import Any
 
 from tda_nerfstudio.base.terminal import CONSOLE
-
-LOOPBACK = ("127.0.0.1", "localhost", "::1")
-"""Addresses that only this machine can reach."""
+from tda_nerfstudio.looking.viewer.address import HERE, is_private
 
 
 def viewer_command(config: Path) -> list[str]:
     """Give the command for nerfstudio's viewer of a run, open to this machine alone: by default it is to all."""
-    return ["ns-viewer", "--load-config", str(config), "--viewer.websocket-host", LOOPBACK[0]]
+    return ["ns-viewer", "--load-config", str(config), "--viewer.websocket-host", HERE]
 
 
 def where_to_look(viewer: Any, vis: str) -> None:
@@ -28,15 +26,11 @@ def where_to_look(viewer: Any, vis: str) -> None:
     host, port = viewer.config.websocket_host, viewer.viser_server.get_port()
     shared = [word for line in viewer.viewer_info for word in line.split() if word.startswith("https://")]
     CONSOLE.print(" or ".join([f"Viewer: http://localhost:{port}", *shared]), markup=False, soft_wrap=True)
-    warn_of_network(host, "beside the data", "--viewer.websocket-host")
-
-
-def warn_of_network(host: str, kept: str, option: str) -> None:
-    """Warn of an address that others can reach: say where camera paths are `kept`, and which option to leave out."""
-    if host not in LOOPBACK:
+    if not is_private(host):
         CONSOLE.print(
-            f"It listens at {host}: anyone on that network can look, use this machine's time and save camera paths"
-            f" {kept}. For this machine alone, leave out {option}.",
+            f"It listens at {host}: anyone on that network can look, use this machine's time, save camera paths beside"
+            " the data, and read your files (viser 0.2.7 gives them out). For this machine alone, leave out"
+            " --viewer.websocket-host.",
             style="yellow",
             markup=False,
         )
