@@ -30,7 +30,14 @@ class Tab(threading.Thread):
         self._wake, self._moved, self._open = threading.Event(), time.monotonic(), True
 
     def run(self) -> None:
-        """Set the tab up, and paint until it is closed."""
+        """Set the tab up, and paint until it is closed. What fails because it has just been closed is no error."""
+        try:
+            self._serve()
+        except Exception:
+            if self._open:
+                raise
+
+    def _serve(self) -> None:
         camera.start(self.client, self.shelf.source)
         panel = Panel(self.client, self.shelf, self.changed)
         self.client.camera.on_update(lambda _: self.changed())
