@@ -9,7 +9,6 @@ import shutil
 import signal
 import subprocess
 import sys
-import tempfile
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
@@ -101,13 +100,6 @@ def choose(page: Any, label: str, option: str) -> None:
     """Pick an option of a drop-down."""
     field(page, label).click()
     page.locator("[data-combobox-option]:visible", has_text=option).first.click()
-
-
-def keep(page: Any, name: str) -> None:
-    """Keep a screenshot, to be looked at: in $TDA_SCREENSHOTS, by default in the system's temporary folder."""
-    folder = Path(os.environ.get("TDA_SCREENSHOTS") or Path(tempfile.gettempdir()) / "tda_screenshots")
-    folder.mkdir(parents=True, exist_ok=True)
-    page.screenshot(path=folder / f"{name}.png")
 
 
 def picture(page: Any, accept: Callable[[np.ndarray], bool]) -> np.ndarray:

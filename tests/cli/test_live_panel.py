@@ -10,6 +10,7 @@ from typing import Any
 
 import pytest
 from browsing import CHROMIUM, page_at, served
+from screenshots import keep
 
 pytestmark = [
     pytest.mark.slow,
@@ -48,6 +49,7 @@ def test_images_and_curves_are_there_and_change_as_training_goes(tiny_atlas: Pat
         (step, scene) = STEP.search(first[0]).groups()  # type: ignore[union-attr]
         later = wait_for(page, log, lambda found: int(STEP.search(found[0])[1]) > int(step))  # type: ignore[index]
         assert all(new != old for new, old in zip(later, first, strict=True))
+        keep(page, "stage 1 live")
         (drop,) = [b for b in page.locator("input[aria-haspopup=listbox]:visible").all() if b.input_value() == scene]
         drop.click()
         page.locator("[data-combobox-option]:visible", has_text="vehicle_0003").click()

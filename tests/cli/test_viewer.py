@@ -16,7 +16,6 @@ from browsing import (
     difference,
     field,
     fill,
-    keep,
     open_page,
     page_at,
     picture,
@@ -24,6 +23,7 @@ from browsing import (
     served,
     settled,
 )
+from screenshots import keep
 
 pytestmark = [
     pytest.mark.slow,
@@ -75,6 +75,7 @@ def test_search_steps_outputs_and_comparison_change_the_right_pixels(viewer: tup
         page.wait_for_selector(f"text={len(stage_two.manifest['scene_names'])} hits")
         press(page, "Prev")
         again = picture(page, settled(unlike=other))
+        keep(page, "a scene that was found")
         # Not 0: nerfstudio's viewer sends the same image as a JPEG of another quality when it comes to rest.
         assert difference(own, again) < difference(own, other) / 4
         assert field(page, "Scene").input_value() == first
@@ -82,6 +83,7 @@ def test_search_steps_outputs_and_comparison_change_the_right_pixels(viewer: tup
         for output in ("accumulation", "nearest image"):
             choose(page, "Output", output)
             shown[output] = picture(page, settled(unlike=list(shown.values())[-1]))
+            keep(page, output)
         assert shown["accumulation"].std(2).max() < 3  # grey
         choose(page, "Output", "decoded image")
         picture(page, settled(unlike=shown["nearest image"]))
@@ -95,6 +97,7 @@ def test_search_steps_outputs_and_comparison_change_the_right_pixels(viewer: tup
         choose(page, "Picture", "one scene")
         fill(page, "Blend A to B", "1")
         blended = picture(page, settled(unlike=both))
+        keep(page, "a blend")
         assert difference(blended, other) < difference(own, other) / 4
 
 

@@ -15,6 +15,7 @@ import numpy as np
 import pytest
 import torch
 from PIL import Image
+from screenshots import keep
 
 from tda_nerfstudio.looking.gallery import rendering
 from tda_nerfstudio.looking.gallery.options import Options
@@ -113,6 +114,7 @@ def test_scenes_are_searched_sorted_and_filtered(shown: Store, opened: Any) -> N
     page = opened()
     wait_for_hits(page, "10 scenes")
     assert names_of(page)[4:7] == ["bus", "bus_2", "bus_10"]
+    keep(page, "gallery")
     page.get_by_label("Search").fill("BUS _1")
     wait_for_hits(page, "1 of 10 scenes")
     assert names_of(page) == ["bus_10"]
@@ -191,6 +193,7 @@ def test_a_scene_is_turned_by_mouse_and_keys_and_leads_to_its_neighbours(shown: 
     page.get_by_role("link", name=re.compile("^← Previous ?: bus_10")).click()
     page.get_by_role("link", name="All scenes").click()
     wait_for_hits(page, "10 scenes")
+    keep(page, "gallery, a scene")
 
 
 def test_hostile_names_are_text_everywhere(shown: Store, opened: Any) -> None:
