@@ -108,10 +108,13 @@ def show(
         some, small = view[chosen], _scaled(view[chosen], columns / width, rows / height)
         out = march(*scene, codec, small, rows, columns, sampling, codec.sub if quick else None)
         images = _images(scenes, codec, out, small, rows, columns, names, palette)
-        if "rgb" in images and (rows, columns) != (height, width) and not quick:
+        if (rows, columns) != (height, width) and not quick and {"rgb", "accumulation"} & images.keys():
             opacity = _cover(out.opacity, codec, rows, columns)
             sharp = edge_opacity(*scene, some, opacity, height, width, sampling)
-            images["rgb"] = recomposed(images["rgb"], opacity, sharp)
+            if "rgb" in images:
+                images["rgb"] = recomposed(images["rgb"], opacity, sharp)
+            if "accumulation" in images:
+                images["accumulation"] = sharp
         for name, image in images.items():
             full = enlarge(image, height, width) if name == "rgb" else _repeated(image, height, width)
             shown.setdefault(name, full.new_empty(len(sizes), *full.shape[1:]))[chosen] = full

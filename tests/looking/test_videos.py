@@ -245,6 +245,29 @@ def test_a_film_that_cannot_be_written_leaves_the_old_one_and_its_frames(store, 
     assert {path.name for path in tmp_path.iterdir()} == {"turn.mp4", ".turn.mp4.frames", "store"}
 
 
+def test_a_file_that_lacks_frames_is_no_film(store, tmp_path: Path, monkeypatch) -> None:
+    real = reel._video
+    monkeypatch.setattr(reel, "_video", lambda folder, count, path, fps: real(folder, count - 1, path, fps))
+    with pytest.raises(OSError, match="Only 2 of 3 frames could be written"):
+        render(store, Options(tmp_path / "turn.mp4", ("van",), frames=3))
+    assert not (tmp_path / "turn.mp4").exists()
+
+
+def test_the_same_scenes_in_other_files_are_the_same_film(store: Store, learnt: list) -> None:
+    before = films.one_after_the_other(store, ["van", "cab"], store.orbit(2), ("rgb",)).key
+    store.add([scene for scene in learnt if scene.record.name in ("van", "cab")], "fp32")
+    assert films.one_after_the_other(store, ["van", "cab"], store.orbit(2), ("rgb",)).key == before
+    assert films.one_after_the_other(store, ["van", "bus"], store.orbit(2), ("rgb",)).key != before
+
+
+def test_alpha_of_enlarged_frames_is_as_sharp_as_they_are(store: Store) -> None:
+    room, view = Room(store), store.orbit(1, size=64)
+    (frame,) = room.paint(room.scene("van"), view, ("rgba",))
+    assert frame.shape == (64, 64, 4)
+    repeated = frame[::4, ::4, 3].repeat(4, 0).repeat(4, 1)
+    assert (frame[..., 3] != repeated).any()
+
+
 @pytest.mark.parametrize("suffix", [".mp4", ".webm", ".gif", ".mov", ".mkv", ".avi"])
 def test_every_kind_of_file_has_all_frames(store: Store, tmp_path: Path, suffix: str) -> None:
     path = render(store, Options(tmp_path / f"turn{suffix}", ("bus",), frames=4, fps=10, size=(32, 24)))

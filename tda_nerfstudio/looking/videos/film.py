@@ -12,6 +12,7 @@ import numpy as np
 from jaxtyping import UInt8
 
 from tda_nerfstudio.core.view import View
+from tda_nerfstudio.store.learnt_scene import LearntScene
 from tda_nerfstudio.store.store import Store
 
 Frame = UInt8[np.ndarray, "height width channel"]
@@ -34,8 +35,13 @@ class Film:
 
 
 def identity(store: Store, names: Sequence[str]) -> list[str]:
-    """Tell scenes of a store from all others: files of scenes are named by their bytes."""
-    return [store.manifest.hash, *(f"{store.file(name).path.name}/{name}" for name in names)]
+    """Tell scenes of a store from all others by their tensors: a run's are written anew each time it is opened."""
+    return [store.manifest.hash, *(f"{name} {_digest(store.file(name).load(name))}" for name in names)]
+
+
+def _digest(learnt: LearntScene) -> str:
+    parts = [part for part in (learnt.micro, learnt.weights, learnt.occupied) if part is not None]
+    return hashlib.sha256(b"".join(part.cpu().numpy().tobytes() for part in parts)).hexdigest()[:16]
 
 
 def numbers(view: View) -> list[list[float]]:

@@ -84,10 +84,21 @@ def _encode(folder: Path, count: int, output: Path, fps: int) -> None:
     temporary = Path(name)
     try:
         (_gif if output.suffix.lower() == ".gif" else _video)(folder, count, temporary, fps)
+        _require_whole(temporary, count)
         temporary.chmod(0o666 & ~_umask())
         temporary.replace(output)
     finally:
         temporary.unlink(missing_ok=True)
+
+
+def _require_whole(path: Path, count: int) -> None:
+    """Raise OSError unless a file has all frames: ffmpeg says nothing when it cannot write the last ones."""
+    import imageio.v2 as imageio
+
+    with imageio.get_reader(path) as video:
+        found = sum(1 for _ in video.iter_data())  # type: ignore[attr-defined]
+    if found != count:
+        raise OSError(f"Only {found} of {count} frames could be written to {path.parent}. Is the disk full?")
 
 
 def _video(folder: Path, count: int, path: Path, fps: int) -> None:
