@@ -34,9 +34,7 @@ class PosedImages(View):
 
     def stretched(self, width: int, height: int) -> Self:
         """Give the cameras of the same images resampled to another size; each axis is scaled on its own."""
-        x, y = width / self.width, height / self.height
-        scaled = {"fx": self.fx * x, "fy": self.fy * y, "cx": self.cx * x, "cy": self.cy * y}
-        return replace(self, **scaled, width=width, height=height)
+        return replace(self.scaled(width / self.width, height / self.height), width=width, height=height)
 
 
 @dataclass(frozen=True)

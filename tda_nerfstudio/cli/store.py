@@ -31,8 +31,8 @@ def info(store: tyro.conf.Positional[str]) -> None:
     for name in opened:
         file, record = opened.file(name), opened.record(name)
         scores = [f"{record.metrics[key]:.3f}" if key in record.metrics else "–" for key in shown_metrics]
-        shown, size = name if record.finished else f"{name} (unfinished)", file.path.stat().st_size / len(file.records)
-        table.add_row(escape(shown), *scores, file.precision, f"{size:,.0f}")
+        shown = name if record.finished else f"{name} (unfinished)"
+        table.add_row(escape(shown), *scores, file.precision, f"{file.bytes_a_scene:,.0f}")
     console, size = Console(), opened.size()
     console.print(table)
     console.print(

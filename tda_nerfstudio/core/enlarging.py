@@ -31,9 +31,7 @@ def enlarge(image: Tensor, height: int, width: int) -> Float[Tensor, "view chann
 
 @torch.no_grad()
 def edge_opacity(
-    scenes: LatentScenes,
-    planes: Float[Tensor, "1 3 R R F"],
-    occupied: Bool[Tensor, "1 G G G"],
+    scene: tuple[LatentScenes, Tensor, Tensor],
     view: View,
     opacity: Float[Tensor, "view 1 h w"],
     height: int,
@@ -42,31 +40,28 @@ def edge_opacity(
 ) -> Float[Tensor, "view 1 height width"]:
     """Enlarge opacities in [0, 1]; where they change, render them with a ray a pixel. `view` is for the full size.
 
+    `scene` is a table, the fused planes [1, 3, R, R, F] of one scene, and its occupied cells [1, G, G, G].
     Each step doubles the size, so that the band along an edge that is rendered gets thinner with it.
     """
     while opacity.shape[-2:] != (height, width):
         rows, columns = min(2 * opacity.shape[-2], height), min(2 * opacity.shape[-1], width)
-        across, down = columns / width, rows / height
-        sized = View(view.c2w, view.fx * across, view.fy * down, view.cx * across, view.cy * down)
+        sized = view.scaled(columns / width, rows / height)
         change = max_pool2d(opacity, 3, 1, 1) + max_pool2d(-opacity, 3, 1, 1)
         least = change.flatten(1).quantile(1 - MOST, dim=1).clamp(min=EDGE).view(-1, 1, 1, 1)
         edges = interpolate((change > least).to(opacity), (rows, columns), mode="nearest")[:, 0].flatten(1) > 0
-        opacity = _rendered_at(
-            scenes, planes, occupied, sized, enlarge(opacity, rows, columns).clone(), edges, sampling
-        )
+        opacity = _rendered_at(scene, sized, enlarge(opacity, rows, columns).clone(), edges, sampling)
     return opacity
 
 
 def _rendered_at(
-    scenes: LatentScenes,
-    planes: Float[Tensor, "1 3 R R F"],
-    occupied: Bool[Tensor, "1 G G G"],
+    scene: tuple[LatentScenes, Tensor, Tensor],
     view: View,
     opacity: Float[Tensor, "view 1 rows columns"],
     chosen: Bool[Tensor, "view pixel"],
     sampling: SamplingConfig,
 ) -> Float[Tensor, "view 1 rows columns"]:
     """Replace the opacities of chosen pixels by those of a ray each."""
+    scenes, planes, occupied = scene
     places = pixel_centres(opacity.shape[-2], opacity.shape[-1], opacity.device)
     for i in range(len(view)):
         index = chosen[i].nonzero()[:, 0]

@@ -7,6 +7,7 @@ from typing import NamedTuple
 import torch
 from jaxtyping import Float
 from torch import Tensor
+from torch.nn.functional import pixel_shuffle
 
 from tda_nerfstudio.core import triplane
 from tda_nerfstudio.core.objective import Codec
@@ -33,6 +34,12 @@ def plain_palette(channels: int, like: Tensor) -> Palette:
     for colour in range(3):
         axes[min(colour, channels - 1), colour] = 0.5
     return Palette(like.new_zeros(channels), axes)
+
+
+def plain_colours(latents: Float[Tensor, "view channel h w"], sub: int = 1) -> Float[Tensor, "view 3 rows columns"]:
+    """Show normalised latents' parts in their first three channels."""
+    parts = pixel_shuffle(latents, sub)
+    return plain_palette(parts.shape[1], parts)(parts.permute(0, 2, 3, 1)).permute(0, 3, 1, 2)
 
 
 def one_channel(channels: int, chosen: int, like: Tensor) -> Palette:

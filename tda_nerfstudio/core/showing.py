@@ -105,12 +105,12 @@ def show(
     shown: dict[str, Tensor] = {}
     for rows, columns in dict.fromkeys(sizes):
         chosen = [i for i, size in enumerate(sizes) if size == (rows, columns)]
-        some, small = view[chosen], _scaled(view[chosen], columns / width, rows / height)
+        some, small = view[chosen], view[chosen].scaled(columns / width, rows / height)
         out = march(*scene, codec, small, rows, columns, sampling, codec.sub if quick else None)
         images = _images(scenes, codec, out, small, rows, columns, names, palette)
         if (rows, columns) != (height, width) and not quick and {"rgb", "accumulation"} & images.keys():
             opacity = _cover(out.opacity, codec, rows, columns)
-            sharp = edge_opacity(*scene, some, opacity, height, width, sampling)
+            sharp = edge_opacity(scene, some, opacity, height, width, sampling)
             if "rgb" in images:
                 images["rgb"] = recomposed(images["rgb"], opacity, sharp)
             if "accumulation" in images:
@@ -119,10 +119,6 @@ def show(
             full = enlarge(image, height, width) if name == "rgb" else _repeated(image, height, width)
             shown.setdefault(name, full.new_empty(len(sizes), *full.shape[1:]))[chosen] = full
     return shown
-
-
-def _scaled(view: View, across: float, down: float) -> View:
-    return View(view.c2w, view.fx * across, view.fy * down, view.cx * across, view.cy * down)
 
 
 def _images(
@@ -172,7 +168,7 @@ def _normals(
 ) -> Float[Tensor, "view 3 rows columns"]:
     """Compute normals where the rays are, as colours on white."""
     side = math.isqrt(depth.shape[-1])
-    normals = depth_normals(_grid(depth, codec, rows, columns, side), _scaled(view, side / codec.f, side / codec.f))
+    normals = depth_normals(_grid(depth, codec, rows, columns, side), view.scaled(side / codec.f, side / codec.f))
     empty = normals.abs().sum(1, keepdim=True) == 0
     colours = ((normals + 1) / 2).masked_fill(empty, 1.0)
     factor = codec.f / side

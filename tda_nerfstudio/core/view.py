@@ -138,6 +138,10 @@ class View:
         cy = self.cy * scale + (height - self.height * scale) / 2
         return replace(self, fx=self.fx * scale, fy=self.fy * scale, cx=cx, cy=cy, width=width, height=height)
 
+    def scaled(self, across: float, down: float) -> Self:
+        """Give the cameras of images that are so many times as wide and as high; each axis is scaled on its own."""
+        return replace(self, fx=self.fx * across, fy=self.fy * down, cx=self.cx * across, cy=self.cy * down)
+
     def _each(self, change: Callable[[Tensor], Tensor]) -> Self:
         names = ("c2w", "fx", "fy", "cx", "cy")
         return replace(self, **{name: change(part) for name, part in zip(names, self, strict=True)})

@@ -10,7 +10,7 @@ from torch import Tensor
 
 from tda_nerfstudio.autoencoder.base import Autoencoder
 from tda_nerfstudio.core.cameras import View, grid_size
-from tda_nerfstudio.core.latent_colours import latent_colours
+from tda_nerfstudio.core.palette import plain_colours
 from tda_nerfstudio.core.ray_sampling import SamplingConfig
 from tda_nerfstudio.core.scenes import LatentScenes
 from tda_nerfstudio.core.showing import decode, march, one_scene, reconstruct
@@ -44,6 +44,6 @@ def compare(
     decoded = decode(codec, out, height, width)
     encoded, reconstructed = reconstruct(codec, truth)
     rendered = out.latent.view(len(truth), h, w, -1).permute(0, 3, 1, 2)
-    latents = {"encoded": latent_colours(encoded, codec.sub), "rendered": latent_colours(rendered, codec.sub)}
+    latents = {"encoded": plain_colours(encoded, codec.sub), "rendered": plain_colours(rendered, codec.sub)}
     images = {"truth": truth, **latents, "decoded": decoded, "reconstructed": reconstructed}
     return Comparison(images, encoded, rendered)

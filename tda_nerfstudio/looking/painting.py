@@ -13,10 +13,12 @@ from PIL import Image, ImageDraw
 from torch import Tensor
 
 from tda_nerfstudio.base.errors import StoreError, TdaError
-from tda_nerfstudio.core.showing import reconstruct, show
+from tda_nerfstudio.core.showing import reconstruct
 from tda_nerfstudio.core.view import View
-from tda_nerfstudio.looking.colouring import depth_colours, error_colours, picture
+from tda_nerfstudio.looking.colouring import error_colours, picture
+from tda_nerfstudio.looking.lettering import INK, LINE, message, write
 from tda_nerfstudio.looking.look import OF_TRUTH, Look
+from tda_nerfstudio.looking.outputs import coloured_outputs
 from tda_nerfstudio.looking.shelf import Shelf
 from tda_nerfstudio.looking.truth import nearest
 
@@ -30,10 +32,6 @@ class Looked(NamedTuple):
     look: Look
     quick: bool
     """While the camera moves."""
-
-
-LINE = 40
-"""Grey of the line between two halves."""
 
 
 @torch.no_grad()
@@ -88,23 +86,13 @@ def _one(shelf: Shelf, look: Look, view: View, quick: bool, width: int, height: 
 
 
 def _rendered(shelf: Shelf, look: Look, view: View, quick: bool, width: int, height: int) -> Picture:
-    scene = shelf.sight(look)
-    parts, camera = shelf.source.parts, shelf.source.camera
-    size = (max(height // 2, 1), max(width // 2, 1)) if quick else (height, width)
-    small = View(*view, width=width, height=height)
+    sized = replace(view, width=width, height=height)
     if quick:
-        across, down = size[1] / width, size[0] / height
-        small = View(view.c2w, view.fx * across, view.fy * down, view.cx * across, view.cy * down)
+        half = (max(width // 2, 1), max(height // 2, 1))
+        sized = replace(view.scaled(half[0] / width, half[1] / height), width=half[0], height=half[1])
     palette = shelf.palette(look) if look.output == "latent" else None
-    names = (look.output,)
-    image = show(*scene, small.to(scene[1].device), *size, parts.config.sampling, camera.focal, names, palette, quick)
-    shown = image[look.output][0]
-    if look.output == "depth":
-        box = parts.scenes.box.cpu()
-        eye, reach = view.c2w[0, :, 3].cpu(), float((box[1] - box[0]).norm()) / 2
-        middle = float((eye - box.mean(0)).norm())
-        shown = depth_colours(shown, max(middle - reach, 0), middle + reach)
-    return picture(shown)
+    shown = coloured_outputs(shelf.source, shelf.sight(look), sized, (look.output,), palette, quick)
+    return picture(shown[look.output])
 
 
 def _beside_truth(shelf: Shelf, look: Look, view: View) -> Float[Tensor, "3 h w"]:
@@ -125,10 +113,8 @@ def _beside_truth(shelf: Shelf, look: Look, view: View) -> Float[Tensor, "3 h w"
         return truth
     if look.output == "autoencoder":
         return reconstruct(parts.autoencoder, truth[None].to(parts.scenes.box.device))[1][0].cpu()
-    scene, (high, wide) = shelf.sight(look), truth.shape[1:]
-    camera = View(*views[row : row + 1]).to(scene[1].device)
-    focal, sampling = shelf.source.camera.focal, parts.config.sampling
-    decoded = show(*scene, camera, high, wide, sampling, focal, ("rgb",))["rgb"][0].cpu()
+    camera = View(*views[row : row + 1], width=views.width, height=views.height)
+    decoded = coloured_outputs(shelf.source, shelf.sight(look), camera, ("rgb",))["rgb"].cpu()
     return decoded if look.output == "decoded" else error_colours((decoded - truth).abs().mean(0, keepdim=True))
 
 
@@ -144,31 +130,10 @@ def _fitted(image: Float[Tensor, "3 h w"], width: int, height: int) -> Picture:
 
 def _joined(halves: Sequence[Picture], captions: Sequence[str]) -> Picture:
     """Put pictures side by side, with a line between and names below."""
-    whole = np.concatenate(halves, 1).copy()
-    left = 0
-    sheet = Image.fromarray(whole)
-    draw = ImageDraw.Draw(sheet)
+    sheet, left = Image.fromarray(np.concatenate(halves, 1)), 0
     for half, caption in zip(halves, captions, strict=False):
         if left:
-            draw.line([(left, 0), (left, whole.shape[0])], fill=(LINE,) * 3)
-        letters = max(half.shape[1] // 7, 1)
-        short = caption if len(caption) <= letters else caption[: letters - 3] + "..."
-        draw.text((left + 6, whole.shape[0] - 16), short, fill=(LINE,) * 3)
+            ImageDraw.Draw(sheet).line([(left, 0), (left, sheet.height)], fill=INK)
+        write(sheet, caption, left, sheet.height - LINE - 4, half.shape[1])
         left += half.shape[1]
-    return np.asarray(sheet)
-
-
-def message(text: str, width: int, height: int) -> Picture:
-    """Make a white picture that says something."""
-    sheet = Image.new("RGB", (width, height), "white")
-    letters, lines, line = max(width // 7 - 2, 8), [], ""
-    for word in text.split():
-        while len(word) > letters:
-            lines, line, word = [*lines, *([line] if line else []), word[:letters]], "", word[letters:]
-        if line and len(line) + len(word) >= letters:
-            lines, line = [*lines, line], ""
-        line = f"{line} {word}".strip()
-    draw = ImageDraw.Draw(sheet)
-    for row, said in enumerate([*lines, line]):
-        draw.text((8, 8 + 14 * row), said.encode("ascii", "replace").decode(), fill=(120, 60, 20))
     return np.asarray(sheet)

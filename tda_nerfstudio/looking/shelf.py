@@ -25,7 +25,7 @@ from tda_nerfstudio.store.learnt_scene import LearntScene, Record
 from tda_nerfstudio.store.stored_scene import sight
 
 Order = Literal["name", "best first", "worst first", "newest first"]
-SIGHTS_KEPT = 32
+SIGHTS_KEPT = 128
 """Looks whose planes stay in memory, 0.8 MB each with usual sizes."""
 SCENES_COMPARED = 128
 """Scenes whose weights tell the class' principal components."""

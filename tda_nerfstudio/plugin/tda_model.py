@@ -28,7 +28,8 @@ from tda_nerfstudio.core.rendering import Rendering
 from tda_nerfstudio.core.scenes import TriPlaneConfig
 from tda_nerfstudio.core.showing import OneScene, decode, march, one_scene, show
 from tda_nerfstudio.learning.training_step import parameter_groups
-from tda_nerfstudio.looking.painting import Looked, message, paint
+from tda_nerfstudio.looking.lettering import message
+from tda_nerfstudio.looking.painting import Looked, paint
 from tda_nerfstudio.plugin.cameras import as_view
 from tda_nerfstudio.plugin.options import ModelOptions
 from tda_nerfstudio.plugin.tda_field import LatentTriPlaneField

@@ -13,6 +13,7 @@ import zlib
 from base64 import b64decode, b64encode
 from collections.abc import Sequence
 from dataclasses import asdict
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -97,6 +98,11 @@ class SceneFile:
     def age(self) -> tuple[int, str]:
         """Sort files by when they were written, in nanoseconds; those of the same time by name."""
         return self.written, self.path.name
+
+    @cached_property
+    def bytes_a_scene(self) -> float:
+        """Share the file's bytes among its scenes."""
+        return self.path.stat().st_size / len(self.records)
 
     def record(self, name: str) -> Record:
         """Return the record of one of its scenes."""

@@ -16,9 +16,9 @@ from tda_nerfstudio.autoencoder import embedded
 from tda_nerfstudio.base.atomic import replace_file, require_writable, write_text
 from tda_nerfstudio.base.errors import TdaError
 from tda_nerfstudio.base.templates import fill_in
+from tda_nerfstudio.looking.colouring import picture
 from tda_nerfstudio.making.procedural.broad import BroadImages
 from tda_nerfstudio.making.procedural.sprites import SIZE, SpritePool
-from tda_nerfstudio.studies.outputs import image_picture
 from tda_nerfstudio.studies.pretrain import NOISE, Pretraining, Recipe
 from tda_nerfstudio.studies.unseen import Images, reconstruct_in_batches, unseen_sets
 
@@ -78,5 +78,5 @@ def _by_point(values: Float[Tensor, " C"], sub: int) -> str:
 
 
 def _save_pair(path: Path, truth: Float[Tensor, "3 h w"], shown: Float[Tensor, "3 h w"]) -> None:
-    pair = np.concatenate([image_picture(image) for image in (truth, shown)], 1)
+    pair = np.concatenate([picture(image) for image in (truth, shown)], 1)
     replace_file(path, lambda file: Image.fromarray(pair).save(file, "PNG"))

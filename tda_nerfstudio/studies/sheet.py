@@ -8,9 +8,10 @@ import numpy as np
 
 from tda_nerfstudio.base.checks import require_counts, require_output
 from tda_nerfstudio.core.metrics import psnr
+from tda_nerfstudio.looking.colouring import picture
 from tda_nerfstudio.plugin.open_run import open_run
 from tda_nerfstudio.studies.held_out import held_out
-from tda_nerfstudio.studies.outputs import PICTURES, image_picture
+from tda_nerfstudio.studies.outputs import PICTURES
 
 COLUMNS = {
     "truth": "truth",
@@ -42,9 +43,9 @@ def draw_sheet(load_config: Path, output: Path, scenes: int = 8, views: int = 2,
         top = HEADER + row * (cell + HEADER)
         for v in range(views):
             for c, kind in enumerate(COLUMNS):
-                picture = Image.fromarray(image_picture(images[kind][v]))
+                own = Image.fromarray(picture(images[kind][v]))
                 smoothing = Image.Resampling.NEAREST if kind == "rendered" else Image.Resampling.BICUBIC
-                sheet.paste(picture.resize((cell, cell), smoothing), ((v * len(COLUMNS) + c) * cell, top))
+                sheet.paste(own.resize((cell, cell), smoothing), ((v * len(COLUMNS) + c) * cell, top))
         label = f"{name}   {float(psnr(images['decoded'], images['truth']).mean()):.1f} dB"
         draw.text((4, top + cell + 2), label, fill="black")
     output.parent.mkdir(parents=True, exist_ok=True)

@@ -88,7 +88,7 @@ def test_fog_does_not_cost_a_ray_for_every_pixel(round_scene, monkeypatch) -> No
     monkeypatch.setattr(enlarging, "render_rays", lambda *given: counted.append(len(given[2])) or real(*given))
     noise = torch.rand(1, 1, 24, 24, generator=torch.Generator().manual_seed(0))  # edges everywhere
     large = turn(1, 30.0, 24).resized(192, 192)
-    found = enlarging.edge_opacity(*round_scene[:3], large, noise, 192, 192, DENSE)
+    found = enlarging.edge_opacity(round_scene[:3], large, noise, 192, 192, DENSE)
     assert found.shape == (1, 1, 192, 192) and 0.05 * 192**2 < sum(counted) <= 0.12 * 192**2
 
 

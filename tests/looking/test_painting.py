@@ -15,8 +15,9 @@ from tda_nerfstudio.core.metrics import psnr
 from tda_nerfstudio.core.view import View
 from tda_nerfstudio.looking import painting
 from tda_nerfstudio.looking.colouring import NEAR_TO_FAR, depth_colours, error_colours, ramp
+from tda_nerfstudio.looking.lettering import message
 from tda_nerfstudio.looking.look import Look
-from tda_nerfstudio.looking.painting import message, paint
+from tda_nerfstudio.looking.painting import paint
 from tda_nerfstudio.looking.shelf import Shelf
 from tda_nerfstudio.looking.source import StoreSource
 from tda_nerfstudio.looking.truth import Truth, nearest, truth_of

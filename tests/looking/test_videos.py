@@ -11,11 +11,14 @@ import torch
 from PIL import Image
 
 from tda_nerfstudio.base.errors import StoreError, TdaError
+from tda_nerfstudio.looking.look import Look
+from tda_nerfstudio.looking.shelf import Shelf
+from tda_nerfstudio.looking.source import StoreSource
 from tda_nerfstudio.looking.truth import truth_of
 from tda_nerfstudio.looking.videos import films, reel
 from tda_nerfstudio.looking.videos import render as rendering
 from tda_nerfstudio.looking.videos.cameras import read_camera_path
-from tda_nerfstudio.looking.videos.films import HEADER, Room, eased, tile_size
+from tda_nerfstudio.looking.videos.films import HEADER, eased, frames_of, tile_size
 from tda_nerfstudio.looking.videos.render import Options, render
 from tda_nerfstudio.store.store import Store
 
@@ -151,23 +154,23 @@ def test_frames_of_a_folder_have_alpha_from_which_the_image_comes_back(store: St
 
 def test_a_wall_has_all_scenes_in_a_grid_with_white_where_there_is_none(store: Store, tmp_path: Path) -> None:
     folder = render(store, Options(tmp_path / "wall", wall=True, frames=2, size=(16,)))
-    (first, second), room, view = pictures(folder), Room(store), store.orbit(2)
+    (first, second), shelf, view = pictures(folder), Shelf(StoreSource(store)), store.orbit(2)
     assert first.shape == (32, 32, 3) and (first != second).any()
     for k, name in enumerate(store):
-        (tile,) = room.paint(room.scene(name), view[:1])
+        (tile,) = frames_of(shelf, Look(name), view[:1])
         assert np.array_equal(first[k // 2 * 16 : k // 2 * 16 + 16, k % 2 * 16 : k % 2 * 16 + 16], tile)
     assert (first[16:, 16:] == 255).all()
     named = render(store, Options(tmp_path / "named", wall=True, frames=1, size=(16,), labels=True))
     assert pictures(named)[0].shape[0] % (16 + HEADER) == 0
-    assert tile_size(["x"] * 100, 128, 128) == (128, 128) and tile_size(["x"] * 1000, 128, 128) == (45, 45)
+    assert tile_size(100, 128, 128) == (128, 128) and tile_size(1000, 128, 128) == (45, 45)
 
 
 def test_a_morph_begins_and_ends_as_its_scenes_and_changes_between(store: Store, tmp_path: Path) -> None:
-    film = films.morph(store, ["van", "bus", "cab"], store.orbit(9))
-    room = Room(store)
+    shelf = Shelf(StoreSource(store))
+    film = films.morph(shelf, ["van", "bus", "cab"], store.orbit(9))
     for i, name in ((0, "van"), (4, "bus"), (8, "cab")):
-        assert np.array_equal(film.paint(i), room.paint(room.scene(name), store.orbit(9)[i : i + 1])[0]), name
-    assert (film.paint(2) != room.paint(room.scene("van"), store.orbit(9)[2:3])[0]).any()
+        assert np.array_equal(film.paint(i), frames_of(shelf, Look(name), store.orbit(9)[i : i + 1])[0]), name
+    assert (film.paint(2) != frames_of(shelf, Look("van"), store.orbit(9)[2:3])[0]).any()
     assert [round(eased(x), 3) for x in (0, 0.1, 0.5, 0.9, 1)] == [0, 0, 0.5, 1, 1]
     assert frames(render(store, Options(tmp_path / "m.gif", morph=True, frames=5))).shape[0] == 5
 
@@ -210,16 +213,16 @@ def test_a_scene_is_shown_beside_its_images_and_a_baseline(store: Store, atlas: 
 
 
 def test_a_stopped_film_goes_on_and_another_one_begins_anew(store: Store, tmp_path: Path, monkeypatch) -> None:
-    painted, real = [], Room.paint
+    painted, real = [], films.frames_of
 
-    def paint(self, scene, view, names=("rgb",)):
+    def paint(shelf, look, view, names=("rgb",)):
         if len(painted) == 3:
             raise KeyboardInterrupt
         painted.append(1)
-        return real(self, scene, view, names)
+        return real(shelf, look, view, names)
 
     options = Options(tmp_path / "turn.mp4", ("van",), frames=5)
-    monkeypatch.setattr(Room, "paint", paint)
+    monkeypatch.setattr(films, "frames_of", paint)
     with pytest.raises(KeyboardInterrupt):
         render(store, options)
     assert [path.name for path in tmp_path.glob("*.mp4")] == []
@@ -254,15 +257,15 @@ def test_a_file_that_lacks_frames_is_no_film(store, tmp_path: Path, monkeypatch)
 
 
 def test_the_same_scenes_in_other_files_are_the_same_film(store: Store, learnt: list) -> None:
-    before = films.one_after_the_other(store, ["van", "cab"], store.orbit(2), ("rgb",)).key
+    before = films.one_after_the_other(Shelf(StoreSource(store)), ["van", "cab"], store.orbit(2), ("rgb",)).key
     store.add([scene for scene in learnt if scene.record.name in ("van", "cab")], "fp32")
-    assert films.one_after_the_other(store, ["van", "cab"], store.orbit(2), ("rgb",)).key == before
-    assert films.one_after_the_other(store, ["van", "bus"], store.orbit(2), ("rgb",)).key != before
+    assert films.one_after_the_other(Shelf(StoreSource(store)), ["van", "cab"], store.orbit(2), ("rgb",)).key == before
+    assert films.one_after_the_other(Shelf(StoreSource(store)), ["van", "bus"], store.orbit(2), ("rgb",)).key != before
 
 
 def test_alpha_of_enlarged_frames_is_as_sharp_as_they_are(store: Store) -> None:
-    room, view = Room(store), store.orbit(1, size=64)
-    (frame,) = room.paint(room.scene("van"), view, ("rgba",))
+    shelf, view = Shelf(StoreSource(store)), store.orbit(1, size=64)
+    (frame,) = frames_of(shelf, Look("van"), view, ("rgba",))
     assert frame.shape == (64, 64, 4)
     repeated = frame[::4, ::4, 3].repeat(4, 0).repeat(4, 1)
     assert (frame[..., 3] != repeated).any()

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from functools import cache
-from pathlib import Path
 
 from tda_nerfstudio.base.errors import StoreError, TdaError
 from tda_nerfstudio.looking.gallery.addresses import file_stem, in_order
@@ -51,15 +49,11 @@ def list_entries(store: Store) -> tuple[list[Entry], list[str]]:
             f" another store.{damaged}"
         )
 
-    @cache
-    def share(path: Path, scenes: int) -> int:
-        return round(path.stat().st_size / scenes)
-
     entries = [Entry(name, reason=reason) for name, reason in aside.items() if name not in store]
     for name in store:
         file = store.file(name)
-        size = share(file.path, len(file.records))
-        entries.append(Entry(name, file.record(name), file.path.stem, file.written, size, aside.get(name, "")))
+        size, reason = round(file.bytes_a_scene), aside.get(name, "")
+        entries.append(Entry(name, file.record(name), file.path.stem, file.written, size, reason))
     return sorted(entries, key=lambda entry: (in_order(entry.name), entry.name)), problems
 
 

@@ -13,7 +13,6 @@ from tda_nerfstudio.base.errors import TdaError
 from tda_nerfstudio.core.view import View, image_size
 
 FPS = 24
-PLAIN = ("perspective", None)
 
 
 def read_camera_path(path: Path) -> tuple[View, int]:

@@ -12,8 +12,9 @@ import numpy as np
 from jaxtyping import UInt8
 
 from tda_nerfstudio.core.view import View
+from tda_nerfstudio.looking.shelf import Shelf
 from tda_nerfstudio.store.learnt_scene import LearntScene
-from tda_nerfstudio.store.store import Store
+from tda_nerfstudio.store.shared_parts import shared_hash
 
 Frame = UInt8[np.ndarray, "height width channel"]
 
@@ -34,9 +35,9 @@ class Film:
         return hashlib.sha256(json.dumps(self.about, sort_keys=True).encode()).hexdigest()[:32]
 
 
-def identity(store: Store, names: Sequence[str]) -> list[str]:
-    """Tell scenes of a store from all others by their tensors: a run's are written anew each time it is opened."""
-    return [store.manifest.hash, *(f"{name} {_digest(store.file(name).load(name))}" for name in names)]
+def identity(shelf: Shelf, names: Sequence[str]) -> list[str]:
+    """Tell scenes of a shelf from all others by their tensors: a run's are written anew each time it is opened."""
+    return [shared_hash(shelf.source.parts), *(f"{name} {_digest(shelf.learnt(name))}" for name in names)]
 
 
 def _digest(learnt: LearntScene) -> str:

@@ -4,71 +4,36 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from functools import lru_cache
 
 import numpy as np
 import torch
-from PIL import Image, ImageDraw
+from PIL import Image
 
 from tda_nerfstudio.base.errors import TdaError, listed, suggest
 from tda_nerfstudio.core.camera_ring import order_by_azimuth
-from tda_nerfstudio.core.palette import space_palette
-from tda_nerfstudio.core.showing import OneScene, show
 from tda_nerfstudio.core.view import View
-from tda_nerfstudio.looking.blend import blend
-from tda_nerfstudio.looking.colouring import depth_colours, picture
-from tda_nerfstudio.looking.truth import Truth
+from tda_nerfstudio.looking.colouring import picture
+from tda_nerfstudio.looking.lettering import write
+from tda_nerfstudio.looking.look import Look
+from tda_nerfstudio.looking.outputs import coloured_outputs
+from tda_nerfstudio.looking.shelf import Shelf
 from tda_nerfstudio.looking.videos.film import Film, Frame, identity, numbers
-from tda_nerfstudio.store.store import Store
-from tda_nerfstudio.store.stored_scene import sight
 
-SIGHTS_KEPT = 128
-"""Scenes of a wall that stay in memory, 0.8 MB each with usual sizes."""
 WIDEST = 1920
 """Pixels of a wall, unless its tiles have a size that was asked for."""
-HEADER, LETTER = 18, 6
-"""Pixels of a line of text, and of a letter."""
+HEADER = 18
+"""Pixels of a line of text."""
+PARTS = {"rgba": ("rgb", "accumulation")}
+"""Outputs that are made of others."""
 REST = 0.15
 """Share of the way between two scenes of a morph that it rests at each."""
 
 
-class Room:
-    """A store's scenes, ready to be painted on its device."""
-
-    def __init__(self, store: Store) -> None:
-        self.store, self.parts = store, store.shared.to(store.device)
-        self.palette = space_palette(self.parts.scenes, self.parts.autoencoder, self.parts.weights)
-        self.scene = lru_cache(SIGHTS_KEPT)(self._read)
-
-    def _read(self, name: str) -> OneScene:
-        return sight(self.parts, self.store.file(name).load(name))
-
-    def paint(self, scene: OneScene, view: View, names: Sequence[str] = ("rgb",)) -> list[Frame]:
-        """Paint outputs of a scene through one camera; 'rgba' is the decoded image with the scene's opacity."""
-        assert view.width is not None and view.height is not None
-        parts = self.parts
-        wanted = dict.fromkeys(
-            part for name in names for part in (("rgb", "accumulation") if name == "rgba" else (name,))
-        )
-        given = (
-            view.to(scene[1].device),
-            view.height,
-            view.width,
-            parts.config.sampling,
-            self.store.manifest.camera.focal,
-        )
-        shown = show(*scene, *given, tuple(wanted), self.palette)
-        frames = []
-        for name in names:
-            if name == "rgba":
-                frames.append(with_alpha(shown["rgb"][0], shown["accumulation"][0]))
-            elif name == "depth":
-                box, eye = parts.scenes.box.cpu(), view.c2w[0, :, 3].cpu()
-                middle, reach = float((eye - box.mean(0)).norm()), float((box[1] - box[0]).norm()) / 2
-                frames.append(picture(depth_colours(shown["depth"][0], max(middle - reach, 0), middle + reach)))
-            else:
-                frames.append(picture(shown[name][0]))
-        return frames
+def frames_of(shelf: Shelf, look: Look, view: View, names: Sequence[str] = ("rgb",)) -> list[Frame]:
+    """Paint outputs of a scene through one camera; 'rgba' is the decoded image with the scene's opacity."""
+    wanted = dict.fromkeys(part for name in names for part in PARTS.get(name, (name,)))
+    shown = coloured_outputs(shelf.source, shelf.sight(look), view, tuple(wanted), shelf.palette(look))
+    return [with_alpha(*(shown[part] for part in PARTS[n])) if n in PARTS else picture(shown[n]) for n in names]
 
 
 def with_alpha(image: torch.Tensor, opacity: torch.Tensor) -> Frame:
@@ -78,61 +43,63 @@ def with_alpha(image: torch.Tensor, opacity: torch.Tensor) -> Frame:
     return np.concatenate([picture(colour), picture(alpha)[..., :1]], axis=2)
 
 
-def one_after_the_other(store: Store, names: Sequence[str], view: View, outputs: Sequence[str]) -> Film:
+def one_after_the_other(shelf: Shelf, names: Sequence[str], view: View, outputs: Sequence[str]) -> Film:
     """Show each scene through all cameras, outputs side by side."""
-    room, cameras = Room(store), len(view)
+    cameras = len(view)
 
     def paint(i: int) -> Frame:
-        scene = room.scene(names[i // cameras])
-        return np.concatenate(room.paint(scene, view[i % cameras : i % cameras + 1], outputs), axis=1)
+        one = view[i % cameras : i % cameras + 1]
+        return np.concatenate(frames_of(shelf, Look(names[i // cameras]), one, outputs), axis=1)
 
-    about = {"kind": "turn", "scenes": identity(store, names), "view": numbers(view), "outputs": list(outputs)}
+    about = {"kind": "turn", "scenes": identity(shelf, names), "view": numbers(view), "outputs": list(outputs)}
     return Film(cameras * len(names), paint, about)
 
 
-def wall(store: Store, names: Sequence[str], view: View, labels: bool) -> Film:
+def wall(shelf: Shelf, names: Sequence[str], view: View, labels: bool) -> Film:
     """Show all scenes together, in a grid about as wide as 16:9, through the same cameras."""
     assert view.width is not None and view.height is not None
-    room, (wide, high) = Room(store), (view.width, view.height + HEADER * labels)
-    across = min(max(round(math.sqrt(len(names) * 16 / 9 * high / wide)), 1), len(names))
+    wide, high = view.width, view.height + HEADER * labels
+    across = tiles_across(len(names), wide, high)
     down = math.ceil(len(names) / across)
 
     def paint(i: int) -> Frame:
         whole = Image.new("RGB", (across * wide, down * high), "white")
         for k, name in enumerate(names):
-            (tile,) = room.paint(room.scene(name), view[i : i + 1])
+            (tile,) = frames_of(shelf, Look(name), view[i : i + 1])
             left, top = k % across * wide, k // across * high
             whole.paste(Image.fromarray(tile), (left, top))
             if labels:
                 write(whole, name, left, top + high - HEADER, wide)
         return np.asarray(whole)
 
-    about = {"kind": "wall", "scenes": identity(store, names), "view": numbers(view), "labels": labels}
+    about = {"kind": "wall", "scenes": identity(shelf, names), "view": numbers(view), "labels": labels}
     return Film(len(view), paint, about)
 
 
-def tile_size(names: Sequence[str], width: int, height: int) -> tuple[int, int]:
+def tiles_across(count: int, width: int, height: int) -> int:
+    """Choose how many tiles of a size stand in a row, so that their grid is about as wide as 16:9."""
+    return min(max(round(math.sqrt(count * 16 / 9 * height / width)), 1), count)
+
+
+def tile_size(count: int, width: int, height: int) -> tuple[int, int]:
     """Choose the size of a wall's tiles: that of the images, or less, so that the wall is at most WIDEST wide."""
-    across = max(round(math.sqrt(len(names) * 16 / 9 * height / width)), 1)
-    scale = min(1.0, WIDEST / across / width)
+    scale = min(1.0, WIDEST / tiles_across(count, width, height) / width)
     return max(int(width * scale), 1), max(int(height * scale), 1)
 
 
-def morph(store: Store, names: Sequence[str], view: View) -> Film:
+def morph(shelf: Shelf, names: Sequence[str], view: View) -> Film:
     """Turn one scene into the next, and so on to the last, with a short rest at each, while the camera moves on."""
     if len(names) < 2:
         raise TdaError("--morph goes through at least two scenes. Name them in order: --scene A B C.")
-    room, way = Room(store), len(names) - 1
-    learnt = lru_cache(2)(lambda name: store.file(name).load(name))
+    way = len(names) - 1
 
     def paint(i: int) -> Frame:
         at = i / max(len(view) - 1, 1) * way
         leg = min(int(at), way - 1)
-        share = eased(at - leg)
-        mixed = blend(learnt(names[leg]), learnt(names[leg + 1]), share)
-        return room.paint(sight(room.parts, mixed), view[i : i + 1])[0]
+        look = Look(names[leg], other=names[leg + 1], share=eased(at - leg))
+        return frames_of(shelf, look, view[i : i + 1])[0]
 
-    return Film(len(view), paint, {"kind": "morph", "scenes": identity(store, names), "view": numbers(view)})
+    return Film(len(view), paint, {"kind": "morph", "scenes": identity(shelf, names), "view": numbers(view)})
 
 
 def eased(way: float) -> float:
@@ -141,52 +108,40 @@ def eased(way: float) -> float:
     return (1 - math.cos(math.pi * moved)) / 2
 
 
-def beside_truth(store: Store, names: Sequence[str], truth: Truth | None, baseline: Store | None) -> Film:
+def beside_truth(shelf: Shelf, names: Sequence[str], baseline: Shelf | None) -> Film:
     """Show scenes' images, what is decoded, and a baseline's, through the cameras of the images around the scene.
 
     Raises TdaError where images or scenes of the baseline are missing.
     """
+    truth = shelf.truth
     if truth is None:
         raise TdaError("--compare shows scenes beside their images, which are not at hand. Add --data ATLAS.")
-    views = {name: truth.views(name) for name in names}
-    if missing := [name for name, found in views.items() if found is None]:
+    views = {name: found for name in names if (found := truth.views(name)) is not None}
+    if missing := [name for name in names if name not in views]:
         raise TdaError(f"The atlas {truth.root} lacks {listed(missing)}. Leave them out, or give their atlas: --data.")
-    if baseline is not None and (missing := [name for name in names if name not in baseline]):
-        more = suggest(missing[0], baseline)
+    if baseline is not None and (missing := [name for name in names if not baseline.is_learnt(name)]):
+        more = suggest(missing[0], baseline.source.names)
         raise TdaError(
-            f"The baseline {baseline.folder} lacks {listed(missing)}.{more} Learn them there, or leave them out."
+            f"The baseline {baseline.source.title} lacks {listed(missing)}.{more} Learn them there, or leave them out."
         )
-    rooms = [Room(store)] + ([Room(baseline)] if baseline is not None else [])
-    heads = ["truth", "decoded", *(["baseline"] if baseline is not None else [])]
-    centre = rooms[0].parts.scenes.box.mean(0).cpu()
-    order = {name: order_by_azimuth(found.c2w, centre).tolist() for name, found in views.items() if found is not None}
-    frames = [(name, row) for name in names for row in order[name]]
+    shelves = {"decoded": shelf} | ({"baseline": baseline} if baseline is not None else {})
+    centre = shelf.source.parts.scenes.box.mean(0).cpu()
+    frames = [(name, row) for name in names for row in order_by_azimuth(views[name].c2w, centre).tolist()]
 
     def paint(i: int) -> Frame:
         name, row = frames[i]
-        found = views[name]
-        assert found is not None
-        image = truth.image(found, row)
+        found, image = views[name], truth.image(views[name], row)
         wide, high = found.width, found.height
-        columns = [picture(image) if image is not None else np.full((high, wide, 3), 255, np.uint8)]
         view = View(*found[row : row + 1], width=wide, height=high)
-        columns += [room.paint(room.scene(name), view)[0] for room in rooms]
+        columns = {"truth": np.full((high, wide, 3), 255, np.uint8) if image is None else picture(image)}
+        columns |= {head: frames_of(own, Look(name), view)[0] for head, own in shelves.items()}
         whole = Image.new("RGB", (len(columns) * wide, high + 2 * HEADER), "white")
-        for k, (head, column) in enumerate(zip(heads, columns, strict=True)):
+        for k, (head, column) in enumerate(columns.items()):
             write(whole, head, k * wide, 0, wide)
             whole.paste(Image.fromarray(column), (k * wide, HEADER))
         write(whole, name, 0, high + HEADER, whole.width)
         return np.asarray(whole)
 
-    about = {"kind": "compare", "scenes": identity(store, names), "frames": frames, "data": str(truth.root)}
+    about = {"kind": "compare", "scenes": identity(shelf, names), "frames": frames, "data": str(truth.root)}
     about["baseline"] = identity(baseline, names) if baseline is not None else None
     return Film(len(frames), paint, about)
-
-
-def write(sheet: Image.Image, text: str, left: int, top: int, width: int) -> None:
-    """Write a line of text into a place of so many pixels, cut where it is longer."""
-    letters = max((width - 8) // LETTER, 1)
-    short = text if len(text) <= letters else text[: max(letters - 3, 0)] + "..."[:letters]
-    ImageDraw.Draw(sheet).text(
-        (left + 4, top + 3), short.encode("latin-1", "replace").decode("latin-1"), fill=(60, 60, 60)
-    )

@@ -3,10 +3,8 @@
 from __future__ import annotations
 
 import json
-import os
 import shutil
-import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from itertools import islice
 from pathlib import Path
 from typing import Any
@@ -16,7 +14,7 @@ import numpy as np
 from tda_nerfstudio.base.atomic import replace_file, write_text
 from tda_nerfstudio.base.errors import TdaError
 from tda_nerfstudio.base.progress import track
-from tda_nerfstudio.looking.videos.film import Film
+from tda_nerfstudio.looking.videos.film import Film, Frame
 
 KEY = "film.json"
 """File in a folder of frames that says which film they are of."""
@@ -78,17 +76,11 @@ def _frames(folder: Path, count: int) -> Iterator[np.ndarray]:
 
 
 def _encode(folder: Path, count: int, output: Path, fps: int) -> None:
-    """Write the file under another name in its folder, and rename it when it is whole."""
-    handle, name = tempfile.mkstemp(suffix=output.suffix, prefix=f".{output.stem[:40]}.", dir=output.parent)
-    os.close(handle)
-    temporary = Path(name)
-    try:
-        (_gif if output.suffix.lower() == ".gif" else _video)(folder, count, temporary, fps)
-        _require_whole(temporary, count)
-        temporary.chmod(0o666 & ~_umask())
-        temporary.replace(output)
-    finally:
-        temporary.unlink(missing_ok=True)
+    """Write the file among the frames, and move it to its place when it is whole."""
+    made = folder / f"film{output.suffix}"
+    (_gif if output.suffix.lower() == ".gif" else _video)(folder, count, made, fps)
+    _require_whole(made, count)
+    made.replace(output)
 
 
 def _require_whole(path: Path, count: int) -> None:
@@ -102,6 +94,11 @@ def _require_whole(path: Path, count: int) -> None:
 
 
 def _video(folder: Path, count: int, path: Path, fps: int) -> None:
+    write_video(track(_frames(folder, count), f"Writing {path.suffix[1:].upper()}", count), path, fps)
+
+
+def write_video(frames: Iterable[Frame], path: Path, fps: int) -> None:
+    """Encode RGB frames as the kind of video that a file's suffix tells."""
     import imageio.v2 as imageio
 
     options: dict[str, Any] = {"fps": fps, "macro_block_size": 2}
@@ -110,7 +107,7 @@ def _video(folder: Path, count: int, path: Path, fps: int) -> None:
     else:
         options |= {"quality": 8}
     with imageio.get_writer(path, **options) as video:
-        for frame in track(_frames(folder, count), f"Writing {path.suffix[1:].upper()}", count):
+        for frame in frames:
             video.append_data(frame)  # type: ignore[attr-defined]
 
 
@@ -127,9 +124,3 @@ def _gif(folder: Path, count: int, path: Path, fps: int) -> None:
     frames[0].save(
         path, save_all=True, append_images=frames[1:], duration=1000 / fps, loop=0, optimize=False, disposal=1
     )
-
-
-def _umask() -> int:
-    mask = os.umask(0)
-    os.umask(mask)
-    return mask

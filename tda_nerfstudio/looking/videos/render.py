@@ -13,6 +13,8 @@ from tda_nerfstudio.base.errors import StoreError, TdaError, suggest
 from tda_nerfstudio.base.terminal import CONSOLE
 from tda_nerfstudio.core.showing import OUTPUTS
 from tda_nerfstudio.core.view import View, image_size
+from tda_nerfstudio.looking.shelf import Shelf
+from tda_nerfstudio.looking.source import StoreSource
 from tda_nerfstudio.looking.truth import Truth
 from tda_nerfstudio.looking.videos import films
 from tda_nerfstudio.looking.videos.cameras import FPS, read_camera_path
@@ -78,29 +80,27 @@ def render(store: Store, options: Options, truth: Truth | None = None, baseline:
     """
     options.check()
     view, fps = _cameras(store, options)
-    names = _sound(store, _chosen(store, options))
-    film = _film(store, names, view, options, truth, baseline)
+    names, shelf = _sound(store, _chosen(store, options)), Shelf(StoreSource(store), truth)
+    film = _film(shelf, names, view, options, None if baseline is None else Shelf(StoreSource(baseline)))
     options.output.absolute().parent.mkdir(parents=True, exist_ok=True)
     return make(film, options.output, options.fps or fps)
 
 
-def _film(
-    store: Store, names: Sequence[str], view: View, options: Options, truth: Truth | None, baseline: Store | None
-) -> Film:
+def _film(shelf: Shelf, names: Sequence[str], view: View, options: Options, baseline: Shelf | None) -> Film:
     if options.compare:
-        return films.beside_truth(store, names, truth, baseline)
+        return films.beside_truth(shelf, names, baseline)
     if options.morph:
-        return films.morph(store, names, view)
+        return films.morph(shelf, names, view)
     if options.wall:
-        size = options.size or films.tile_size(names, view.width or 1, view.height or 1)
-        return films.wall(store, names, view.resized(*sides(size)), options.labels)
+        size = options.size or films.tile_size(len(names), view.width or 1, view.height or 1)
+        return films.wall(shelf, names, view.resized(*sides(size)), options.labels)
     with_alpha = not options.output.suffix
     outputs = tuple("rgba" if name == "rgb" and with_alpha else name for name in options.names)
     if with_alpha and len(outputs) > 1:
         raise TdaError(
             "A folder of frames has one output, since decoded images have alpha. Give one of --output-names."
         )
-    return films.one_after_the_other(store, names, view, outputs)
+    return films.one_after_the_other(shelf, names, view, outputs)
 
 
 def sides(size: tuple[int, ...]) -> tuple[int, int]:

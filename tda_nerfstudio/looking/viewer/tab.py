@@ -7,7 +7,8 @@ import time
 from typing import TYPE_CHECKING
 
 from tda_nerfstudio.base.errors import TdaError
-from tda_nerfstudio.looking.painting import message, paint
+from tda_nerfstudio.looking.lettering import message
+from tda_nerfstudio.looking.painting import paint
 from tda_nerfstudio.looking.shelf import Shelf
 from tda_nerfstudio.looking.viewer import camera
 from tda_nerfstudio.looking.viewer.panel import Panel

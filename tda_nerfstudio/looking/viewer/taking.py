@@ -16,13 +16,15 @@ from tda_nerfstudio.looking.look import Look
 from tda_nerfstudio.looking.painting import Picture, paint
 from tda_nerfstudio.looking.shelf import Shelf
 from tda_nerfstudio.looking.snippet import snippet
+from tda_nerfstudio.looking.videos.cameras import FPS
+from tda_nerfstudio.looking.videos.reel import write_video
 from tda_nerfstudio.looking.viewer import camera, words
 from tda_nerfstudio.looking.viewer.buttons import add_buttons
 
 if TYPE_CHECKING:
     from viser import ClientHandle
 
-FRAMES, FPS = 72, 24
+FRAMES = 72
 
 
 class Taking:
@@ -100,11 +102,7 @@ def png(picture: Picture) -> bytes:
 
 def mp4(frames: Iterator[Picture]) -> bytes:
     """Encode pictures as a video."""
-    import imageio.v2 as imageio
-
     with TemporaryDirectory() as folder:
         path = Path(folder) / "turn.mp4"
-        with imageio.get_writer(path, fps=FPS, macro_block_size=2, quality=8) as video:
-            for frame in frames:
-                video.append_data(frame)  # type: ignore[attr-defined]
+        write_video(frames, path, FPS)
         return path.read_bytes()

@@ -13,6 +13,8 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
+from tda_nerfstudio.looking.colouring import picture
+
 WIDTH = 274
 """Units of a drawing's width: the CSS pixels that nerfstudio's panel leaves in a folder."""
 STYLE = '{{width: "106%", maxWidth: "none", display: "block"}}'
@@ -151,6 +153,6 @@ def _png(image: Float[Tensor, "3 rows columns"]) -> str:
     if longer > SHARPEST:
         size = [max(1, round(side * SHARPEST / longer)) for side in image.shape[1:]]
         image = torch.nn.functional.interpolate(image[None], size, mode="area")[0]
-    pixels, file = (image.permute(1, 2, 0).clamp(0, 1) * 255).round().byte().numpy(), io.BytesIO()
-    Image.fromarray(pixels).save(file, "png", compress_level=1)
+    file = io.BytesIO()
+    Image.fromarray(picture(image)).save(file, "png", compress_level=1)
     return base64.b64encode(file.getvalue()).decode()

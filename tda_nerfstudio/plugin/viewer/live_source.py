@@ -37,6 +37,7 @@ class LiveSource:
         self.pipeline, self.state = pipeline, 0
         self.title = Path(pipeline.datamanager.get_datapath()).name
         self._run = being_read()
+        self._parts: tuple[int, SharedParts] | None = None
 
     @property
     def names(self) -> Sequence[str]:
@@ -51,10 +52,13 @@ class LiveSource:
     @property
     def parts(self) -> SharedParts:
         """The model's own parts, as they are now."""
-        model = self.pipeline.model
-        table, config = model.field.scenes, model.config
-        shared = SharedConfig(config.triplane, config.autoencoder, config.sampling)
-        return SharedParts(shared, table, model.autoencoder, table.weights.detach().mean(0), table.occupied.any(0))
+        if self._parts is None or self._parts[0] != self.state:
+            model = self.pipeline.model
+            table, config = model.field.scenes, model.config
+            shared = SharedConfig(config.triplane, config.autoencoder, config.sampling)
+            mean, any_fills = table.weights.detach().mean(0), table.occupied.any(0)
+            self._parts = self.state, SharedParts(shared, table, model.autoencoder, mean, any_fills)
+        return self._parts[1]
 
     def learnt(self, name: str) -> LearntScene:
         """Take a scene's row out of the table."""

@@ -33,7 +33,8 @@ class SceneControl(ViewerControl):
     def _setup(self, viewer: Viewer) -> None:
         super()._setup(viewer)
         manager = self.pipeline.datamanager
-        self.truth = Truth(manager.get_datapath(), manager.views.width, manager.views.height)
+        truth = Truth(manager.get_datapath(), manager.views.width, manager.views.height)
+        self.shelf = Shelf(self.source, truth)
         self.frustums = manager.active_scene
         viewer.show_images.on_click(lambda _: self._draw_frustums())
         viewer.viser_server.on_client_connect(lambda client: threading.Thread(target=self._come, args=[client]).start())
@@ -48,10 +49,9 @@ class SceneControl(ViewerControl):
                 self.viewer.set_camera_visibility(False)
                 self.viewer.toggle_cameravis_button()
             camera.start(client, self.source, SCALE)
-            shelf = Shelf(self.source, self.truth)
             name = self.pipeline.datamanager.active_scene
             self.panels[client.client_id] = Panel(
-                client, shelf, lambda: self._changed(client), name, SCALE, self.viewer.stats_markdown.order
+                client, self.shelf, lambda: self._changed(client), name, SCALE, self.viewer.stats_markdown.order
             )
         except (AssertionError, KeyError):  # the tab was closed meanwhile
             self.panels.pop(client.client_id, None)

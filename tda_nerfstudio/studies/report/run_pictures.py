@@ -11,9 +11,9 @@ from jaxtyping import Float
 from PIL import Image
 from torch import Tensor
 
+from tda_nerfstudio.looking.colouring import picture
 from tda_nerfstudio.plugin.open_run import open_run
 from tda_nerfstudio.studies.held_out import held_out
-from tda_nerfstudio.studies.outputs import image_picture
 from tda_nerfstudio.studies.report.figures import ScenePictures
 
 
@@ -36,5 +36,5 @@ def data_uri(image: Float[Tensor, "3 height width"], exact: bool = False) -> str
     """
     file = io.BytesIO()
     kind, options = ("png", {}) if exact else ("jpeg", {"quality": 90, "subsampling": 0})
-    Image.fromarray(image_picture(image)).save(file, kind, **options)
+    Image.fromarray(picture(image)).save(file, kind, **options)
     return f"data:image/{kind};base64,{base64.b64encode(file.getvalue()).decode()}"
