@@ -12,6 +12,7 @@ import tyro
 from tda_nerfstudio.base.errors import TdaError, counted
 from tda_nerfstudio.cli.learn import learn, scaling
 from tda_nerfstudio.cli.look import gallery, render, sheet, view
+from tda_nerfstudio.cli.export import app as export_app
 from tda_nerfstudio.cli.store import app as store
 
 app = tyro.extras.SubcommandApp()
@@ -25,6 +26,7 @@ app.command(view)
 app.command(render)
 app.command(sheet)
 app.command(gallery)
+app.command(export_app, name="export", help="Take scenes elsewhere: splats, meshes, points, images with cameras.")
 app.command(store, name="store", help="Look into stores of learnt scenes, check them, move scenes in and out.")
 
 

@@ -7,12 +7,11 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from tda_nerfstudio.atlas.selection import select
 from tda_nerfstudio.base.checks import require_counts, require_output
-from tda_nerfstudio.base.errors import StoreError, TdaError, suggest
-from tda_nerfstudio.base.terminal import CONSOLE
+from tda_nerfstudio.base.errors import TdaError, suggest
 from tda_nerfstudio.core.showing import OUTPUTS
 from tda_nerfstudio.core.view import View, image_size
+from tda_nerfstudio.looking.choosing import choose, sound
 from tda_nerfstudio.looking.shelf import Shelf
 from tda_nerfstudio.looking.source import StoreSource
 from tda_nerfstudio.looking.truth import Truth
@@ -80,7 +79,8 @@ def render(store: Store, options: Options, truth: Truth | None = None, baseline:
     """
     options.check()
     view, fps = _cameras(store, options)
-    names, shelf = _sound(store, _chosen(store, options)), Shelf(StoreSource(store), truth)
+    names = sound(store, choose(store, options.scenes, _by_default(store, options)))
+    shelf = Shelf(StoreSource(store), truth)
     film = _film(shelf, names, view, options, None if baseline is None else Shelf(StoreSource(baseline)))
     options.output.absolute().parent.mkdir(parents=True, exist_ok=True)
     return make(film, options.output, options.fps or fps)
@@ -120,32 +120,6 @@ def _cameras(store: Store, options: Options) -> tuple[View, int]:
     return view, fps
 
 
-def _chosen(store: Store, options: Options) -> list[str]:
-    """Name the scenes: in the order that was asked for where all are names, else in alphabetical order."""
-    names, asked = store.names, options.scenes
-    if not asked:
-        return names if options.wall else names[:2] if options.morph else names[:1]
-    if "all" in asked and "all" not in names:
-        return names
-    if all(name in names for name in asked):
-        return list(dict.fromkeys(asked))
-    for name in asked:
-        if not any(mark in name for mark in "*?[:#!") and not name.lstrip("-").isdigit():
-            store.file(name)  # raises for an unknown name
-    return select(names, asked)
-
-
-def _sound(store: Store, names: Sequence[str]) -> list[str]:
-    """Leave out damaged scenes, and name them. Raises StoreError where none is left."""
-    good: list[str] = []
-    for name in names:
-        try:
-            store.file(name).check()
-            good.append(name)
-        except StoreError as error:
-            if len(names) == 1:
-                raise
-            CONSOLE.print(f"Left out: '{name}'. {error}", style="yellow", markup=False, soft_wrap=True)
-    if not good:
-        raise StoreError(f"All {len(names)} scenes are damaged. Restore their files, or learn them again.")
-    return good
+def _by_default(store: Store, options: Options) -> list[str]:
+    names = store.names
+    return names if options.wall else names[:2] if options.morph else names[:1]

@@ -1,0 +1,108 @@
+"""Exporting scenes of a store, one after the other: what all kinds of export have in common."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any, Protocol
+
+from tda_nerfstudio.base.errors import StoreError, TdaError, counted
+from tda_nerfstudio.base.progress import track
+from tda_nerfstudio.base.terminal import CONSOLE
+from tda_nerfstudio.export.folder import Folder
+from tda_nerfstudio.export.images import ImageOptions, make_images
+from tda_nerfstudio.export.made import Made
+from tda_nerfstudio.export.mesh.make_mesh import MeshOptions, make_mesh
+from tda_nerfstudio.export.points import PointOptions, make_points
+from tda_nerfstudio.export.splats.make_splats import SplatOptions, make_splats
+from tda_nerfstudio.export.subject import Subject
+from tda_nerfstudio.looking.choosing import choose
+from tda_nerfstudio.looking.truth import Truth
+from tda_nerfstudio.store.store import Store
+
+
+class Options(Protocol):
+    """What a kind of export can be told."""
+
+    def check(self) -> None:
+        """Raise TdaError for what cannot be made."""
+        ...
+
+    def names(self, scene: str) -> list[str]:
+        """Name the files of a scene, or their folder, in the folder of exports."""
+        ...
+
+
+KINDS: dict[type, tuple[str, Callable[[Subject, Any], Made]]] = {
+    SplatOptions: ("splats", make_splats),
+    MeshOptions: ("mesh", make_mesh),
+    PointOptions: ("points", make_points),
+    ImageOptions: ("images", make_images),
+}
+"""What each kind is called, and what makes it."""
+BYTES, SECONDS = "bytes", "seconds"
+
+
+@dataclass(frozen=True)
+class Exported:
+    """What an export came to."""
+
+    figures: dict[str, dict[str, float]]
+    """Of each scene, by heading; also of those that were there already."""
+    failed: dict[str, str]
+    """Why others could not be exported."""
+    new: int
+    """Scenes that were made now."""
+
+
+def export(
+    store: Store,
+    out: Path,
+    options: Options,
+    scenes: Sequence[str] = (),
+    truth: Truth | None = None,
+    overwrite: bool = False,
+) -> Exported:
+    """Export scenes of a store to files in a folder; 'all' or nothing are all scenes.
+
+    A scene that cannot be exported is named, and the others go on. After an interruption the same call goes on: scenes
+    whose files were made with the same options are there. Raises TdaError, before the work, for options that cannot
+    be, unknown scenes, and files in the way; and where no scene can be exported.
+    """
+    options.check()
+    if not len(store):
+        raise TdaError(f"{store.folder} holds no scenes yet. Learn some: ns-train tda-scenes --pipeline.store ...")
+    names = choose(store, scenes, store.names)
+    kind, make = KINDS[type(options)]
+    settings = _plain({"options": asdict(options), "data": None if truth is None else str(truth.root.absolute())})  # type: ignore[call-overload]
+    folder = Folder(out, kind, settings)
+    sources = {name: f"{store.manifest.hash}/{store.file(name).path.stem}" for name in names}
+    known = {name: folder.figures(name, sources[name]) for name in names}
+    figures = {name: found for name, found in known.items() if found is not None and not overwrite}
+    waiting = [name for name in names if name not in figures]
+    folder.claim({name: options.names(name) for name in waiting}, overwrite)
+    _ = store.shared  # raises for damaged ones
+    failed: dict[str, str] = {}
+    for name in track(waiting, f"Exporting {kind}"):
+        start = time.monotonic()
+        try:
+            made = make(Subject.of(store, name, truth), options)
+        except TdaError as error:
+            failed[name] = str(error)
+            CONSOLE.print(f"Left out: '{name}'. {error}", style="yellow", markup=False, soft_wrap=True)
+            continue
+        made.figures.update({BYTES: made.size, SECONDS: round(time.monotonic() - start, 2)})
+        folder.put(name, sources[name], made)
+        figures[name] = dict(made.figures)
+    if not figures:
+        raise StoreError(f"None of {counted(len(names), 'scene')} could be exported. The first: {next(iter(failed.values()))}")
+    return Exported({name: figures[name] for name in names if name in figures}, failed, len(waiting) - len(failed))
+
+
+def _plain(value: Any) -> Any:
+    """Give it as JSON has it, so that it equals what is read again."""
+    import json
+
+    return json.loads(json.dumps(value))

@@ -1,0 +1,130 @@
+"""One scene of a store while it is exported: its views and its surface, each made when it is first needed."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from functools import cached_property
+from typing import TYPE_CHECKING
+
+import numpy as np
+import torch
+from jaxtyping import Float
+from torch import Tensor
+
+from tda_nerfstudio.atlas.posed import PosedImages
+from tda_nerfstudio.base.errors import TdaError
+from tda_nerfstudio.core.ray_sampling import SamplingConfig
+from tda_nerfstudio.core.showing import OneScene
+from tda_nerfstudio.core.view import View
+from tda_nerfstudio.export.surface import find_surface
+from tda_nerfstudio.export.survey import Survey, cameras_around, survey
+from tda_nerfstudio.looking.truth import Truth
+from tda_nerfstudio.store.manifest import DefaultCamera
+from tda_nerfstudio.store.store import Store
+from tda_nerfstudio.store.stored_scene import sight
+
+if TYPE_CHECKING:
+    from trimesh import Trimesh
+
+VIEWS, HELD_OUT, MOST_TRUE = 32, 8, 64
+"""Views to make things from, views to score them with, and images of an atlas that are used at most."""
+TOLERANCE = 0.02
+"""Depth, in shares of the box' longest side, by which a point may lie behind what a view sees there and is seen."""
+FOG = 0.05
+"""Way, in shares of the box' longest side, on which a surface takes at least half of a ray's light."""
+
+
+@dataclass(frozen=True, eq=False)
+class HeldOut:
+    """Views of a scene that nothing is made from."""
+
+    views: Survey
+    """As the scene shows them."""
+    truth: Float[Tensor, "view 3 height width"] | None
+    """Images, where they are at hand."""
+
+
+@dataclass(frozen=True, eq=False)
+class Subject:
+    """A scene of a store, on the store's device, with its images where they are at hand."""
+
+    name: str
+    scene: OneScene
+    camera: DefaultCamera
+    sampling: SamplingConfig
+    truth: Truth | None = None
+
+    @classmethod
+    def of(cls, store: Store, name: str, truth: Truth | None = None) -> Subject:
+        """Read a scene. Raises TdaError for a damaged one, and for one without anything solid."""
+        stored = store[name]
+        learnt = stored.learnt
+        if not (learnt.micro.isfinite().all() and learnt.weights.isfinite().all()):
+            raise TdaError("It diverged: its numbers are not finite. Learn it again.")
+        scene = sight(stored.shared, learnt)
+        _require_solid(scene)
+        return cls(name, scene, stored.camera, stored.shared.config.sampling, truth)
+
+    @property
+    def box(self) -> Float[Tensor, "2 3"]:
+        """The lowest and the highest corner of the space that scenes are in, in the world frame."""
+        return self.scene[0].box
+
+    @property
+    def tolerance(self) -> float:
+        """TOLERANCE in world units."""
+        return TOLERANCE * float((self.box[1] - self.box[0]).amax())
+
+    def seen(self, view: View) -> Survey:
+        """Render it from cameras of the training images' size."""
+        sized = replace(view, width=self.camera.width, height=self.camera.height)
+        return survey(self.scene, sized, self.sampling, self.camera.focal)
+
+    @cached_property
+    def around(self) -> Survey:
+        """Decoded views from all around."""
+        return self.seen(cameras_around(self.camera, self.box.mean(0).cpu(), VIEWS))
+
+    @cached_property
+    def views(self) -> Survey:
+        """What its colours are taken from: its training images where they are at hand, else decoded views."""
+        scene = None if self.truth is None else self.truth.scene(self.name)
+        if scene is None or not len(scene.train):
+            return self.around
+        rows = np.unique(np.linspace(0, len(scene.train) - 1, MOST_TRUE).round().astype(int)).tolist()
+        images, good = self._images(scene.train, rows)
+        seen = self.seen(View(*scene.train[good]))
+        return self.around if images is None else replace(seen, rgb=images.to(seen.rgb))
+
+    @cached_property
+    def held_out(self) -> HeldOut:
+        """Views to score with: those of held-out images where they are at hand, else from between the others."""
+        scene = None if self.truth is None else self.truth.scene(self.name)
+        if scene is not None and len(scene.test):
+            rows = np.unique(np.linspace(0, len(scene.test) - 1, 2 * HELD_OUT).round().astype(int)).tolist()
+            images, good = self._images(scene.test, rows)
+            if images is not None:
+                seen = self.seen(View(*scene.test[good]))
+                return HeldOut(seen, images.to(seen.rgb))
+        low, high = (0.0, 40.0)
+        return HeldOut(self.seen(cameras_around(self.camera, self.box.mean(0).cpu(), HELD_OUT, low, high)), None)
+
+    def _images(self, views: PosedImages, rows: list[int]) -> tuple[Tensor | None, list[int]]:
+        """Read images, and say which of them can be read."""
+        assert self.truth is not None
+        read = {row: self.truth.image(views, row) for row in rows}
+        good = [row for row in rows if read[row] is not None]
+        return (torch.stack([image for image in read.values() if image is not None]) if good else None), good
+
+    def surface(self, side: int) -> Trimesh:
+        """Find its surface with side^3 cells. Raises TdaError where it has none."""
+        return find_surface(self.scene, self.around, side)
+
+
+def _require_solid(scene: OneScene) -> None:
+    """Raise TdaError for a scene that is empty, and for one that is fog all over."""
+    table, planes, occupied, _ = scene
+    density = table.cells(planes[0])[0][occupied[0]]
+    if not len(density) or -torch.expm1(-density.amax() * 2 * FOG) < 0.5:
+        what = "is empty" if not len(density) else "is fog all over"
+        raise TdaError(f"It has no surface: it {what}. Learn it longer, or leave it out.")
