@@ -10,9 +10,9 @@ from typing import Literal
 import tyro
 
 from tda_nerfstudio.base.errors import TdaError, counted
+from tda_nerfstudio.cli.export import app as export_app
 from tda_nerfstudio.cli.learn import learn, scaling
 from tda_nerfstudio.cli.look import gallery, render, sheet, view
-from tda_nerfstudio.cli.export import app as export_app
 from tda_nerfstudio.cli.store import app as store
 
 app = tyro.extras.SubcommandApp()

@@ -10,7 +10,6 @@ from typing import Any
 
 from tda_nerfstudio.base.atomic import replace_file, require_writable
 from tda_nerfstudio.base.errors import TdaError, listed
-from tda_nerfstudio.base.names import is_safe
 from tda_nerfstudio.export.made import Made
 
 NOTES = "made"

@@ -49,7 +49,9 @@ def make_images(subject: Subject, options: ImageOptions) -> Made:
         files[f"{subject.name}/{path}"] = _png(seen.rgb[0], seen.opacity[0])
         matrix = [*view.c2w[i].tolist(), [0.0, 0.0, 0.0, 1.0]]
         frames.append({"file_path": path, "transform_matrix": matrix})
-    one = {name: float(part[0]) for name, part in (("fl_x", view.fx), ("fl_y", view.fy), ("cx", view.cx), ("cy", view.cy))}
+    one = {
+        name: float(part[0]) for name, part in (("fl_x", view.fx), ("fl_y", view.fy), ("cx", view.cx), ("cy", view.cy))
+    }
     about = {"camera_model": "PINHOLE", "w": view.width, "h": view.height} | one
     about |= {"applied_transform": np.eye(4)[:3].tolist(), "frames": frames}
     about |= {"comment": " ".join(header(subject.name, WORLD))}

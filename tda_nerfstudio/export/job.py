@@ -97,7 +97,9 @@ def export(
         folder.put(name, sources[name], made)
         figures[name] = dict(made.figures)
     if not figures:
-        raise StoreError(f"None of {counted(len(names), 'scene')} could be exported. The first: {next(iter(failed.values()))}")
+        raise StoreError(
+            f"None of {counted(len(names), 'scene')} could be exported. The first: {next(iter(failed.values()))}"
+        )
     return Exported({name: figures[name] for name in names if name in figures}, failed, len(waiting) - len(failed))
 
 

@@ -5,12 +5,13 @@ from __future__ import annotations
 import os
 import shlex
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, Literal
 
 import torch
 from nerfstudio.cameras.cameras import Cameras
+from nerfstudio.cameras.rays import RayBundle
 from nerfstudio.data.datamanagers.base_datamanager import VanillaDataManager
 from nerfstudio.data.utils.dataloaders import FixedIndicesEvalDataloader
 from torch import Tensor
@@ -22,8 +23,8 @@ from tda_nerfstudio.core.camera_ring import spiral_start
 from tda_nerfstudio.learning.batches import StepSize
 from tda_nerfstudio.learning.views import SceneViews
 from tda_nerfstudio.plugin.atlas_dataset import AtlasDataset
-from tda_nerfstudio.plugin.cameras import as_cameras
-from tda_nerfstudio.plugin.exports import refuse_exports
+from tda_nerfstudio.plugin.cameras import as_cameras, as_view
+from tda_nerfstudio.plugin.exports import advise_on_bounds, refuse_exports
 from tda_nerfstudio.plugin.options import DataManagerOptions
 from tda_nerfstudio.plugin.quiet import silence
 from tda_nerfstudio.plugin.tda_dataparser import TdaAtlas, TdaAtlasConfig
@@ -101,6 +102,7 @@ class MultiSceneDataManager(VanillaDataManager):
         self.test_split = "test"
         self.includes_time = False
         self.train_count = self.eval_count = 0
+        self.train_pixel_sampler = config.pixel_sampler.setup()
         if config.data is not None:
             config.dataparser.data = Path(config.data)
         self.dataparser_config = config.dataparser
@@ -109,6 +111,7 @@ class MultiSceneDataManager(VanillaDataManager):
         self.tolerant = False
         """As for `SceneViews`; it takes effect with the next `use`."""
         self.use(range(self.total))
+        advise_on_bounds(self.dataparser.box())
 
     def use(self, scenes: Sequence[int]) -> None:
         """Hold the views of some of the chosen scenes, given by their positions, and of no others."""
@@ -143,6 +146,25 @@ class MultiSceneDataManager(VanillaDataManager):
         start = cameras[:1]
         start.camera_to_worlds = spiral_start(cameras.camera_to_worlds, centre)[None]
         return SpiralStart(start)
+
+    def next_train(self, step: int) -> tuple[RayBundle, dict[str, Any]]:
+        """Give all rays of a camera of the active scene, for nerfstudio's exporters; images are not needed.
+
+        Its size is such that there are about as many as the exporter asks for, and its pixels are shifted a little,
+        else the cameras of a scene would see no more points than they have pixels.
+        """
+        cameras = self.train_dataset.cameras
+        row = self.train_count % len(cameras)
+        generator = seeded(self.config.seed, self.train_count, "exported rays")
+        self.train_count += 1
+        view = as_view(cameras[row : row + 1], self.device)
+        height, width = self.views.height, self.views.width
+        scale = max((self.train_pixel_sampler.num_rays_per_batch / (height * width)) ** 0.5, 0.25)
+        rows, columns = max(round(height * scale), 2), max(round(width * scale), 2)
+        shift = (torch.rand(2, generator=generator) - 0.5).to(view.c2w)
+        sized = view.scaled(columns / width, rows / height)
+        moved = replace(sized, cx=sized.cx + shift[0], cy=sized.cy + shift[1], width=columns, height=rows)
+        return as_cameras(moved).to(self.device).generate_rays(camera_indices=0), {}
 
     def next_eval(self, step: int) -> tuple[Cameras, dict[str, Tensor]]:
         """Draw a held-out view, as `next_eval_image` does."""

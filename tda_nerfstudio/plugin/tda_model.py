@@ -9,6 +9,7 @@ from typing import Any
 
 import torch
 from nerfstudio.cameras.cameras import Cameras
+from nerfstudio.cameras.rays import RayBundle
 from nerfstudio.models.base_model import Model
 from nerfstudio.viewer_legacy.server.viewer_utils import IOChangeException
 from torch import Tensor
@@ -18,11 +19,11 @@ from tyro.conf import Fixed
 from tda_nerfstudio.autoencoder.base import Autoencoder
 from tda_nerfstudio.autoencoder.build import build
 from tda_nerfstudio.autoencoder.config import AutoencoderConfig
-from tda_nerfstudio.base.errors import TdaError
 from tda_nerfstudio.base.terminal import CONSOLE
-from tda_nerfstudio.core.cameras import View
+from tda_nerfstudio.core.cameras import View, orbit
 from tda_nerfstudio.core.metrics import psnr, ssim
 from tda_nerfstudio.core.palette import space_palette
+from tda_nerfstudio.core.ray_colours import Colours, ray_colours
 from tda_nerfstudio.core.ray_sampling import SamplingConfig
 from tda_nerfstudio.core.rendering import Rendering
 from tda_nerfstudio.core.scenes import TriPlaneConfig
@@ -32,6 +33,7 @@ from tda_nerfstudio.looking.lettering import message
 from tda_nerfstudio.looking.painting import Looked, paint
 from tda_nerfstudio.plugin.cameras import as_view
 from tda_nerfstudio.plugin.options import ModelOptions
+from tda_nerfstudio.plugin.ray_bundles import camera_of, see_rays
 from tda_nerfstudio.plugin.tda_field import LatentTriPlaneField
 
 
@@ -68,6 +70,8 @@ class TdaModel(Model):
         self.field = LatentTriPlaneField(len(names), channels, self.config.triplane, box, self.config.seed)
         self.native_focal: float | None = None
         """Focal length of the training images in pixels, as `core.showing.show` needs it."""
+        self._colours: tuple[int, Colours] | None = None
+        """How rays of a scene, given by its row, get their colours."""
         self.looked: Callable[[], Looked | None] = lambda: None
         """Says what the viewer's tab looks at whose thread asks."""
 
@@ -76,13 +80,42 @@ class TdaModel(Model):
         return parameter_groups(self.field.scenes, self.autoencoder)
 
     def get_outputs(self, ray_bundle: Any) -> dict[str, Tensor]:  # type: ignore[override]
-        """Render one camera. Raises TdaError for a bundle of rays: a latent pixel needs its whole camera."""
-        if not isinstance(ray_bundle, Cameras):
-            raise TdaError(
-                "This model renders cameras, not single rays: pixels are decoded together from latents. Point-cloud and"
-                " mesh exports of ns-export do not apply; render images with ns-render or `tda render` instead."
-            )
-        return self.get_outputs_for_camera(ray_bundle)
+        """Render one camera, or a bundle of rays of the active scene: [*ray, channel] for each output.
+
+        Images are decoded as a whole. So a bundle that holds all rays of a camera is decoded, and rays alone get the
+        colours that their latents have alone (`core.ray_colours`).
+        """
+        if isinstance(ray_bundle, Cameras):
+            return self.get_outputs_for_camera(ray_bundle)
+        scene, sampling = self.scene(self.field.active), self.config.sampling
+        if self._colours is None or self._colours[0] != self.field.active:
+            self._colours = self.field.active, ray_colours(scene, self._some_views(), sampling)
+        outputs = see_rays(scene, ray_bundle, sampling, self._colours[1])
+        view = camera_of(ray_bundle)
+        if view is not None and view.width is not None and view.height is not None:
+            shown = show(*scene, view.to(self.device), view.height, view.width, sampling, self.native_focal, ("rgb",))
+            outputs["rgb"] = shown["rgb"][0].permute(1, 2, 0).contiguous()
+        return outputs
+
+    def get_outputs_for_camera_ray_bundle(self, camera_ray_bundle: RayBundle) -> dict[str, Tensor]:
+        """Render a bundle [height, width]: at once if it is a camera's, which is decoded as a whole."""
+        with torch.no_grad():
+            return {
+                name: value.to(camera_ray_bundle.origins.device)
+                for name, value in self.get_outputs(camera_ray_bundle).items()
+            }
+
+    def get_rgba_image(self, outputs: dict[str, Tensor], output_name: str = "rgb") -> Tensor:
+        """Add opacity to an output of colours on white, and take the white away from them."""
+        opacity = outputs["accumulation"]
+        colours = ((outputs[output_name] - 1 + opacity) / opacity.clamp(min=1e-3)).clamp(0, 1)
+        return torch.cat([colours, opacity], -1)
+
+    def _some_views(self) -> View:
+        """Place cameras around the box, as far away as it needs, to learn what decoded colours are."""
+        box, focal, size = self.field.scenes.box.cpu(), float(self.native_focal or 128.0), 128
+        distance = float((box[1] - box[0]).norm()) * focal / size
+        return orbit(4, distance, 18.0, focal, (size, size), box.mean(0))
 
     @torch.no_grad()
     def scene(self, row: int) -> OneScene:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-import numpy as np
 import torch
 from jaxtyping import Float
 from torch import Tensor
@@ -38,7 +37,9 @@ def _image(
     import trimesh
 
     rows, columns = height * RAYS, width * RAYS
-    origins, directions = (part[0].double().numpy() for part in rays(view, pixel_centres(rows, columns, "cpu")[None], 1.0))
+    origins, directions = (
+        part[0].double().numpy() for part in rays(view, pixel_centres(rows, columns, "cpu")[None], 1.0)
+    )
     face, ray, at = shape.ray.intersects_id(origins, directions, multiple_hits=False, return_locations=True)
     image = torch.ones(3, rows * columns)
     if len(ray):

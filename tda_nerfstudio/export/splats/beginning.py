@@ -5,8 +5,6 @@ from __future__ import annotations
 import math
 from typing import TYPE_CHECKING
 
-import torch
-
 from tda_nerfstudio.export.colours import seen_colours
 from tda_nerfstudio.export.splats.gaussians import C0, Splats, quaternions_along
 from tda_nerfstudio.export.surface_points import points_on
