@@ -74,8 +74,10 @@ def signed_distances(scene: OneScene, views: Survey, side: int) -> Float[Tensor,
 
 def _without_crumbs(mesh: Trimesh) -> Trimesh:
     """Leave out the parts that are much smaller than the largest."""
-    import trimesh
+    from trimesh.graph import connected_component_labels
 
-    parts = mesh.split(only_watertight=False)
-    largest = max(part.area for part in parts)
-    return trimesh.util.concatenate([part for part in parts if part.area >= CRUMB * largest])
+    part = connected_component_labels(mesh.face_adjacency, node_count=len(mesh.faces))
+    areas = np.bincount(part, mesh.area_faces)
+    mesh.update_faces(areas[part] >= CRUMB * areas.max())
+    mesh.remove_unreferenced_vertices()
+    return mesh

@@ -81,11 +81,12 @@ def cameras_around(
 @torch.no_grad()
 def survey(scene: OneScene, view: View, sampling: SamplingConfig, focal: float) -> Survey:
     """Render a scene from cameras that have a size, on its own device. `focal` is that of its training images."""
-    assert view.width is not None and view.height is not None
+    height, width = view.height, view.width
+    assert height is not None and width is not None
     parts = []
     view = view.to(scene[1].device)
     for start in range(0, len(view), TOGETHER):
         some = view[start : start + TOGETHER]
-        parts.append(show(*scene, some, view.height, view.width, sampling, focal, ("rgb", "accumulation", "depth")))
+        parts.append(show(*scene, some, height, width, sampling, focal, ("rgb", "accumulation", "depth")))
     together = {name: torch.cat([part[name] for part in parts]) for name in parts[0]}
     return Survey(view, together["rgb"], together["accumulation"], together["depth"])

@@ -159,7 +159,8 @@ class MultiSceneDataManager(VanillaDataManager):
         self.train_count += 1
         view = as_view(cameras[row : row + 1], self.device)
         height, width = self.views.height, self.views.width
-        scale = max((self.train_pixel_sampler.num_rays_per_batch / (height * width)) ** 0.5, 0.25)
+        wanted = self.train_pixel_sampler.num_rays_per_batch if self.train_pixel_sampler else height * width
+        scale = max((wanted / (height * width)) ** 0.5, 0.25)
         rows, columns = max(round(height * scale), 2), max(round(width * scale), 2)
         shift = (torch.rand(2, generator=generator) - 0.5).to(view.c2w)
         sized = view.scaled(columns / width, rows / height)

@@ -99,11 +99,8 @@ class TdaModel(Model):
 
     def get_outputs_for_camera_ray_bundle(self, camera_ray_bundle: RayBundle) -> dict[str, Tensor]:
         """Render a bundle [height, width]: at once if it is a camera's, which is decoded as a whole."""
-        with torch.no_grad():
-            return {
-                name: value.to(camera_ray_bundle.origins.device)
-                for name, value in self.get_outputs(camera_ray_bundle).items()
-            }
+        device = camera_ray_bundle.origins.device
+        return {name: value.to(device) for name, value in self.get_outputs(camera_ray_bundle).items()}
 
     def get_rgba_image(self, outputs: dict[str, Tensor], output_name: str = "rgb") -> Tensor:
         """Add opacity to an output of colours on white, and take the white away from them."""

@@ -37,10 +37,9 @@ def _image(
     import trimesh
 
     rows, columns = height * RAYS, width * RAYS
-    origins, directions = (
-        part[0].double().numpy() for part in rays(view, pixel_centres(rows, columns, "cpu")[None], 1.0)
-    )
-    face, ray, at = shape.ray.intersects_id(origins, directions, multiple_hits=False, return_locations=True)
+    pixels = pixel_centres(rows, columns, torch.device("cpu"))[None]
+    origins, directions = (part[0].double().numpy() for part in rays(view, pixels, 1.0))
+    face, ray, at = shape.ray.intersects_id(origins, directions, multiple_hits=False, return_locations=True)[:3]
     image = torch.ones(3, rows * columns)
     if len(ray):
         shares = trimesh.triangles.points_to_barycentric(shape.triangles[face], at)

@@ -18,8 +18,9 @@ def simplified(surface: Trimesh, faces: int) -> Trimesh:
     import pymeshlab
     import trimesh
 
-    meshes = pymeshlab.MeshSet(verbose=False)
-    meshes.add_mesh(pymeshlab.Mesh(np.asarray(surface.vertices), np.asarray(surface.faces)))
+    meshes = pymeshlab.MeshSet(verbose=False)  # pyright: ignore[reportAttributeAccessIssue]
+    given = np.asarray(surface.vertices), np.asarray(surface.faces)
+    meshes.add_mesh(pymeshlab.Mesh(*given))  # pyright: ignore[reportAttributeAccessIssue]
     meshes.apply_coord_taubin_smoothing(stepsmoothnum=SMOOTHING)
     if len(surface.faces) > faces:
         meshes.meshing_decimation_quadric_edge_collapse(

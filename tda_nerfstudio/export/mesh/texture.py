@@ -68,7 +68,8 @@ def _painted(
     image, empty = np.zeros((size * size, 3), np.uint8), np.ones(size * size, bool)
     image[texel], empty[texel] = (colours.cpu().numpy() * 255).round().astype(np.uint8), False
     nearest = distance_transform_edt(empty.reshape(size, size), return_distances=False, return_indices=True)
-    return image.reshape(size, size, 3)[tuple(nearest)]
+    rows, columns = np.asarray(nearest)
+    return image.reshape(size, size, 3)[rows, columns]
 
 
 def _covered(
@@ -82,7 +83,7 @@ def _covered(
     at = (np.arange(size) + 0.5) / size
     centres = np.stack([*np.meshgrid(at, at), np.ones((size, size))], -1).reshape(-1, 3)
     down = np.broadcast_to([0.0, 0.0, -1.0], centres.shape)
-    face, texel = sheet.ray.intersects_id(centres, down, multiple_hits=False)
+    face, texel = sheet.ray.intersects_id(centres, down, multiple_hits=False)[:2]
     hit = centres[texel] * [1, 1, 0]
     shares = trimesh.triangles.points_to_barycentric(flat[faces[face]], hit)
     return face, shares.clip(0, 1), texel
