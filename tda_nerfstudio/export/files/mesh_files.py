@@ -5,7 +5,6 @@ from __future__ import annotations
 import io
 import json
 import struct
-from collections.abc import Sequence
 
 import numpy as np
 from jaxtyping import Float, UInt8
@@ -98,7 +97,7 @@ def _ply(mesh: Textured, name: str) -> dict[str, bytes]:
     return {f"{name}.mesh.ply": content}
 
 
-def _rows(key: str, values: NDArray, decimals: int = 6) -> Sequence[str]:
+def _rows(key: str, values: NDArray, decimals: int = 6) -> list[str]:
     return [f"{key} " + " ".join(f"{value:.{decimals}f}" for value in row) for row in values.tolist()]
 
 
