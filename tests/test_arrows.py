@@ -32,10 +32,12 @@ ALLOWED = {
     "engine": {"engine", "__version__"} | BELOW,
     "methods": {"plugin", "learning", "autoencoder", "core"},
     "looking": {"looking", "__version__", "atlas", "store", "autoencoder", "core", "base"},
+    "export": {"export", "looking", "__version__", "atlas", "store", "autoencoder", "core", "base"},
     "studies": {"studies", "looking", "engine", "plugin", "making"} | BELOW,
     "studies.bench": {"studies.bench", "learning", "autoencoder", "core", "base"},
     "cli": {
         "cli",
+        "export",
         "methods",
         "studies",
         "looking",
@@ -52,7 +54,7 @@ ALLOWED = {
 }
 ERRORS = ("TdaError", "counted", "listed")
 HEAVY = {"diffusers", "open3d", "trimesh", "lpips", "nerfstudio", "torchvision", "torchmetrics", "matplotlib", "cv2"}
-HEAVY |= {"jinja2", "pydantic", "plotly"}
+HEAVY |= {"jinja2", "pydantic", "plotly", "pymeshlab", "xatlas", "skimage", "scipy", "gsplat", "gsply"}
 MAY_BE_HEAVY = {"plugin": {"nerfstudio"}, "methods": {"nerfstudio"}, "studies": {"pydantic"}}
 """What a package is about; pydantic takes 0.07 s beside torch, and nothing but commands of studies loads studies."""
 
@@ -113,6 +115,7 @@ def test_the_command_line_imports_nothing_of_ours_but_errors_before_it_is_called
             f"tda_nerfstudio.cli.{name}"
             for name in (
                 "store.app",
+                "export.app",
                 "learn.learn",
                 "learn.scaling",
                 "look.view",

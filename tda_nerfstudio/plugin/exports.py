@@ -14,6 +14,7 @@ from tda_nerfstudio.base.terminal import clear_errors, warn
 INSTEAD = {"marching-cubes": "mesh", "gaussian-splat": "splats"}
 """Kinds that need a signed distance or splats of a model, and what `tda export` has in their place."""
 BOUNDS = ("--bounding-box-min", "--bounding-box-max", "--use-bounding-box")
+TEXTURE = ("--texture-method", "--target-num-faces", "--num-pixels-per-side")
 
 
 def _asked() -> tuple[str, list[str]]:
@@ -38,17 +39,23 @@ def refuse_exports() -> None:
             )
 
 
-def advise_on_bounds(box: Float[torch.Tensor, "2 3"]) -> None:
-    """Say, before ns-export tsdf works for minutes, how it gets the scenes' own box.
+def advise(box: Float[torch.Tensor, "2 3"]) -> None:
+    """Say, before ns-export tsdf and poisson work for minutes, what they do unless they are told otherwise.
 
-    By default it takes the cube from -1 to 1, whatever is in it: what lies outside is cut off, and what no camera sees
-    of the cube becomes walls.
+    The first takes the cube from -1 to 1, whatever is in it: what lies outside is cut off, and what no camera sees of
+    the cube becomes walls. Both unwrap 50,000 faces in a way that takes a GPU.
     """
     kind, words = _asked()
-    if kind == "tsdf" and not any(word.split("=")[0].replace("_", "-") in BOUNDS for word in words):
+    given = {word.split("=")[0].replace("_", "-") for word in words}
+    if kind == "tsdf" and not given & set(BOUNDS):
         low, high = (" ".join(f"{value:.3f}" for value in corner.tolist()) for corner in box)
         warn(
-            f"ns-export tsdf takes the cube from -1 to 1 unless it is told otherwise. These scenes are in the box from"
-            f" ({low}) to ({high}): give",
+            f"ns-export tsdf takes the cube from -1 to 1. These scenes are in the box from ({low}) to ({high}). Give",
             f"--bounding-box-min {low} --bounding-box-max {high}",
+        )
+    if kind in ("tsdf", "poisson") and not given & set(TEXTURE) and not torch.cuda.is_available():
+        warn(
+            f"The texture of ns-export {kind} takes longer than ten minutes on a CPU. `tda export mesh RUN OUT` makes"
+            " one in seconds. Or give",
+            "--target-num-faces 5000 --num-pixels-per-side 512",
         )

@@ -24,7 +24,7 @@ from tda_nerfstudio.learning.batches import StepSize
 from tda_nerfstudio.learning.views import SceneViews
 from tda_nerfstudio.plugin.atlas_dataset import AtlasDataset
 from tda_nerfstudio.plugin.cameras import as_cameras, as_view
-from tda_nerfstudio.plugin.exports import advise_on_bounds, refuse_exports
+from tda_nerfstudio.plugin.exports import advise, refuse_exports
 from tda_nerfstudio.plugin.options import DataManagerOptions
 from tda_nerfstudio.plugin.quiet import silence
 from tda_nerfstudio.plugin.tda_dataparser import TdaAtlas, TdaAtlasConfig
@@ -111,7 +111,7 @@ class MultiSceneDataManager(VanillaDataManager):
         self.tolerant = False
         """As for `SceneViews`; it takes effect with the next `use`."""
         self.use(range(self.total))
-        advise_on_bounds(self.dataparser.box())
+        advise(self.dataparser.box())
 
     def use(self, scenes: Sequence[int]) -> None:
         """Hold the views of some of the chosen scenes, given by their positions, and of no others."""
