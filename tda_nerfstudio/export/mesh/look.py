@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING, Any
 
 import torch
 from jaxtyping import Float
@@ -39,7 +39,8 @@ def _image(
     rows, columns = height * RAYS, width * RAYS
     pixels = pixel_centres(rows, columns, torch.device("cpu"))[None]
     origins, directions = (part[0].double().numpy() for part in rays(view, pixels, 1.0))
-    face, ray, at = shape.ray.intersects_id(origins, directions, multiple_hits=False, return_locations=True)[:3]
+    found = shape.ray.intersects_id(origins, directions, multiple_hits=False, return_locations=True)
+    face, ray, at = list[Any](found)
     image = torch.ones(3, rows * columns)
     if len(ray):
         shares = trimesh.triangles.points_to_barycentric(shape.triangles[face], at)
