@@ -58,10 +58,7 @@ class Subject:
     def of(cls, store: Store, name: str, truth: Truth | None = None) -> Subject:
         """Read a scene. Raises TdaError for a damaged one, and for one without anything solid."""
         stored = store[name]
-        learnt = stored.learnt
-        if not (learnt.micro.isfinite().all() and learnt.weights.isfinite().all()):
-            raise TdaError("It diverged: its numbers are not finite. Learn it again.")
-        scene = sight(stored.shared, learnt)
+        scene = sight(stored.shared, stored.learnt)
         _require_solid(scene)
         return cls(name, scene, stored.camera, stored.shared.config.sampling, truth)
 

@@ -120,7 +120,7 @@ def _draw(
     corner = torch.stack(torch.meshgrid(inside, inside, indexing="xy"), -1).view(-1, 2)
     image = values.new_zeros(rows * columns, tile * tile, 4)
     drawn = []
-    for some in busy.chunk(GROUPS):
+    for some in busy.chunk(GROUPS) if len(busy) else ():
         most = int(counts[some[-1]])
         nth = torch.arange(most, device=some.device)
         there = nth < counts[some, None]
