@@ -22,6 +22,7 @@ def splats(
     steps: int = 180,
     formats: tuple[Literal["ply", "splat", "spz"], ...] = ("ply",),
     data: Path | None = None,
+    decoded: bool = False,
     overwrite: bool = False,
 ) -> None:
     """Export scenes as Gaussian splats, for web viewers, SuperSplat, Blender, Unity and Unreal.
@@ -36,11 +37,12 @@ def splats(
         steps: Views that splats are fitted to, one after the other.
         formats: ply (float32, as gsplat writes it), splat (32 bytes a splat), spz (about 18 bytes; pip install gsply).
         data: The scenes' atlas; a run's own is found if it is still there. Splats are then fitted to its images.
+        decoded: Make them from decoded views even where there are images, which then only score them.
         overwrite: Replace files that are in the way.
     """
     from tda_nerfstudio.export.splats.make_splats import SplatOptions
 
-    _run(store, out, scene, lambda: SplatOptions(count, kilobytes, degree, steps, formats), data, overwrite)
+    _run(store, out, scene, lambda: SplatOptions(count, kilobytes, degree, steps, formats), data, decoded, overwrite)
 
 
 @app.command
@@ -53,6 +55,7 @@ def mesh(
     side: int = 128,
     formats: tuple[Literal["glb", "obj", "ply"], ...] = ("glb",),
     data: Path | None = None,
+    decoded: bool = False,
     overwrite: bool = False,
 ) -> None:
     """Export scenes as closed meshes with a texture, for engines and modelling programs.
@@ -66,11 +69,12 @@ def mesh(
         side: Cells along each side of the grid that surfaces are found in.
         formats: glb (y up), obj (y up), ply (z up, colours of vertices instead of a texture).
         data: The scenes' atlas; a run's own is found if it is still there. Colours are then those of its images.
+        decoded: Make them from decoded views even where there are images, which then only score them.
         overwrite: Replace files that are in the way.
     """
     from tda_nerfstudio.export.mesh.make_mesh import MeshOptions
 
-    _run(store, out, scene, lambda: MeshOptions(faces, texture, side, formats), data, overwrite)
+    _run(store, out, scene, lambda: MeshOptions(faces, texture, side, formats), data, decoded, overwrite)
 
 
 @app.command
@@ -81,6 +85,7 @@ def points(
     count: int = 50_000,
     side: int = 128,
     data: Path | None = None,
+    decoded: bool = False,
     overwrite: bool = False,
 ) -> None:
     """Export scenes as points with colours and normals.
@@ -92,11 +97,12 @@ def points(
         count: Points of a scene, evenly spread over its surface.
         side: Cells along each side of the grid that surfaces are found in.
         data: The scenes' atlas; a run's own is found if it is still there. Colours are then those of its images.
+        decoded: Make them from decoded views even where there are images, which then only score them.
         overwrite: Replace files that are in the way.
     """
     from tda_nerfstudio.export.points import PointOptions
 
-    _run(store, out, scene, lambda: PointOptions(count, side), data, overwrite)
+    _run(store, out, scene, lambda: PointOptions(count, side), data, decoded, overwrite)
 
 
 @app.command
@@ -120,7 +126,7 @@ def images(
     """
     from tda_nerfstudio.export.images import ImageOptions
 
-    _run(store, out, scene, lambda: ImageOptions(count, size), None, overwrite, with_images=False)
+    _run(store, out, scene, lambda: ImageOptions(count, size), with_images=False, overwrite=overwrite)
 
 
 def _run(
@@ -128,8 +134,9 @@ def _run(
     out: Path,
     scenes: tuple[str, ...],
     options: Callable[[], Any],
-    data: Path | None,
-    overwrite: bool,
+    data: Path | None = None,
+    decoded: bool = False,
+    overwrite: bool = False,
     with_images: bool = True,
 ) -> None:
     """Export, then print what came of it, a line a scene."""
@@ -143,7 +150,7 @@ def _run(
     chosen.check()
     with shown_store(source) as (store, own):
         truth = truth_of(store, data, own) if with_images else None
-        done = export(store, out, chosen, scenes, truth, overwrite)
+        done = export(store, out, chosen, scenes, truth, decoded, overwrite)
     table(done)
     there = len(done.figures) - done.new
     more = f", {there:,} of them there already" if there else ""

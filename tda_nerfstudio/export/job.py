@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
@@ -63,11 +64,13 @@ def export(
     options: Options,
     scenes: Sequence[str] = (),
     truth: Truth | None = None,
+    decoded: bool = False,
     overwrite: bool = False,
 ) -> Exported:
     """Export scenes of a store to files in a folder; 'all' or nothing are all scenes.
 
-    A scene that cannot be exported is named, and the others go on. After an interruption the same call goes on: scenes
+    They are made from the scenes' images where these are at hand, unless `decoded` says that these only score them. A
+    scene that cannot be exported is named, and the others go on. After an interruption the same call goes on: scenes
     whose files were made with the same options are there. Raises TdaError, before the work, for options that cannot
     be, unknown scenes, and files in the way; and where no scene can be exported.
     """
@@ -76,7 +79,8 @@ def export(
         raise TdaError(f"{store.folder} holds no scenes yet. Learn some: ns-train tda-scenes --pipeline.store ...")
     names = choose(store, scenes, store.names)
     kind, make = KINDS[type(options)]
-    settings = _plain({"options": asdict(options), "data": None if truth is None else str(truth.root.absolute())})  # type: ignore[call-overload]
+    data = None if truth is None else str(truth.root.absolute())
+    settings = {"options": _plain(options), "data": data, "decoded": decoded}
     folder = Folder(out, kind, settings)
     sources = {name: f"{store.manifest.hash}/{store.file(name).path.stem}" for name in names}
     known = {name: folder.figures(name, sources[name]) for name in names}
@@ -88,7 +92,7 @@ def export(
     for name in track(waiting, f"Exporting {kind}"):
         start = time.monotonic()
         try:
-            made = make(Subject.of(store, name, truth), options)
+            made = make(Subject.of(store, name, truth, decoded), options)
         except TdaError as error:
             failed[name] = str(error)
             CONSOLE.print(f"Left out: '{name}'. {error}", style="yellow", markup=False, soft_wrap=True)
@@ -103,8 +107,6 @@ def export(
     return Exported({name: figures[name] for name in names if name in figures}, failed, len(waiting) - len(failed))
 
 
-def _plain(value: Any) -> Any:
-    """Give it as JSON has it, so that it equals what is read again."""
-    import json
-
-    return json.loads(json.dumps(value))
+def _plain(options: Any) -> Any:
+    """Give options as JSON has them, so that they equal what is read again."""
+    return json.loads(json.dumps(asdict(options)))

@@ -53,14 +53,16 @@ class Subject:
     camera: DefaultCamera
     sampling: SamplingConfig
     truth: Truth | None = None
+    decoded: bool = False
+    """Whether it is made from decoded views even where there are images: these then only score it."""
 
     @classmethod
-    def of(cls, store: Store, name: str, truth: Truth | None = None) -> Subject:
+    def of(cls, store: Store, name: str, truth: Truth | None = None, decoded: bool = False) -> Subject:
         """Read a scene. Raises TdaError for a damaged one, and for one without anything solid."""
         stored = store[name]
         scene = sight(stored.shared, stored.learnt)
         _require_solid(scene)
-        return cls(name, scene, stored.camera, stored.shared.config.sampling, truth)
+        return cls(name, scene, stored.camera, stored.shared.config.sampling, truth, decoded)
 
     @property
     def box(self) -> Float[Tensor, "2 3"]:
@@ -85,7 +87,7 @@ class Subject:
     @cached_property
     def views(self) -> Survey:
         """What its colours are taken from: its training images where they are at hand, else decoded views."""
-        scene = None if self.truth is None else self.truth.scene(self.name)
+        scene = None if self.truth is None or self.decoded else self.truth.scene(self.name)
         if scene is None or not len(scene.train):
             return self.around
         rows = np.unique(np.linspace(0, len(scene.train) - 1, MOST_TRUE).round().astype(int)).tolist()
