@@ -15,6 +15,7 @@ from tda_nerfstudio.atlas.posed import PosedImages
 from tda_nerfstudio.base.errors import TdaError
 from tda_nerfstudio.core.ray_sampling import SamplingConfig
 from tda_nerfstudio.core.showing import OneScene
+from tda_nerfstudio.core.solid import why_not_solid
 from tda_nerfstudio.core.view import View
 from tda_nerfstudio.export.surface import find_surface
 from tda_nerfstudio.export.survey import Survey, cameras_around, survey
@@ -30,8 +31,6 @@ VIEWS, HELD_OUT, MOST_TRUE = 32, 8, 64
 """Views to make things from, views to score them with, and images of an atlas that are used at most."""
 TOLERANCE = 0.02
 """Depth, in shares of the box' longest side, by which a point may lie behind what a view sees there and is seen."""
-FOG = 0.05
-"""Way, in shares of the box' longest side, on which a surface takes at least half of a ray's light."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -61,7 +60,9 @@ class Subject:
         """Read a scene. Raises TdaError for a damaged one, and for one without anything solid."""
         stored = store[name]
         scene = sight(stored.shared, stored.learnt)
-        _require_solid(scene)
+        reason = why_not_solid(scene)
+        if reason:
+            raise TdaError(f"It has no surface: {reason}. Learn it longer, or leave it out.")
         return cls(name, scene, stored.camera, stored.shared.config.sampling, truth, decoded)
 
     @property
@@ -118,12 +119,3 @@ class Subject:
     def surface(self, side: int) -> Trimesh:
         """Find its surface with side^3 cells. Raises TdaError where it has none."""
         return find_surface(self.scene, self.around, side)
-
-
-def _require_solid(scene: OneScene) -> None:
-    """Raise TdaError for a scene that is empty, and for one that is fog all over."""
-    table, planes, occupied, _ = scene
-    density = table.cells(planes[0])[0][occupied[0]]
-    if not len(density) or -torch.expm1(-density.amax() * 2 * FOG) < 0.5:
-        what = "is empty" if not len(density) else "is fog all over"
-        raise TdaError(f"It has no surface: it {what}. Learn it longer, or leave it out.")

@@ -10,6 +10,8 @@ from jaxtyping import Float
 
 from tda_nerfstudio.base.errors import TdaError
 from tda_nerfstudio.base.terminal import clear_errors, warn
+from tda_nerfstudio.core.showing import OneScene
+from tda_nerfstudio.core.solid import why_not_solid
 
 INSTEAD = {"marching-cubes": "mesh", "gaussian-splat": "splats"}
 """Kinds that need a signed distance or splats of a model, and what `tda export` has in their place."""
@@ -36,6 +38,16 @@ def refuse_exports() -> None:
             raise TdaError(
                 f"ns-export {kind} does not apply: it needs a model of {what}, and these scenes have densities. Use"
                 f" `tda export {INSTEAD[kind]} RUN OUT`, or ns-export pointcloud, tsdf, poisson or cameras."
+            )
+
+
+def require_surface(scene: OneScene, name: str) -> None:
+    """End with a message and exit code 1 where a scene has no surface: point clouds would be searched for ever."""
+    reason = why_not_solid(scene)
+    if reason:
+        with clear_errors():
+            raise TdaError(
+                f"Scene '{name}' has no surface: {reason}. Learn it longer, or name another one with TDA_SCENE."
             )
 
 

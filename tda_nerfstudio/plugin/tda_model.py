@@ -32,6 +32,7 @@ from tda_nerfstudio.learning.training_step import parameter_groups
 from tda_nerfstudio.looking.lettering import message
 from tda_nerfstudio.looking.painting import Looked, paint
 from tda_nerfstudio.plugin.cameras import as_view
+from tda_nerfstudio.plugin.exports import require_surface
 from tda_nerfstudio.plugin.options import ModelOptions
 from tda_nerfstudio.plugin.ray_bundles import camera_of, see_rays
 from tda_nerfstudio.plugin.tda_field import LatentTriPlaneField
@@ -89,6 +90,7 @@ class TdaModel(Model):
             return self.get_outputs_for_camera(ray_bundle)
         scene, sampling = self.scene(self.field.active), self.config.sampling
         if self._colours is None or self._colours[0] != self.field.active:
+            require_surface(scene, self.kwargs["metadata"]["scene_names"][self.field.active])
             self._colours = self.field.active, ray_colours(scene, self._some_views(), sampling)
         outputs = see_rays(scene, ray_bundle, sampling, self._colours[1])
         view = camera_of(ray_bundle)

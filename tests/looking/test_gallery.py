@@ -273,11 +273,13 @@ def test_a_folder_of_exports_alone_becomes_a_gallery_that_links_to_them(store: S
         (tmp_path / path).parent.mkdir(parents=True, exist_ok=True)
         (tmp_path / path).write_bytes(b"1" * 2000)
     (tmp_path / "exports/van.obj").mkdir()
+    (tmp_path / "exports/van.splats.ply").write_bytes(b"2" * 3000)
     write_gallery(Store(store.folder), tmp_path / "out", None, FEW)
     found = find_exports(store.folder, tmp_path / "out", tmp_path / "out/scenes")
     assert [(one.kind, one.path, one.size) for one in found["van"]] == [
         ("PLY", "../exports/van.ply", 2000),
         ("GLB", "../../exports/van.GLB", 2000),
+        ("splats (PLY)", "../../exports/van.splats.ply", 3000),
     ]
     page = Page(tmp_path / "out/scenes/van.html")
     assert {"../exports/van.ply", "../../exports/van.GLB"} <= set(page.links) and "2 kB" in page.text

@@ -10,6 +10,9 @@ from tda_nerfstudio.base.places import is_remote
 
 FOLDER = "exports"
 KINDS = {
+    ".splats.ply": "splats (PLY)",
+    ".points.ply": "points (PLY)",
+    ".mesh.ply": "mesh (PLY)",
     ".ply": "PLY",
     ".splat": "splats (.splat)",
     ".spz": "splats (.spz)",
@@ -21,7 +24,7 @@ KINDS = {
     ".zip": "ZIP",
     ".mp4": "video (MP4)",
 }
-"""What each kind of file is called, by its suffix."""
+"""What each kind of file is called, by how its name ends: the first ending that fits counts."""
 
 
 @dataclass(frozen=True)
@@ -43,10 +46,10 @@ def find_exports(store: Path, out: Path, pages: Path) -> dict[str, list[Export]]
     found: dict[tuple[str, str], Export] = {}
     for folder in folders:
         for path in sorted(folder.iterdir()) if folder.is_dir() else ():
-            kind = KINDS.get(path.suffix.lower())
-            if kind is not None and path.is_file() and not path.name.startswith("."):
-                way = Path(os.path.relpath(path.absolute(), pages.absolute())).as_posix()
-                found.setdefault((path.stem, kind), Export(kind, way, path.stat().st_size))
+            ending = next((ending for ending in KINDS if path.name.lower().endswith(ending)), None)
+            if ending is not None and path.is_file() and not path.name.startswith("."):
+                way, kind = Path(os.path.relpath(path.absolute(), pages.absolute())).as_posix(), KINDS[ending]
+                found.setdefault((path.name[: -len(ending)], kind), Export(kind, way, path.stat().st_size))
     exports: dict[str, list[Export]] = {}
     for (name, _), export in found.items():
         exports.setdefault(name, []).append(export)
