@@ -8,7 +8,6 @@ import pytest
 import torch
 from nerfstudio.cameras.cameras import Cameras, CameraType
 
-from tda_nerfstudio.base.errors import TdaError
 from tda_nerfstudio.core.phase import GROUPS
 from tda_nerfstudio.plugin.cameras import as_view
 
@@ -94,11 +93,6 @@ def test_scenes_differ_and_a_cameras_own_scene_wins_over_the_active_one(pipeline
     pipeline.select_scene("vehicle_0001")
     assert torch.equal(model.get_outputs_for_camera(camera(model, 16, 16))["latent"], own)
     assert torch.equal(model.get_outputs_for_camera(camera(model, 16, 16, scene_idx=2))["latent"], active)
-
-
-def test_single_rays_are_refused_with_what_to_do_instead(model) -> None:
-    with pytest.raises(TdaError, match="renders cameras, not single rays.*ns-render or `tda render` instead"):
-        model(camera(model, 4, 4).generate_rays(0))
 
 
 def test_every_parameter_is_in_one_group_and_groups_are_those_of_the_phases(model) -> None:
