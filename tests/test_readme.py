@@ -19,6 +19,7 @@ from pathlib import Path
 
 import pytest
 import yaml
+from a_scene import store_of_a_ball
 
 from tda_nerfstudio.plugin.quiet import KNOWN
 
@@ -39,6 +40,9 @@ TABLE = [
     (r"^(tda atlas demo (?!.*--scenes).*?)(\s+#.*)?$", r"\1 --scenes 6 --views 8 --test-views 2 --size 32"),
     (r"^(tda atlas meshes .*?)(\s+#.*)?$", r"\1 --views 4 --test-views 1 --size 32"),
     (r"--scenes \d+ --views \d+ --size \d+", "--scenes 6 --views 8 --test-views 2 --size 32"),
+    (r"^(tda export \w+) RUN(.*?)(\s+#.*)?$", r"\1 solid\2"),  # in so few steps no scene of RUN gets a surface
+    (r"^(tda export .*)NAME", r"\1ball"),
+    (r"^(tda export splats .*)", r"\1 --steps 8"),
     (r"\bRUN\b", "{run}"),
     (r"\bNAME\b", "vehicle_0004"),
     (r"\b0:100\b", "0:4"),
@@ -58,6 +62,7 @@ ENDING = (
         "tda store",
         "tda learn",
         "tda gallery",
+        "tda export",
     ),
     *("ns-train tda-ae", "ns-train tda-scenes", "ns-train tda-rgb", "ns-eval", "ns-render"),
 )
@@ -103,6 +108,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     home = tmp_path_factory.mktemp("newcomer")
     for name, seed in (("atlas", 0), ("more", 1)):
         write_demo_atlas(home / name, scenes=6, train_views=8, test_views=2, size=32, seed=seed)
+    store_of_a_ball(home / "solid")
     (home / "models").mkdir()
     (home / "models/car.obj").write_text("v 0 0 0\nv 1 0 0\nv 1 1 0\nv 0 1 1\nf 1 2 3\nf 1 3 4\n")
     for preset in ("demo.yml", "cars-cpu.yml", "ablations/start.yml"):
