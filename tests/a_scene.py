@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import numpy as np
 import torch
 
 from tda_nerfstudio.autoencoder.build import build, resolve
@@ -19,6 +20,10 @@ BOX = ((0.2, -1.6, 0.4), (2.6, 0.2, 1.8))
 """Lowest and highest corner in world units: not around the origin, and no cube."""
 CENTRE, RADIUS = (0.2, -0.15, 0.1), 0.55
 """Of the ball in box coordinates; in the world it is an ellipsoid, beside the middle of the box."""
+LOW, HIGH = map(np.array, BOX)
+MIDDLE = LOW + (np.array(CENTRE) + 1) / 2 * (HIGH - LOW)
+AXES = RADIUS / 2 * (HIGH - LOW)
+"""Middle and half axes of the ellipsoid in the world."""
 CAMERA = DefaultCamera(96, 96, 150.0, 4.0)
 STEEPNESS = 200.0
 """How fast density falls at the surface: it is opaque within a hundredth of the box."""
@@ -26,6 +31,12 @@ COLOURS = 4.0
 """How fast colours change: red grows with x, green with y, blue with z."""
 LINEAR = 5.0
 """Offset of hidden features from where their softplus bends."""
+
+
+def off_surface(points: np.ndarray) -> np.ndarray:
+    """Distances of points to the ellipsoid along rays from its middle, in world units; positive outside."""
+    from_middle = points - MIDDLE
+    return np.linalg.norm(from_middle, axis=1) * (1 - 1 / np.linalg.norm(from_middle / AXES, axis=1))
 
 
 def store_of_a_ball(folder: Path) -> Store:

@@ -36,6 +36,17 @@ from nerfstudio.scripts.train import entrypoint
 entrypoint()
 """
 
+LONGEST = ("test_readme.py", "test_on_ray.py", "test_hostile.py")
+"""Files of tests that take minutes: they begin first, so that no process waits for them in the end."""
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Let files of long tests begin first, then those of slow ones."""
+    slow = {item.path for item in items if item.get_closest_marker("slow")}
+    rank = {name: place for place, name in enumerate(LONGEST)}
+    items.sort(key=lambda item: rank.get(item.path.name, len(LONGEST) + (item.path not in slow)))
+
+
 MANY = """
 import importlib, io, json, os, sys, traceback
 from contextlib import redirect_stderr, redirect_stdout

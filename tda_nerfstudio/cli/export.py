@@ -64,7 +64,7 @@ def mesh(
         store: Folder of a store (or s3://BUCKET/FOLDER), or folder or config.yml of a run.
         out: Folder to write: NAME.glb, NAME.obj (with .mtl and .jpg), NAME.mesh.ply for each scene.
         scene: Names of scenes, globs or ranges; all by default.
-        faces: Triangles of a mesh, at most.
+        faces: Triangles of a mesh, about.
         texture: Width of the texture in pixels.
         side: Cells along each side of the grid that surfaces are found in.
         formats: glb (y up), obj (y up), ply (z up, colours of vertices instead of a texture).

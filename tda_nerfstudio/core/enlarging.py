@@ -83,3 +83,9 @@ def recomposed(
     size = sharp.shape[-2:]
     light = enlarge(image - (1 - opacity) * WHITE, *size)
     return (light * (sharp / enlarge(opacity, *size).clamp(min=1e-3)) + (1 - sharp) * WHITE).clamp(0, 1)
+
+
+def foreground(image: Float[Tensor, "*view 3 h w"], opacity: Float[Tensor, "*view 1 h w"]) -> Tensor:
+    """Take white off an image by its opacity: the colours of what is in front, in [0, 1]; white where nothing is."""
+    colour = (image - (1 - opacity) * WHITE) / opacity.clamp(min=1 / 255)
+    return torch.where(opacity > 0, colour, WHITE).clamp(0, 1)

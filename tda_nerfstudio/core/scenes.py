@@ -138,23 +138,11 @@ class LatentScenes(nn.Module):
         the G^2 cells of each plane before the planes are summed.
         """
         grid = self.config.grid
-        xy, xz, yz = self._hidden_at(planes, grid)
-        density, colour = self.density_and_colour(softplus(xy[:, :, None] + xz[:, None] + yz[None]).flatten(0, 2))
+        cells = torch.nn.functional.interpolate(planes.permute(0, 3, 1, 2), (grid, grid), mode="bilinear")
+        xy, xz, yz = torch.einsum("pfvu,hf->puvh", cells, self.hidden.weight)
+        raw = xy[:, :, None] + xz[:, None] + yz[None] + self.hidden.bias
+        density, colour = self.density_and_colour(softplus(raw).flatten(0, 2))
         return density.view(grid, grid, grid), colour.view(grid, grid, grid, -1)
-
-    @torch.no_grad()
-    def densities(self, planes: Float[Tensor, "3 R R F"], side: int) -> Float[Tensor, "side side side"]:
-        """Compute densities alone at the centres of side^3 cells of the box, as `cells` does, a slice at a time."""
-        xy, xz, yz = self._hidden_at(planes, side)
-        slices = (softplus(along[:, None] + across + yz).flatten(0, 1) for along, across in zip(xy, xz, strict=True))
-        return torch.stack([self.density(features).view(side, side) for features in slices])
-
-    def _hidden_at(self, planes: Float[Tensor, "3 R R F"], side: int) -> Float[Tensor, "3 side side hidden"]:
-        """Compute what each plane gives to the hidden layer, before the sum, at the centres of side x side cells."""
-        cells = torch.nn.functional.interpolate(planes.permute(0, 3, 1, 2), (side, side), mode="bilinear")
-        raw = torch.einsum("pfvu,hf->puvh", cells, self.hidden.weight)
-        raw[2] += self.hidden.bias
-        return raw
 
     @torch.no_grad()
     def filled(self, planes: Float[Tensor, "3 R R F"], background: Float[Tensor, " C"]) -> Bool[Tensor, "G G G"]:

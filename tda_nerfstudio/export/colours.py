@@ -6,6 +6,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
+from tda_nerfstudio.core.enlarging import foreground
 from tda_nerfstudio.export.survey import Survey, sampled
 
 SOLID = 0.9
@@ -30,8 +31,7 @@ def seen_colours(
     for row in range(len(views)):
         place, distance = views.places(row, points)
         opacity = sampled(views.opacity[row], place, "bilinear")
-        clean = ((views.rgb[row] - 1 + views.opacity[row]) / views.opacity[row].clamp(min=0.3)).clamp(0, 1)
-        colour = sampled(clean, place, "bilinear").T
+        colour = sampled(foreground(views.rgb[row], views.opacity[row]), place, "bilinear").T
         depth = sampled(views.depth[row], place, "nearest")[0]
         back = torch.nn.functional.normalize(views.view.c2w[row, :, 3] - points, dim=-1)
         cosine = (back * normals).sum(-1).clamp(min=0)

@@ -7,7 +7,6 @@ import json
 from dataclasses import dataclass
 
 import numpy as np
-import torch
 from jaxtyping import Float
 from torch import Tensor
 
@@ -15,6 +14,7 @@ from tda_nerfstudio.export.made import WORLD, Made, header
 from tda_nerfstudio.export.options import require_between
 from tda_nerfstudio.export.subject import Subject
 from tda_nerfstudio.export.survey import cameras_around, survey
+from tda_nerfstudio.looking.colouring import with_alpha
 
 
 @dataclass(frozen=True)
@@ -60,11 +60,9 @@ def make_images(subject: Subject, options: ImageOptions) -> Made:
 
 
 def _png(image: Float[Tensor, "3 height width"], opacity: Float[Tensor, "1 height width"]) -> bytes:
-    """Take the white background away: straight alpha, black where nothing is."""
+    """Write an image on white with straight alpha."""
     from PIL import Image
 
-    colour = ((image - 1 + opacity) / opacity.clamp(min=1 / 255)).clamp(0, 1) * (opacity > 0)
-    pixels = (torch.cat([colour, opacity]).permute(1, 2, 0).cpu().numpy() * 255).round().astype(np.uint8)
     content = io.BytesIO()
-    Image.fromarray(pixels, "RGBA").save(content, "PNG")
+    Image.fromarray(with_alpha(image.cpu(), opacity.cpu()), "RGBA").save(content, "PNG")
     return content.getvalue()

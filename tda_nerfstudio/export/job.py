@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import time
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from dataclasses import asdict, dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any, Protocol
 
+from tda_nerfstudio import __version__
 from tda_nerfstudio.base.errors import StoreError, TdaError, counted
 from tda_nerfstudio.base.progress import track
 from tda_nerfstudio.base.terminal import CONSOLE
@@ -79,12 +83,16 @@ def export(
         raise TdaError(f"{store.folder} holds no scenes yet. Learn some: ns-train tda-scenes --pipeline.store ...")
     names = choose(store, scenes, store.names)
     kind, make = KINDS[type(options)]
-    data = None if truth is None else str(truth.root.absolute())
-    settings = {"options": _plain(options), "data": data, "decoded": decoded}
-    folder = Folder(out, kind, settings)
-    sources = {name: f"{store.manifest.hash}/{store.file(name).path.stem}" for name in names}
-    known = {name: folder.figures(name, sources[name]) for name in names}
-    figures = {name: found for name, found in known.items() if found is not None and not overwrite}
+    settings = {"options": _plain(options), "decoded": decoded, "version": __version__}
+    settings["data"] = None if truth is None else str(truth.root.absolute())
+    folder = Folder(out, "-".join([kind, *getattr(options, "formats", ())]), settings)
+    for damage in store.damaged:
+        CONSOLE.print(f"Left out: {damage}", style="yellow", markup=False, soft_wrap=True)
+    figures: dict[str, dict[str, float]] = {}
+    for name in names:
+        with suppress(TdaError):  # one that cannot be read is named when its turn comes
+            if (known := folder.figures(name, partial(_source, store, name))) is not None:
+                figures[name] = known
     waiting = [name for name in names if name not in figures]
     folder.claim({name: options.names(name) for name in waiting}, overwrite)
     _ = store.shared  # raises for damaged ones
@@ -92,19 +100,28 @@ def export(
     for name in track(waiting, f"Exporting {kind}"):
         start = time.monotonic()
         try:
-            made = make(Subject.of(store, name, truth, decoded), options)
-        except TdaError as error:
-            failed[name] = str(error)
-            CONSOLE.print(f"Left out: '{name}'. {error}", style="yellow", markup=False, soft_wrap=True)
+            source, made = _source(store, name), make(Subject.of(store, name, truth, decoded), options)
+        except Exception as error:  # whatever it is, the others can be exported
+            failed[name] = str(error) if isinstance(error, TdaError) else f"{type(error).__name__}: {error}"
+            CONSOLE.print(f"Left out: '{name}'. {failed[name]}", style="yellow", markup=False, soft_wrap=True)
             continue
         made.figures.update({BYTES: made.size, SECONDS: round(time.monotonic() - start, 2)})
-        folder.put(name, sources[name], made)
+        folder.put(name, source, made)
         figures[name] = dict(made.figures)
     if not figures:
         raise StoreError(
             f"None of {counted(len(names), 'scene')} could be exported. The first: {next(iter(failed.values()))}"
         )
     return Exported({name: figures[name] for name in names if name in figures}, failed, len(waiting) - len(failed))
+
+
+def _source(store: Store, name: str) -> str:
+    """Tell a scene by its tensors and those that it shares, whatever file or store they are in."""
+    learnt = store.file(name).load(name)
+    digest = hashlib.sha256(store.manifest.hash.encode())
+    for tensor in (learnt.micro, learnt.weights, learnt.occupied):
+        digest.update(b"" if tensor is None else tensor.contiguous().numpy().tobytes())
+    return digest.hexdigest()[:32]
 
 
 def _plain(options: Any) -> Any:

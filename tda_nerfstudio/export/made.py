@@ -28,3 +28,5 @@ def header(name: str, axes: str) -> list[str]:
 
 WORLD = "Axes of the atlas' world: z up."
 Y_UP = "Axes of glTF: y up; x y z are the atlas' x, z, -y."
+FRAMES = {".glb": Y_UP, ".obj": Y_UP, ".ply": WORLD, ".splat": WORLD, ".spz": WORLD, "transforms.json": WORLD}
+"""How files stand, by how their names end; .splat and .spz cannot say it themselves."""

@@ -12,10 +12,10 @@ DECODED, TRUE, OWN = "to decoded [dB]", "to truth [dB]", "scene to truth [dB]"
 """Headings of PSNR: of an export against the scene's decoded views and against images, and of the scene itself."""
 
 
-def scores(images: Float[Tensor, "view 3 height width"], held_out: HeldOut) -> dict[str, float]:
-    """Compute PSNR, the mean over images; that to truth only where images are at hand."""
-    found = {DECODED: float(psnr(images, held_out.views.rgb).mean())}
+def scores(images: Float[Tensor, "view 3 height width"], held_out: HeldOut, where: str = "") -> dict[str, float]:
+    """Compute PSNR, the mean over images; that to truth only where images are at hand. `where` begins headings."""
+    found = {f"{where}{DECODED}": float(psnr(images, held_out.views.rgb).mean())}
     if held_out.truth is not None:
-        found |= {TRUE: float(psnr(images, held_out.truth).mean())}
+        found |= {f"{where}{TRUE}": float(psnr(images, held_out.truth).mean())}
         found |= {OWN: float(psnr(held_out.views.rgb, held_out.truth).mean())}
     return found

@@ -27,8 +27,10 @@ from tda_nerfstudio.store.stored_scene import sight
 if TYPE_CHECKING:
     from trimesh import Trimesh
 
-VIEWS, HELD_OUT, MOST_TRUE = 32, 8, 64
-"""Views to make things from, views to score them with, and images of an atlas that are used at most."""
+VIEWS, HELD_OUT = 32, 8
+"""Views to make things from, and views to score them with."""
+LEAST_TRUE, MOST_TRUE = 16, 64
+"""Images of an atlas that are used at most, and at least: fewer leave sides that none of them shows."""
 TOLERANCE = 0.02
 """Depth, in shares of the box' longest side, by which a point may lie behind what a view sees there and is seen."""
 
@@ -87,14 +89,16 @@ class Subject:
 
     @cached_property
     def views(self) -> Survey:
-        """What its colours are taken from: its training images where they are at hand, else decoded views."""
+        """What its colours are taken from: its training images where enough are at hand, else decoded views."""
         scene = None if self.truth is None or self.decoded else self.truth.scene(self.name)
         if scene is None or not len(scene.train):
             return self.around
         rows = np.unique(np.linspace(0, len(scene.train) - 1, MOST_TRUE).round().astype(int)).tolist()
         images, good = self._images(scene.train, rows)
+        if images is None or len(images) < LEAST_TRUE:
+            return self.around
         seen = self.seen(View(*scene.train[good]))
-        return self.around if images is None else replace(seen, rgb=images.to(seen.rgb))
+        return replace(seen, rgb=images.to(seen.rgb))
 
     @cached_property
     def held_out(self) -> HeldOut:
@@ -106,8 +110,8 @@ class Subject:
             if images is not None:
                 seen = self.seen(View(*scene.test[good]))
                 return HeldOut(seen, images.to(seen.rgb))
-        low, high = (0.0, 40.0)
-        return HeldOut(self.seen(cameras_around(self.camera, self.box.mean(0).cpu(), HELD_OUT, low, high)), None)
+        between = cameras_around(self.camera, self.box.mean(0).cpu(), HELD_OUT, first=VIEWS)
+        return HeldOut(self.seen(between), None)
 
     def _images(self, views: PosedImages, rows: list[int]) -> tuple[Tensor | None, list[int]]:
         """Read images, and say which of them can be read."""

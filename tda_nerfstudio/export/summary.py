@@ -17,7 +17,8 @@ MOST = 40
 def table(done: Exported) -> None:
     """Print figures of each scene, and their means."""
     headings = list(dict.fromkeys(heading for figures in done.figures.values() for heading in figures))
-    shown = Table("scene", *(escape(heading) for heading in headings))
+    shown = Table(*(escape(heading) for heading in ("scene", *headings)), padding=(0, 0))
+    shown.columns[0].overflow, shown.columns[0].min_width = "fold", 10
     for column in shown.columns[1:]:
         column.justify = "right"
     if len(done.figures) <= MOST:

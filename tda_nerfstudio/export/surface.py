@@ -8,7 +8,7 @@ import numpy as np
 import torch
 from jaxtyping import Float
 from torch import Tensor
-from torch.nn.functional import interpolate
+from torch.nn.functional import adaptive_max_pool3d
 
 from tda_nerfstudio.base.errors import TdaError
 from tda_nerfstudio.core.showing import OneScene
@@ -36,7 +36,7 @@ def find_surface(scene: OneScene, views: Survey, side: int) -> Trimesh:
     from skimage.measure import marching_cubes
 
     distances = signed_distances(scene, views, side).cpu().numpy()
-    if not (distances < LEVEL).any() or not (distances > LEVEL).any():
+    if not (distances < LEVEL).any():
         raise TdaError("It has no surface: its views show nothing solid. Learn it longer, or leave it out.")
     volume = np.pad(distances, 1, constant_values=1.0)  # closed at the sides of the box
     vertices, faces, _, _ = marching_cubes(volume, LEVEL, allow_degenerate=False)
@@ -53,7 +53,7 @@ def signed_distances(scene: OneScene, views: Survey, side: int) -> Float[Tensor,
     Cells that are not occupied are outside.
     """
     table, planes, occupied, _ = scene
-    there = interpolate(occupied[None].float(), (side,) * 3, mode="nearest")[0, 0] > 0
+    there = adaptive_max_pool3d(occupied.float(), side)[0] > 0
     index = there.nonzero()
     size = table.box[1] - table.box[0]
     points = table.box[0] + (index + 0.5) / side * size

@@ -63,15 +63,13 @@ def sampled(image: Float[Tensor, "channel height width"], place: Float[Tensor, "
     return grid_sample(image[None], place[None, None], mode=mode, padding_mode="border", align_corners=False)[0, :, 0]
 
 
-def cameras_around(
-    camera: DefaultCamera, centre: Float[Tensor, " 3"], count: int, lowest: float = LOWEST, highest: float = HIGHEST
-) -> View:
+def cameras_around(camera: DefaultCamera, centre: Float[Tensor, " 3"], count: int, first: int = 0) -> View:
     """Place cameras evenly on a belt of the sphere around a point, as far away as training cameras; the same always.
 
-    Elevations are in degrees above the horizon; z is up.
+    z is up. Cameras are the first ones of an endless row, or those that follow `first` others: these are between them.
     """
-    nth = torch.arange(count) + 0.5
-    low, high = (math.sin(math.radians(angle)) for angle in (lowest, highest))
+    nth = torch.arange(first, first + count) + 0.5
+    low, high = (math.sin(math.radians(angle)) for angle in (LOWEST, HIGHEST))
     up = low + (high - low) * (nth * 0.7548776662 % 1)  # both irrational steps: no two cameras are near each other
     azimuth, flat = 2 * math.pi * 0.6180339887 * nth, (1 - up**2).sqrt()
     eyes = centre + camera.distance * torch.stack([flat * azimuth.cos(), flat * azimuth.sin(), up], -1)

@@ -13,13 +13,12 @@ from tda_nerfstudio.store.store import Store
 def choose(store: Store, asked: Sequence[str], default: Sequence[str]) -> list[str]:
     """Name scenes: in the order that was asked for where all are names, else in alphabetical order.
 
-    'all' are all. Raises StoreError for an unknown name and TdaError for a selector that matches nothing.
+    'all' is '*'. Raises StoreError for an unknown name and TdaError for a selector that matches nothing.
     """
     names = store.names
     if not asked:
         return list(default)
-    if "all" in asked and "all" not in names:
-        return names
+    asked = ["*" if name == "all" and "all" not in names else name for name in asked]
     if all(name in names for name in asked):
         return list(dict.fromkeys(asked))
     for name in asked:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from dataclasses import dataclass
 from functools import cached_property, lru_cache
 from pathlib import Path
@@ -62,7 +63,11 @@ def truth_of(store: Store, data: Path | None, own: Path | None = None) -> Truth 
         return None
     camera = store.manifest.camera
     truth = Truth(data or own or Path(), camera.width, camera.height)
-    if data is not None and len(store) and not truth.folders.keys() & set(store):
+    if data is None:
+        with suppress(TdaError):
+            return truth if truth.folders else None
+        return None
+    if len(store) and not truth.folders.keys() & set(store):
         raise TdaError(
             f"The atlas {data} ({listed(truth.folders)}) has none of the store's scenes ({listed(store.names)}). Give"
             " the atlas that they were learnt from."

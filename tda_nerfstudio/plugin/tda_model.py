@@ -21,6 +21,7 @@ from tda_nerfstudio.autoencoder.build import build
 from tda_nerfstudio.autoencoder.config import AutoencoderConfig
 from tda_nerfstudio.base.terminal import CONSOLE
 from tda_nerfstudio.core.cameras import View, orbit
+from tda_nerfstudio.core.enlarging import foreground
 from tda_nerfstudio.core.metrics import psnr, ssim
 from tda_nerfstudio.core.palette import space_palette
 from tda_nerfstudio.core.ray_colours import Colours, ray_colours
@@ -107,7 +108,7 @@ class TdaModel(Model):
     def get_rgba_image(self, outputs: dict[str, Tensor], output_name: str = "rgb") -> Tensor:
         """Add opacity to an output of colours on white, and take the white away from them."""
         opacity = outputs["accumulation"]
-        colours = ((outputs[output_name] - 1 + opacity) / opacity.clamp(min=1e-3)).clamp(0, 1)
+        colours = foreground(outputs[output_name].movedim(-1, 0), opacity.movedim(-1, 0)).movedim(0, -1)
         return torch.cat([colours, opacity], -1)
 
     def _some_views(self) -> View:

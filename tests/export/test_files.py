@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 import torch
 import trimesh
-from conftest import AXES, MIDDLE, off_surface
+from a_scene import AXES, MIDDLE, off_surface
 from PIL import Image
 
 from tda_nerfstudio.export.files.mesh_files import mesh_files, y_up

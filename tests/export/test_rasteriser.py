@@ -13,10 +13,10 @@ from tda_nerfstudio.core.view import View
 from tda_nerfstudio.export.splats.gaussians import Splats, colours_seen
 from tda_nerfstudio.export.splats.rasteriser import BLUR, FAINTEST, LAST, MOST, project, rasterise
 
-HEIGHT, WIDTH = 26, 35
+HEIGHT, WIDTH = 18, 25
 
 
-def some_splats(count: int = 60, degree: int = 1, seed: int = 0, dtype: torch.dtype = torch.float64) -> Splats:
+def some_splats(count: int = 40, degree: int = 1, seed: int = 0, dtype: torch.dtype = torch.float64) -> Splats:
     """Splats of all shapes around the origin; some are faint, some opaque, some behind the camera."""
     generator = torch.Generator().manual_seed(seed)
 
@@ -33,8 +33,8 @@ def some_splats(count: int = 60, degree: int = 1, seed: int = 0, dtype: torch.dt
 
 def camera(dtype: torch.dtype = torch.float64) -> View:
     """One camera whose principal point is not in the middle."""
-    view = View.look_at((2.2, 1.4, 0.9), size=(WIDTH, HEIGHT), focal=40.0)
-    view = View.of(view.c2w, 40.0, 43.0, 15.0, 14.0, WIDTH, HEIGHT)
+    view = View.look_at((2.2, 1.4, 0.9), size=(WIDTH, HEIGHT), focal=28.0)
+    view = View.of(view.c2w, 28.0, 31.0, 11.0, 10.0, WIDTH, HEIGHT)
     view = View(*(part.to(dtype) for part in view), width=WIDTH, height=HEIGHT)
     u, _, v = torch.linalg.svd(view.c2w[:, :, :3])
     view.c2w[:, :, :3] = u @ v  # as orthogonal as numbers of this type can be
@@ -94,7 +94,7 @@ def test_projection_is_gsplats_with_its_gradients() -> None:
     )
     seen = (radii[0] > 0).nonzero()[:, 0]
     seen = seen[depths[0, seen].argsort()]
-    assert 10 < len(seen) < 59
+    assert 10 < len(seen) < 39
     assert flat.index.tolist() == seen.tolist()
     torch.testing.assert_close(flat.radii, radii[0, seen].double())
     torch.testing.assert_close(flat.centres, centres[0, seen])
@@ -106,7 +106,7 @@ def test_projection_is_gsplats_with_its_gradients() -> None:
         torch.testing.assert_close(getattr(ours, name).grad, getattr(theirs, name).grad)
 
 
-@pytest.mark.parametrize(("tile", "antialiased"), [(8, False), (5, True), (16, False)])
+@pytest.mark.parametrize(("tile", "antialiased"), [(8, True), (16, False)])
 def test_blending_is_that_of_a_loop_with_its_gradients(tile: int, antialiased: bool) -> None:
     ours, theirs = some_splats(), some_splats()
     weights = torch.randn(4, HEIGHT, WIDTH, generator=torch.Generator().manual_seed(5), dtype=torch.float64)
@@ -155,7 +155,8 @@ def test_gsplat_on_cuda_is_the_same_with_its_gradients(antialiased: bool) -> Non
 
     found = []
     for draw, device in ((rasterise, "cpu"), (rasterise_on_cuda, "cuda")):
-        splats = some_splats(300, 2, dtype=torch.float32).to(device)
+        on_cpu = some_splats(300, 2, dtype=torch.float32)
+        splats = Splats(**{name: tensor.to(device) for name, tensor in on_cpu.tensors().items()})
         leaves = {name: tensor.requires_grad_() for name, tensor in splats.tensors().items()}
         more = {"tile": 16} if draw is rasterise else {}
         image = torch.cat(

@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from conftest import AXES, HIGH, LOW, MIDDLE, off_surface
+from a_scene import AXES, HIGH, LOW, MIDDLE, off_surface
 
 from tda_nerfstudio.base.errors import TdaError
 from tda_nerfstudio.core.view import View
@@ -73,7 +73,7 @@ def test_what_is_hidden_does_not_lend_its_colour() -> None:
 
 def test_cameras_are_all_around_and_look_at_the_middle() -> None:
     centre = torch.tensor([1.0, 2.0, 3.0])
-    view = cameras_around(DefaultCamera(8, 8, 10.0, 2.0), centre, 40, -20, 70)
+    view = cameras_around(DefaultCamera(8, 8, 10.0, 2.0), centre, 40)
     offset = view.c2w[:, :, 3] - centre
     torch.testing.assert_close(offset.norm(dim=1), torch.full((40,), 2.0))
     elevation = torch.rad2deg(torch.asin(offset[:, 2] / 2))

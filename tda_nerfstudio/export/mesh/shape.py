@@ -14,7 +14,7 @@ SMOOTHING = 3
 
 
 def simplified(surface: Trimesh, faces: int) -> Trimesh:
-    """Smooth a surface and collapse edges until it has at most so many faces; a closed one stays closed."""
+    """Smooth a surface and collapse edges until it has about so many faces; a closed one stays closed."""
     import pymeshlab
     import trimesh
 

@@ -40,10 +40,6 @@ class Splats:
         """Name all tensors."""
         return {field.name: getattr(self, field.name) for field in fields(self)}
 
-    def to(self, device: torch.device | str) -> Splats:
-        """Move to a device."""
-        return Splats(**{name: tensor.to(device) for name, tensor in self.tensors().items()})
-
     def __getitem__(self, chosen: Tensor) -> Splats:
         """Select splats."""
         return Splats(**{name: tensor[chosen] for name, tensor in self.tensors().items()})

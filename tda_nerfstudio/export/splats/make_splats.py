@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-import math
 from dataclasses import dataclass
+from math import isfinite, sqrt
 from typing import Literal
 
 import torch
@@ -15,7 +15,7 @@ from tda_nerfstudio.export.options import SIDE, require_between
 from tda_nerfstudio.export.scores import scores
 from tda_nerfstudio.export.splats.beginning import begin
 from tda_nerfstudio.export.splats.gaussians import Splats
-from tda_nerfstudio.export.splats.on_gsplat import rasterise_on_cuda
+from tda_nerfstudio.export.splats.on_gsplat import has_gsplat, rasterise_on_cuda
 from tda_nerfstudio.export.splats.rasteriser import rasterise
 from tda_nerfstudio.export.splats.refine import Draw, images, refine
 from tda_nerfstudio.export.subject import Subject
@@ -44,10 +44,14 @@ class SplatOptions:
         """Raise TdaError for what cannot be made."""
         if not self.formats:
             raise TdaError("--formats names no kind of file. Give ply, splat or spz.")
-        if self.kilobytes is not None and not 1 <= self.kilobytes <= 1e6:
-            raise TdaError(f"--kilobytes is {self.kilobytes:g}. Give from 1 to 1,000,000.")
-        require_between("count", self.splats, 1, MOST)
         require_between("degree", self.degree, 0, 2)
+        if self.kilobytes is None:
+            require_between("count", self.count, 1, MOST)
+        elif not (isfinite(self.kilobytes) and 1 <= self.splats <= MOST):
+            raise TdaError(
+                f"--kilobytes is {self.kilobytes:g}, which is not the size of 1 to {MOST:,} splats. Give from 2 to"
+                f" {MOST * bytes_a_splat(self.formats[0], self.degree) // 1000:,}."
+            )
         require_between("steps", self.steps, 0, 100_000)
         if "splat" in self.formats and self.degree:
             raise TdaError(
@@ -66,21 +70,22 @@ class SplatOptions:
         """Number of splats: given, or as many as fit."""
         if self.kilobytes is None:
             return self.count
-        return int((self.kilobytes * 1000 - 700) / bytes_a_splat(self.formats[0], self.degree))  # header: 700
+        header = 900 + 20 * 3 * (self.degree + 1) ** 2  # with a line a property
+        return int((self.kilobytes * 1000 - header) / bytes_a_splat(self.formats[0], self.degree))
 
 
 def make_splats(subject: Subject, options: SplatOptions) -> Made:
     """Make splats of a scene: discs on its surface, fitted to its views. Raises TdaError where it has no surface."""
     surface, views, count = subject.surface(SIDE), subject.views, options.splats
-    draw: Draw = rasterise_on_cuda if views.rgb.is_cuda else rasterise
+    draw: Draw = rasterise_on_cuda if views.rgb.is_cuda and has_gsplat() else rasterise
     splats = begin(surface, views, count, options.degree, subject.tolerance)
-    splats = refine(splats, views, draw, options.steps, math.sqrt(surface.area / count))
+    splats = refine(splats, views, draw, options.steps, sqrt(surface.area / count))
     splats = _visible(splats)
     held_out = subject.held_out
     figures = {}
-    for kind, antialiased in (("", True), (", blurred", False)):
+    for antialiased, where in ((False, "plainly"), (True, "antialiased")):
         seen = images(splats, held_out.views.view, draw, *held_out.views.size, antialiased)
-        figures |= {f"{heading}{kind}": value for heading, value in scores(seen, held_out).items()}
+        figures |= scores(seen, held_out, f"{where} ")
     figures["splats"] = len(splats)
     comments = header(subject.name, WORLD)
     files = {f"{subject.name}{SUFFIXES[kind]}": splat_file(splats, kind, comments) for kind in options.formats}

@@ -11,6 +11,13 @@ from tda_nerfstudio.export.splats.gaussians import Splats
 from tda_nerfstudio.export.splats.rasteriser import BLUR, NEAREST
 
 
+def has_gsplat() -> bool:
+    """Whether gsplat is compiled: it does that when it is first used, and needs CUDA's compiler."""
+    from gsplat.cuda import _backend
+
+    return getattr(_backend, "_C", None) is not None
+
+
 def rasterise_on_cuda(
     splats: Splats, view: View, height: int, width: int, blur: float = BLUR, antialiased: bool = False
 ) -> tuple[Float[Tensor, "3 height width"], Float[Tensor, "1 height width"]]:

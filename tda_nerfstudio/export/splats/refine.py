@@ -63,6 +63,8 @@ def refine(splats: Splats, views: Survey, draw: Draw, steps: int, spacing: float
         loss = loss + SHAPE_WEIGHT * (opacity - views.opacity[row]).square().mean()
         if splats.degree:
             loss = loss + VIEW_WEIGHT * free["harmonics"][:, 1:].square().mean()
+        if not loss.requires_grad:
+            continue  # the camera sees none of them
         optimizer.zero_grad(set_to_none=True)
         loss.backward()
         optimizer.step()

@@ -6,13 +6,12 @@ import math
 from collections.abc import Sequence
 
 import numpy as np
-import torch
 from PIL import Image
 
 from tda_nerfstudio.base.errors import TdaError, listed, suggest
 from tda_nerfstudio.core.camera_ring import order_by_azimuth
 from tda_nerfstudio.core.view import View
-from tda_nerfstudio.looking.colouring import picture
+from tda_nerfstudio.looking.colouring import picture, with_alpha
 from tda_nerfstudio.looking.lettering import write
 from tda_nerfstudio.looking.look import Look
 from tda_nerfstudio.looking.outputs import coloured_outputs
@@ -34,13 +33,6 @@ def frames_of(shelf: Shelf, look: Look, view: View, names: Sequence[str] = ("rgb
     wanted = dict.fromkeys(part for name in names for part in PARTS.get(name, (name,)))
     shown = coloured_outputs(shelf.source, shelf.sight(look), view, tuple(wanted), shelf.palette(look))
     return [with_alpha(*(shown[part] for part in PARTS[n])) if n in PARTS else picture(shown[n]) for n in names]
-
-
-def with_alpha(image: torch.Tensor, opacity: torch.Tensor) -> Frame:
-    """Take white [3, h, w] off an image by its opacity [1, h, w]: RGBA, whose colours are not multiplied by alpha."""
-    alpha = (opacity * 255).round().clamp(0, 255) / 255
-    colour = torch.where(alpha > 0, (image - (1 - alpha)) / alpha.clamp(min=1 / 255), torch.ones_like(image))
-    return np.concatenate([picture(colour), picture(alpha)[..., :1]], axis=2)
 
 
 def one_after_the_other(shelf: Shelf, names: Sequence[str], view: View, outputs: Sequence[str]) -> Film:
