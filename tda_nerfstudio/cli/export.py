@@ -27,6 +27,9 @@ def splats(
 ) -> None:
     """Export scenes as Gaussian splats, for web viewers, SuperSplat, Blender, Unity and Unreal.
 
+    The table says how near they come to the scene in plain viewers, and in gsplat's antialiased mode (AA), at the size
+    of the training images. In larger windows, all viewers come nearer.
+
     Args:
         store: Folder of a store (or s3://BUCKET/FOLDER), or folder or config.yml of a run.
         out: Folder to write: NAME.splats.ply, NAME.splat, NAME.spz for each scene.

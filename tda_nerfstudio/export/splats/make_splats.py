@@ -75,7 +75,11 @@ class SplatOptions:
 
 
 def make_splats(subject: Subject, options: SplatOptions) -> Made:
-    """Make splats of a scene: discs on its surface, fitted to its views. Raises TdaError where it has no surface."""
+    """Make splats of a scene: discs on its surface, fitted to its views. Raises TdaError where it has no surface.
+
+    Figures are those of plain viewers, and of gsplat's antialiased mode (AA), in which splats dim with their blur: at
+    the small size of training images the blur of plain ones is wide, in windows of usual size both are alike.
+    """
     surface, views, count = subject.surface(SIDE), subject.views, options.splats
     draw: Draw = rasterise_on_cuda if views.rgb.is_cuda and has_gsplat() else rasterise
     splats = begin(surface, views, count, options.degree, subject.tolerance)
@@ -83,7 +87,7 @@ def make_splats(subject: Subject, options: SplatOptions) -> Made:
     splats = _visible(splats)
     held_out = subject.held_out
     figures = {}
-    for antialiased, where in ((False, "plainly"), (True, "antialiased")):
+    for antialiased, where in ((False, "plain"), (True, "AA")):
         seen = images(splats, held_out.views.view, draw, *held_out.views.size, antialiased)
         figures |= scores(seen, held_out, f"{where} ")
     figures["splats"] = len(splats)
