@@ -15,6 +15,12 @@ def require_counts(**counts: int | None) -> None:
             raise TdaError(f"--{name} is {value}. Give a whole number of 1 or more.")
 
 
+def require_between(name: str, value: int, low: int, high: int) -> None:
+    """Raise TdaError unless an option is within its bounds."""
+    if not low <= value <= high:
+        raise TdaError(f"--{name} is {value:,}. Give a whole number from {low:,} to {high:,}.")
+
+
 def require_output(path: Path, kinds: tuple[str, ...]) -> None:
     """Raise TdaError unless a file of one of these kinds, told by their suffixes, can be written there."""
     if path.is_dir() or path.suffix.lower() not in kinds:

@@ -10,8 +10,8 @@ import numpy as np
 from jaxtyping import Float
 from torch import Tensor
 
+from tda_nerfstudio.base.checks import require_between
 from tda_nerfstudio.export.made import WORLD, Made, header
-from tda_nerfstudio.export.options import require_between
 from tda_nerfstudio.export.subject import Subject
 from tda_nerfstudio.export.survey import cameras_around, survey
 from tda_nerfstudio.looking.colouring import with_alpha

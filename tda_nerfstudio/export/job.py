@@ -84,15 +84,11 @@ def export(
     names = choose(store, scenes, store.names)
     kind, make = KINDS[type(options)]
     settings = {"options": _plain(options), "decoded": decoded, "version": __version__}
-    settings["data"] = None if truth is None else str(truth.root.absolute())
+    settings["data"] = None if truth is None else truth.root.absolute().name  # wherever it is
     folder = Folder(out, "-".join([kind, *getattr(options, "formats", ())]), settings)
     for damage in store.damaged:
         CONSOLE.print(f"Left out: {damage}", style="yellow", markup=False, soft_wrap=True)
-    figures: dict[str, dict[str, float]] = {}
-    for name in names:
-        with suppress(TdaError):  # one that cannot be read is named when its turn comes
-            if (known := folder.figures(name, partial(_source, store, name))) is not None:
-                figures[name] = known
+    figures = _there(folder, store, names)
     waiting = [name for name in names if name not in figures]
     folder.claim({name: options.names(name) for name in waiting}, overwrite)
     _ = store.shared  # raises for damaged ones
@@ -113,6 +109,16 @@ def export(
             f"None of {counted(len(names), 'scene')} could be exported. The first: {next(iter(failed.values()))}"
         )
     return Exported({name: figures[name] for name in names if name in figures}, failed, len(waiting) - len(failed))
+
+
+def _there(folder: Folder, store: Store, names: Sequence[str]) -> dict[str, dict[str, float]]:
+    """Give the figures of scenes that are exported already; one that cannot be read is named when its turn comes."""
+    found = {}
+    for name in names:
+        with suppress(TdaError):
+            figures = folder.figures(name, partial(_source, store, name))
+            found |= {} if figures is None else {name: figures}
+    return found
 
 
 def _source(store: Store, name: str) -> str:

@@ -6,11 +6,12 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from tda_nerfstudio.base.checks import require_between
 from tda_nerfstudio.export.colours import seen_colours
 from tda_nerfstudio.export.files.ply import points
 from tda_nerfstudio.export.made import WORLD, Made, header
-from tda_nerfstudio.export.options import SIDE, require_between
 from tda_nerfstudio.export.subject import Subject
+from tda_nerfstudio.export.surface import SIDE
 from tda_nerfstudio.export.surface_points import points_on
 
 

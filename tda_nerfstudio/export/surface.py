@@ -17,6 +17,8 @@ from tda_nerfstudio.export.survey import Survey, sampled
 if TYPE_CHECKING:
     from trimesh import Trimesh
 
+SIDE = 128
+"""Cells along each side of the grid, unless another number is asked for."""
 REACH = 1 / 30
 """Depths tell distances up to this share of the box' longest side in front of a surface, and as far behind it."""
 LEVEL = 0.05

@@ -5,15 +5,16 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal
 
+from tda_nerfstudio.base.checks import require_between
 from tda_nerfstudio.base.errors import TdaError
 from tda_nerfstudio.export.files.mesh_files import mesh_files
 from tda_nerfstudio.export.made import Made
 from tda_nerfstudio.export.mesh.look import mesh_images
 from tda_nerfstudio.export.mesh.shape import simplified
 from tda_nerfstudio.export.mesh.texture import textured
-from tda_nerfstudio.export.options import SIDE, require_between
 from tda_nerfstudio.export.scores import scores
 from tda_nerfstudio.export.subject import Subject
+from tda_nerfstudio.export.surface import SIDE
 
 Format = Literal["glb", "obj", "ply"]
 SUFFIXES = {"glb": (".glb",), "obj": (".obj", ".mtl", ".jpg"), "ply": (".mesh.ply",)}

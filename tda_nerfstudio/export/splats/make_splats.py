@@ -8,10 +8,10 @@ from typing import Literal
 
 import torch
 
+from tda_nerfstudio.base.checks import require_between
 from tda_nerfstudio.base.errors import TdaError
 from tda_nerfstudio.export.files.splat_files import bytes_a_splat, require_writer, splat_file
 from tda_nerfstudio.export.made import WORLD, Made, header
-from tda_nerfstudio.export.options import SIDE, require_between
 from tda_nerfstudio.export.scores import scores
 from tda_nerfstudio.export.splats.beginning import begin
 from tda_nerfstudio.export.splats.gaussians import Splats
@@ -19,6 +19,7 @@ from tda_nerfstudio.export.splats.on_gsplat import has_gsplat, rasterise_on_cuda
 from tda_nerfstudio.export.splats.rasteriser import rasterise
 from tda_nerfstudio.export.splats.refine import Draw, images, refine
 from tda_nerfstudio.export.subject import Subject
+from tda_nerfstudio.export.surface import SIDE
 
 Format = Literal["ply", "splat", "spz"]
 MOST = 1_000_000
