@@ -15,6 +15,7 @@ from typing import Any
 import pytest
 
 os.environ.pop("TDA_SCENE", None)
+os.environ.setdefault("OMP_NUM_THREADS", "1")  # pytest runs a process a core: threads of torch would fight for them
 STEPS = 12
 AUTOENCODER = ["--pipeline.model.autoencoder.kind", "light", "--pipeline.model.autoencoder.f", "4"]
 AUTOENCODER += ["--pipeline.model.autoencoder.width", "16", "--pipeline.model.autoencoder.blocks", "1"]

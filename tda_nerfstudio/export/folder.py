@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -37,7 +38,7 @@ class Folder:
 
         Those of an export that was interrupted with the same settings are not in the way.
         """
-        if "://" in str(self.out) or str(self.out).startswith("s3:/"):
+        if re.match(r"\w\w+:/", str(self.out)):
             raise TdaError(f"{self.out} is an address. Exports are written into a folder of this machine.")
         if self.out.exists() and not self.out.is_dir():
             raise TdaError(f"{self.out} is a file. Name a folder for the exports.")
