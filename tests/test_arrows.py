@@ -7,6 +7,7 @@ import json
 import os
 import subprocess
 import sys
+from collections import Counter
 from collections.abc import Iterator
 from graphlib import CycleError, TopologicalSorter
 from importlib.metadata import packages_distributions, requires
@@ -228,3 +229,9 @@ def test_what_is_imported_is_declared_and_what_is_declared_is_imported() -> None
     used = {canonicalize_name(dist) for name in foreign for dist in found[name]} | {"imageio-ffmpeg"}  # imageio's own
     assert not [name for name in foreign if not {canonicalize_name(dist) for dist in found[name]} & (declared | extra)]
     assert declared <= used
+
+
+def test_every_module_of_the_tests_has_a_name_of_its_own() -> None:
+    """Otherwise pytest collects the second one not at all, and only where both are asked for."""
+    names = [path.name for path in Path(__file__).parent.rglob("*.py") if path.name != "conftest.py"]
+    assert [name for name, count in Counter(names).items() if count > 1] == []

@@ -1,4 +1,4 @@
-"""The viewer, as people get it: on by default, for every method, while it trains and afterwards."""
+"""The viewer, as people get it: on by default, for both stages, while it trains and afterwards."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ def shows_something(address: str) -> None:
         picture(page, lambda shot: shot.std() > 1)
 
 
-@pytest.mark.parametrize("method", ["tda-ae", "tda-scenes", "tda-rgb"])
+@pytest.mark.parametrize("method", ["tda-ae", "tda-scenes"])
 def test_the_viewer_opens_while_training_and_afterwards(
     method: str, outputs: Path, stage_one, tiny_atlas: Path, tmp_path: Path
 ) -> None:
