@@ -38,7 +38,7 @@ def splats(
         kilobytes: Size of a file instead: as many splats as fit.
         degree: Degree of the spherical harmonics, 0 to 2: how colours may change with the direction.
         steps: Views that splats are fitted to, one after the other.
-        formats: ply (float32, as gsplat writes it), splat (32 bytes a splat), spz (about 18 bytes; needs pip install -e '.[spz]').
+        formats: ply (float32, as gsplat writes it), splat (32 bytes a splat), spz (about 18 bytes, with the extra spz).
         data: The scenes' atlas; a run's own is found if it is still there. Splats are then fitted to its images.
         decoded: Make them from decoded views even where there are images, which then only score them.
         overwrite: Replace files that are in the way.
