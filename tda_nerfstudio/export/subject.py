@@ -4,14 +4,13 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 from functools import cached_property
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
 import numpy as np
 import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from tda_nerfstudio.atlas.posed import PosedImages
 from tda_nerfstudio.base.errors import TdaError
 from tda_nerfstudio.core.ray_sampling import SamplingConfig
 from tda_nerfstudio.core.showing import OneScene
@@ -77,10 +76,10 @@ class Subject:
         """TOLERANCE in world units."""
         return TOLERANCE * float((self.box[1] - self.box[0]).amax())
 
-    def seen(self, view: View) -> Survey:
-        """Render it from cameras of the training images' size."""
+    def seen(self, view: View, images: Float[Tensor, "view 3 height width"] | None = None) -> Survey:
+        """Render it from cameras of the training images' size; images that are given take the place of decoded ones."""
         sized = replace(view, width=self.camera.width, height=self.camera.height)
-        return survey(self.scene, sized, self.sampling, self.camera.focal)
+        return survey(self.scene, sized, self.sampling, self.camera.focal, images)
 
     @cached_property
     def around(self) -> Survey:
@@ -90,35 +89,29 @@ class Subject:
     @cached_property
     def views(self) -> Survey:
         """What its colours are taken from: its training images where enough are at hand, else decoded views."""
-        scene = None if self.truth is None or self.decoded else self.truth.scene(self.name)
-        if scene is None or not len(scene.train):
-            return self.around
-        rows = np.unique(np.linspace(0, len(scene.train) - 1, MOST_TRUE).round().astype(int)).tolist()
-        images, good = self._images(scene.train, rows)
-        if images is None or len(images) < LEAST_TRUE:
-            return self.around
-        seen = self.seen(View(*scene.train[good]))
-        return replace(seen, rgb=images.to(seen.rgb))
+        photographs = None if self.decoded else self._photographs("train", MOST_TRUE)
+        return self.around if photographs is None or len(photographs[0]) < LEAST_TRUE else self.seen(*photographs)
 
     @cached_property
     def held_out(self) -> HeldOut:
         """Views to score with: those of held-out images where they are at hand, else from between the others."""
-        scene = None if self.truth is None else self.truth.scene(self.name)
-        if scene is not None and len(scene.test):
-            rows = np.unique(np.linspace(0, len(scene.test) - 1, 2 * HELD_OUT).round().astype(int)).tolist()
-            images, good = self._images(scene.test, rows)
-            if images is not None:
-                seen = self.seen(View(*scene.test[good]))
-                return HeldOut(seen, images.to(seen.rgb))
-        between = cameras_around(self.camera, self.box.mean(0).cpu(), HELD_OUT, first=VIEWS)
-        return HeldOut(self.seen(between), None)
+        photographs = self._photographs("test", 2 * HELD_OUT)
+        if photographs is None:
+            between = cameras_around(self.camera, self.box.mean(0).cpu(), HELD_OUT, first=VIEWS)
+            return HeldOut(self.seen(between), None)
+        view, images = photographs
+        return HeldOut(self.seen(view), images.to(self.box))
 
-    def _images(self, views: PosedImages, rows: list[int]) -> tuple[Tensor | None, list[int]]:
-        """Read images, and say which of them can be read."""
-        assert self.truth is not None
-        read = {row: self.truth.image(views, row) for row in rows}
-        good = [row for row in rows if read[row] is not None]
-        return (torch.stack([image for image in read.values() if image is not None]) if good else None), good
+    def _photographs(
+        self, split: Literal["train", "test"], most: int
+    ) -> tuple[View, Float[Tensor, "view 3 height width"]] | None:
+        """Read up to so many images of a split, spread evenly, with their cameras; None where there is none."""
+        scene = None if self.truth is None else self.truth.scene(self.name)
+        if self.truth is None or scene is None or not len(views := getattr(scene, split)):
+            return None
+        rows = np.unique(np.linspace(0, len(views) - 1, most).round().astype(int)).tolist()
+        images = {row: image for row in rows if (image := self.truth.image(views, row)) is not None}
+        return (View(*views[list(images)]), torch.stack(list(images.values()))) if images else None
 
     def surface(self, side: int) -> Trimesh:
         """Find its surface with side^3 cells. Raises TdaError where it has none."""

@@ -77,14 +77,22 @@ def cameras_around(camera: DefaultCamera, centre: Float[Tensor, " 3"], count: in
 
 
 @torch.no_grad()
-def survey(scene: OneScene, view: View, sampling: SamplingConfig, focal: float) -> Survey:
-    """Render a scene from cameras that have a size, on its own device. `focal` is that of its training images."""
+def survey(
+    scene: OneScene,
+    view: View,
+    sampling: SamplingConfig,
+    focal: float,
+    images: Float[Tensor, "view 3 height width"] | None = None,
+) -> Survey:
+    """Render a scene from cameras that have a size, on its own device. `focal` is that of its training images.
+
+    Images that are given take the place of decoded ones.
+    """
     height, width = view.height, view.width
     assert height is not None and width is not None
-    parts = []
+    names = ("accumulation", "depth") if images is not None else ("accumulation", "depth", "rgb")
     view = view.to(scene[1].device)
-    for start in range(0, len(view), TOGETHER):
-        some = view[start : start + TOGETHER]
-        parts.append(show(*scene, some, height, width, sampling, focal, ("rgb", "accumulation", "depth")))
-    together = {name: torch.cat([part[name] for part in parts]) for name in parts[0]}
-    return Survey(view, together["rgb"], together["accumulation"], together["depth"])
+    some = [view[start : start + TOGETHER] for start in range(0, len(view), TOGETHER)]
+    parts = [show(*scene, one, height, width, sampling, focal, names) for one in some]
+    opacity, depth, *decoded = (torch.cat([part[name] for part in parts]) for name in names)
+    return Survey(view, decoded[0] if images is None else images.to(depth), opacity, depth)

@@ -16,7 +16,6 @@ from tda_nerfstudio.core.showing import SOLID, OneScene
 
 STRAIGHT = 1e-4
 """Largest difference, from what a pinhole camera would have, of directions in a bundle that is one."""
-Outputs = dict[str, Tensor]
 
 
 def camera_of(bundle: RayBundle) -> View | None:
@@ -46,7 +45,7 @@ def camera_of(bundle: RayBundle) -> View | None:
 
 
 @torch.no_grad()
-def see_rays(scene: OneScene, bundle: RayBundle, sampling: SamplingConfig, colours: Colours) -> Outputs:
+def see_rays(scene: OneScene, bundle: RayBundle, sampling: SamplingConfig, colours: Colours) -> dict[str, Tensor]:
     """Render rays one by one: rgb on white, depth [world units], normals and accumulation, all [*ray, channel].
 
     Normals are in [0, 1], as nerfstudio's exporters take them. Where nothing is, depths are those of the far side of
@@ -70,12 +69,12 @@ def see_rays(scene: OneScene, bundle: RayBundle, sampling: SamplingConfig, colou
         normals[solid] = _normals(scene, (origins[some] + depth[:, None] * directions[some])[solid])
         parts.append((rgb, depth[:, None], (normals + 1) / 2, opacity[:, None]))
     rgb, depth, normals, accumulation = (torch.cat(part) for part in zip(*parts, strict=True))
-    depth = torch.where(accumulation > SOLID, depth, beyond(table.box, origins))
+    depth = torch.where(accumulation > SOLID, depth, _beyond(table.box, origins))
     named = {"rgb": rgb, "depth": depth, "normals": normals, "accumulation": accumulation}
     return {name: value.view(*shape, -1) for name, value in named.items()}
 
 
-def beyond(box: Float[Tensor, "2 3"], origins: Float[Tensor, "*ray 3"]) -> Float[Tensor, "*ray 1"]:
+def _beyond(box: Float[Tensor, "2 3"], origins: Float[Tensor, "*ray 3"]) -> Float[Tensor, "*ray 1"]:
     """Give distances behind the box, from any side."""
     return (origins - box.mean(0)).norm(dim=-1, keepdim=True) + (box[1] - box[0]).norm()
 

@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import quote
 
+import browsing
 import pytest
 import torch
 from a_scene import BOX, CAMERA, store_of_a_ball
@@ -34,13 +35,10 @@ from tda_nerfstudio.export.subject import Subject
 from tda_nerfstudio.export.survey import survey
 from tda_nerfstudio.store.store import Store
 
-CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser")
 pytestmark = [
     pytest.mark.slow,
-    pytest.mark.skipif(CHROMIUM is None, reason="no chromium on PATH (Debian: apt install chromium)"),
+    pytest.mark.skipif(browsing.CHROMIUM is None, reason="no chromium on PATH (Debian: apt install chromium)"),
 ]
-FLAGS = ["--headless", "--no-sandbox", "--use-angle=swiftshader", "--enable-unsafe-swiftshader", "--disable-quic"]
-FLAGS += ["--no-first-run", "--disable-background-networking", "--disable-component-update", "--disable-sync"]
 PACKAGES = {"three": "three@0.170.0", "gaussian-splats-3d": "@mkkellogg/gaussian-splats-3d@0.4.7"}
 """What npm calls the packages, by the folders that they are looked for in."""
 SIZE, FOV = 256, 28.0
@@ -140,11 +138,8 @@ class Quiet(SimpleHTTPRequestHandler):
 @pytest.fixture(scope="module")
 def browser() -> Iterator[Any]:
     """Start a headless browser that draws on the processor."""
-    sync_api = pytest.importorskip("playwright.sync_api", reason="no playwright: pip install -e '.[dev]'")
-    with sync_api.sync_playwright() as playwright:
-        started = playwright.chromium.launch(executable_path=CHROMIUM, args=FLAGS)
+    with browsing.browser() as started:
         yield started
-        started.close()
 
 
 @pytest.fixture(scope="module")

@@ -239,9 +239,9 @@ def test_commands_have_the_defaults_of_what_they_call() -> None:
 
 def test_a_table_of_what_was_made_is_printed(store: Store, tmp_path: Path, capsys: pytest.CaptureFixture) -> None:
     with pytest.raises(TdaError, match="holds no scene 'bal'"):
-        commands.points(str(store.folder), tmp_path / "out", ("bal",))
-    commands.points(str(store.folder), tmp_path / "out", ("ball", "other"), count=100)
-    commands.points(str(store.folder), tmp_path / "out", ("all", "!fog"), count=100)
+        commands.points(commands.WithImages(str(store.folder), tmp_path / "out", ("bal",)))
+    commands.points(commands.WithImages(str(store.folder), tmp_path / "out", ("ball", "other")), count=100)
+    commands.points(commands.WithImages(str(store.folder), tmp_path / "out", ("all", "!fog")), count=100)
     said = capsys.readouterr().out
     assert "mean of 2" in said and "points" in said and "100" in said
     assert "Wrote 2 scenes to" in said and "2 of them there already" in said

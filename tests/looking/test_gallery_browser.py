@@ -5,12 +5,12 @@ from __future__ import annotations
 import io
 import os
 import re
-import shutil
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import browsing
 import numpy as np
 import pytest
 import torch
@@ -25,12 +25,10 @@ from tda_nerfstudio.store.learnt_scene import LearntScene, Record
 from tda_nerfstudio.store.store import Store
 from tda_nerfstudio.store.stored_scene import StoredScene
 
-CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser")
 pytestmark = [
     pytest.mark.slow,
-    pytest.mark.skipif(CHROMIUM is None, reason="no chromium on PATH (Debian: apt install chromium)"),
+    pytest.mark.skipif(browsing.CHROMIUM is None, reason="no chromium on PATH (Debian: apt install chromium)"),
 ]
-FLAGS = ["--headless", "--no-sandbox", "--disable-quic", "--no-first-run", "--disable-background-networking"]
 HOSTILE = ["<script>alert(1)<", "\"quoted\" & 'single'", "#?%20[x](y){{ 7 * 7 }}", "<img src=x onerror=alert(1)>"]
 SCROLL = """
 () => new Promise((done) => {
@@ -52,11 +50,8 @@ SCROLL = """
 @pytest.fixture(scope="module")
 def browser() -> Iterator[Any]:
     """Start a headless browser."""
-    sync_api = pytest.importorskip("playwright.sync_api", reason="no playwright: pip install -e '.[dev]'")
-    with sync_api.sync_playwright() as playwright:
-        started = playwright.chromium.launch(executable_path=CHROMIUM, args=FLAGS)
+    with browsing.browser(webgl=False) as started:
         yield started
-        started.close()
 
 
 @pytest.fixture

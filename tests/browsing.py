@@ -19,8 +19,8 @@ import numpy as np
 import pytest
 
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser")
-FLAGS = ["--headless", "--no-sandbox", "--use-angle=swiftshader", "--enable-unsafe-swiftshader", "--disable-quic"]
-FLAGS += ["--no-first-run", "--disable-background-networking", "--disable-component-update", "--disable-sync"]
+FLAGS = ["--headless", "--no-sandbox", "--disable-quic", "--no-first-run", "--disable-background-networking"]
+WEBGL = ["--use-angle=swiftshader", "--enable-unsafe-swiftshader", "--disable-component-update", "--disable-sync"]
 SIZE = {"width": 1000, "height": 640}
 PICTURE = {"x": 60, "y": 60, "width": 520, "height": 520}  # left of the control panel
 PATIENCE = 240  # seconds, where other tests keep all cores busy
@@ -55,11 +55,11 @@ def served(words: Sequence[str | Path], log: Path, cwd: Path | None = None) -> I
 
 
 @contextmanager
-def browser(*flags: str) -> Iterator[Any]:
-    """Start a headless browser."""
+def browser(*flags: str, webgl: bool = True) -> Iterator[Any]:
+    """Start a headless browser, which draws in three dimensions on the processor if it does."""
     sync_api = pytest.importorskip("playwright.sync_api", reason="no playwright: pip install -e '.[dev]'")
     with sync_api.sync_playwright() as playwright:
-        found = playwright.chromium.launch(executable_path=CHROMIUM, args=[*FLAGS, *flags])
+        found = playwright.chromium.launch(executable_path=CHROMIUM, args=[*FLAGS, *(WEBGL if webgl else ()), *flags])
         yield found
         found.close()
 
